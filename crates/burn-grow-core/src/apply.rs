@@ -1,0 +1,188 @@
+use std::collections::HashMap;
+
+use burn_core::module::{ModuleMapper, ModuleVisitor, Param};
+use burn_core::tensor::{Tensor, TensorData};
+
+use crate::blueprint::{quantized, reparameterized};
+use crate::{Constants, Factor, Fill, GrowError, Growable, ParamPlan, Plan};
+
+impl Plan {
+    /// Expands the parameters and constants of `model`.
+    ///
+    /// The parameters keep their identity, device, data type, gradient requirement and checkpointing
+    /// strategy. New coordinates are pure copies, then the fan-in factors multiply.
+    ///
+    /// # Errors
+    ///
+    /// When `model` is not the one the plan was made for. It is then returned to nobody, so clone it
+    /// (which copies no tensor) to keep it.
+    pub fn apply<G: Growable>(&self, model: G) -> Result<G, GrowError> {
+        self.check(&model)?;
+        if self.is_identity() {
+            return Ok(model);
+        }
+        let mut expand = Expand {
+            plan: self,
+            params: self.by_path(),
+            path: Vec::new(),
+        };
+        let mut model = model.map(&mut expand);
+        model.update_constants(&Constants::new(self));
+        Ok(model)
+    }
+
+    /// Whether `model` has exactly the parameters and shapes the plan was made for.
+    ///
+    /// # Errors
+    ///
+    /// Names the first parameter that differs.
+    pub fn check<G: Growable>(&self, model: &G) -> Result<(), GrowError> {
+        let mut check = Check {
+            params: self.by_path(),
+            path: Vec::new(),
+            error: None,
+        };
+        model.visit(&mut check);
+        if let Some(error) = check.error {
+            return Err(error);
+        }
+        match self
+            .params()
+            .iter()
+            .find(|param| check.params.contains_key(param.path.as_str()))
+        {
+            Some(param) => Err(GrowError::Missing {
+                path: param.path.clone(),
+                has: "plan",
+                lacks: "model",
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn by_path(&self) -> HashMap<&str, &ParamPlan> {
+        self.params()
+            .iter()
+            .map(|param| (param.path.as_str(), param))
+            .collect()
+    }
+}
+
+struct Check<'a> {
+    params: HashMap<&'a str, &'a ParamPlan>,
+    path: Vec<String>,
+    error: Option<GrowError>,
+}
+
+impl ModuleVisitor for Check<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if let Some(error) = reparameterized(&self.path, name, container_type) {
+            self.error.get_or_insert(error);
+        }
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        let value = param.base();
+        let found = value.dims().to_vec();
+        let error = match self.params.remove(path.as_str()) {
+            Some(planned) if planned.old_shape == found => match quantized(&path, value.dtype()) {
+                Some(error) => error,
+                None => return,
+            },
+            Some(planned) => GrowError::Shape {
+                path,
+                expected: planned.old_shape.clone(),
+                found,
+            },
+            None => GrowError::Missing {
+                path,
+                has: "model",
+                lacks: "plan",
+            },
+        };
+        self.error.get_or_insert(error);
+    }
+}
+
+struct Expand<'a> {
+    plan: &'a Plan,
+    params: HashMap<&'a str, &'a ParamPlan>,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Expand<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let planned = match self.params.get(path.as_str()) {
+            Some(planned) if planned.grows() => *planned,
+            _ => return param,
+        };
+        let (id, tensor, mapper) = param.consume();
+        // A computed tensor is no leaf: leave the tape, expand, and enter it again as it was.
+        let autodiff = tensor.is_autodiff();
+        let require_grad = tensor.is_require_grad();
+        // Asking a plain tensor panics.
+        let distributed = autodiff && tensor.is_distributed();
+        let checkpointing = tensor.gradient_checkpointing_strategy();
+        let mut expanded = expand(self.plan, planned, tensor.without_autodiff());
+        if autodiff {
+            expanded = Tensor::from_inner(expanded);
+        }
+        if let Some(strategy) = checkpointing {
+            expanded = expanded.with_gradient_checkpointing_strategy(strategy);
+        }
+        if require_grad {
+            expanded = expanded.require_grad();
+        }
+        if distributed {
+            expanded = expanded.set_distributed(id);
+        }
+        Param::from_mapped_value(id, expanded, mapper)
+    }
+}
+
+/// Copies on the host, as the optimizer state is, then multiplies on the device.
+fn expand<const D: usize>(plan: &Plan, param: &ParamPlan, tensor: Tensor<D>) -> Tensor<D> {
+    let device = tensor.device();
+    let dtype = tensor.dtype();
+    let data = tensor.into_data();
+    let (shape, bytes) = plan
+        .expand_bytes(param, &param.old_shape, data.as_bytes(), Fill::Copy)
+        .unwrap_or_else(|| unreachable!("`check` compared the shapes"));
+    let data = TensorData::from_bytes_vec(bytes, shape, dtype);
+    let mut tensor = Tensor::<D>::from_data(data, (&device, dtype));
+    for (dim, role, axis) in plan.factors(param) {
+        tensor = match axis.factor() {
+            Factor::Uniform(factor) => tensor.mul_scalar(*factor),
+            Factor::PerUnit(factors) => {
+                let values: Vec<f32> = role
+                    .layout
+                    .units(axis.new_width())
+                    .map(|unit| factors[unit] as f32)
+                    .collect();
+                let mut shape = [1; D];
+                shape[dim] = values.len();
+                let factors = Tensor::<D>::from_data(
+                    TensorData::new(values, shape),
+                    (&device, tensor.dtype()),
+                );
+                tensor * factors
+            }
+        };
+    }
+    tensor
+}

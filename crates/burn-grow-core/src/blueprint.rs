@@ -1,0 +1,269 @@
+use std::collections::{BTreeMap, HashMap};
+
+use burn_core::module::{ModuleVisitor, Param, ParamId};
+use burn_core::tensor::{DType, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::describe::Description;
+use crate::{Axis, Constant, Describe, GrowError, Growable, Plan, Role};
+
+/// What a model looks like to an expansion: its parameters, the axis each dimension lies on, the
+/// width of every axis, and the constants that depend on one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blueprint {
+    pub(crate) params: Vec<ParamBlueprint>,
+    pub(crate) widths: BTreeMap<Axis, usize>,
+    pub(crate) constants: Vec<Constant<usize>>,
+    pub(crate) multipliers: Vec<Constant<f64>>,
+}
+
+/// One parameter of a [`Blueprint`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParamBlueprint {
+    /// Its path in the module tree, as Burn's records and optimizer groups spell it.
+    pub path: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The role of each dimension; `None` never grows.
+    pub roles: Vec<Option<Role>>,
+    /// The fraction of its elements that takes part in one token.
+    pub active: f64,
+}
+
+impl ParamBlueprint {
+    /// The number of elements.
+    pub fn num_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The number of elements that takes part in one token.
+    pub fn num_active(&self) -> f64 {
+        self.num_elements() as f64 * self.active
+    }
+}
+
+impl Blueprint {
+    /// Describes `model`.
+    ///
+    /// # Errors
+    ///
+    /// When parameters and constants disagree about the width of an axis, a layout does not divide
+    /// its dimension, or a parameter is undescribed, shared, quantized or reparameterized.
+    pub fn of<G: Growable>(model: &G) -> Result<Self, GrowError> {
+        let mut describe = Describe::default();
+        model.describe(&mut describe);
+        if let Some(error) = describe.errors.into_iter().next() {
+            return Err(error);
+        }
+        let mut survey = Survey {
+            descriptions: &describe.params,
+            path: Vec::new(),
+            seen: HashMap::new(),
+            params: Vec::new(),
+            error: None,
+        };
+        model.visit(&mut survey);
+        if let Some(error) = survey.error {
+            return Err(error);
+        }
+        let params = survey.params;
+        let widths = widths(&params, &describe.widths)?;
+        for multiplier in &describe.multipliers {
+            known(&widths, &multiplier.axis)?;
+        }
+        Ok(Self {
+            params,
+            widths,
+            constants: describe.widths,
+            multipliers: describe.multipliers,
+        })
+    }
+
+    /// The parameters, in the order of the module tree.
+    pub fn params(&self) -> &[ParamBlueprint] {
+        &self.params
+    }
+
+    /// The width of every axis.
+    ///
+    /// Together with [`multipliers`](Self::multipliers) the part of a grown model's configuration
+    /// that its record does not hold.
+    pub fn widths(&self) -> &BTreeMap<Axis, usize> {
+        &self.widths
+    }
+
+    /// The scalars that absorb fan-in factors, with their present values.
+    pub fn multipliers(&self) -> &[Constant<f64>] {
+        &self.multipliers
+    }
+
+    /// The number of parameters.
+    pub fn num_params(&self) -> usize {
+        self.params.iter().map(ParamBlueprint::num_elements).sum()
+    }
+
+    /// The number of parameters that takes part in one token: the `N` of `C = 6 N D`.
+    pub fn active_params(&self) -> f64 {
+        self.params.iter().map(ParamBlueprint::num_active).sum()
+    }
+
+    /// The blueprint of the model after `plan`.
+    pub fn expanded(&self, plan: &Plan) -> Self {
+        let mut next = self.clone();
+        for (param, planned) in next.params.iter_mut().zip(plan.params()) {
+            param.shape = planned.new_shape.clone();
+        }
+        for (axis, planned) in plan.axes() {
+            next.widths.insert(axis.clone(), planned.new_width());
+        }
+        for constant in &mut next.constants {
+            constant.value = next.widths[&constant.axis];
+        }
+        for multiplier in &mut next.multipliers {
+            if let Some(planned) = plan.axis(&multiplier.axis) {
+                multiplier.value *= planned.factor().uniform().unwrap_or(1.0);
+            }
+        }
+        next
+    }
+}
+
+pub(crate) fn known(widths: &BTreeMap<Axis, usize>, axis: &Axis) -> Result<usize, GrowError> {
+    widths
+        .get(axis)
+        .copied()
+        .ok_or_else(|| GrowError::UnknownAxis {
+            axis: axis.clone(),
+            known: widths.keys().cloned().collect(),
+        })
+}
+
+/// The width every parameter and constant agrees on, axis by axis.
+fn widths(
+    params: &[ParamBlueprint],
+    constants: &[Constant<usize>],
+) -> Result<BTreeMap<Axis, usize>, GrowError> {
+    let mut found: BTreeMap<Axis, (usize, &str)> = BTreeMap::new();
+    for param in params {
+        for (dim, role) in param.roles.iter().enumerate() {
+            let Some(role) = role else { continue };
+            let size = param.shape[dim];
+            let width = role.layout.width(size).ok_or_else(|| GrowError::Layout {
+                path: param.path.clone(),
+                dim,
+                size,
+                axis: role.axis.clone(),
+                layout: role.layout,
+            })?;
+            agree(&mut found, &role.axis, width, &param.path)?;
+        }
+    }
+    for constant in constants {
+        if !found.contains_key(&constant.axis) {
+            return Err(GrowError::UnknownAxis {
+                axis: constant.axis.clone(),
+                known: found.keys().cloned().collect(),
+            });
+        }
+        agree(&mut found, &constant.axis, constant.value, &constant.path)?;
+    }
+    Ok(found
+        .into_iter()
+        .map(|(axis, (width, _))| (axis, width))
+        .collect())
+}
+
+fn agree<'a>(
+    found: &mut BTreeMap<Axis, (usize, &'a str)>,
+    axis: &Axis,
+    width: usize,
+    path: &'a str,
+) -> Result<(), GrowError> {
+    let (expected, other) = *found.entry(axis.clone()).or_insert((width, path));
+    if expected == width {
+        return Ok(());
+    }
+    Err(GrowError::WidthDisagreement {
+        axis: axis.clone(),
+        path: path.to_owned(),
+        found: width,
+        other: other.to_owned(),
+        expected,
+    })
+}
+
+/// Refuses a parameter whose values are quantized.
+pub(crate) fn quantized(path: &str, dtype: DType) -> Option<GrowError> {
+    matches!(dtype, DType::QFloat(_)).then(|| GrowError::Quantized {
+        path: path.to_owned(),
+        dtype: format!("{dtype:?}"),
+    })
+}
+
+/// Refuses a parameter with an adapter, which a walk meets as a module below the parameter.
+pub(crate) fn reparameterized(path: &[String], name: &str, container: &str) -> Option<GrowError> {
+    (container == "Reparameterization").then(|| GrowError::Reparameterized {
+        path: path.join("."),
+        name: name.to_owned(),
+    })
+}
+
+/// Walks the module as Burn does, so that paths are the ones records and optimizers use.
+struct Survey<'a> {
+    descriptions: &'a HashMap<ParamId, Description>,
+    path: Vec<String>,
+    seen: HashMap<ParamId, String>,
+    params: Vec<ParamBlueprint>,
+    error: Option<GrowError>,
+}
+
+impl Survey<'_> {
+    fn record(
+        &mut self,
+        id: ParamId,
+        shape: Vec<usize>,
+        dtype: DType,
+    ) -> Result<ParamBlueprint, GrowError> {
+        let path = self.path.join(".");
+        if let Some(other) = self.seen.insert(id, path.clone()) {
+            return Err(GrowError::Shared { path, other });
+        }
+        if let Some(error) = quantized(&path, dtype) {
+            return Err(error);
+        }
+        let Some(description) = self.descriptions.get(&id) else {
+            return Err(GrowError::Undescribed { path });
+        };
+        Ok(ParamBlueprint {
+            path,
+            shape,
+            roles: description.roles.clone(),
+            active: description.active,
+        })
+    }
+}
+
+impl ModuleVisitor for Survey<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if let Some(error) = reparameterized(&self.path, name, container_type) {
+            self.error.get_or_insert(error);
+        }
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.error.is_some() {
+            return;
+        }
+        // The value, not the lazy shape: a column-layout weight is stored transposed until then.
+        let value = param.base();
+        match self.record(param.id, value.dims().to_vec(), value.dtype()) {
+            Ok(param) => self.params.push(param),
+            Err(error) => self.error = Some(error),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+use crate::{Axis, Layout};
+
+/// Why a model cannot be described, an expansion cannot be planned, or a plan cannot be applied.
+///
+/// Every variant names the parameter or axis, what was expected and what was found. Nothing has
+/// been changed when one is returned.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrowError {
+    /// An expansion names an axis that no parameter lies on.
+    #[error("unknown axis `{axis}`: the model has {known}", known = list(known))]
+    UnknownAxis {
+        /// The axis asked for.
+        axis: Axis,
+        /// The axes of the model.
+        known: Vec<Axis>,
+    },
+    /// An expansion that would shrink an axis.
+    #[error("axis `{axis}` has width {width} and cannot shrink to {target}")]
+    Shrinks {
+        /// The axis.
+        axis: Axis,
+        /// Its present width.
+        width: usize,
+        /// The width asked for.
+        target: usize,
+    },
+    /// A factor that does not give a whole width.
+    #[error("axis `{axis}` has width {width}: a factor of {factor} gives no whole width")]
+    FractionalWidth {
+        /// The axis.
+        axis: Axis,
+        /// Its present width.
+        width: usize,
+        /// The factor asked for.
+        factor: f64,
+    },
+    /// An expansion without any target.
+    #[error("the expansion names no axis")]
+    EmptyExpansion,
+    /// A dimension whose size is no multiple of its layout.
+    #[error(
+        "parameter `{path}`: dimension {dim} has {size} coordinates, which {groups} groups of \
+         {unit}-coordinate units of axis `{axis}` do not divide",
+        groups = layout.groups,
+        unit = layout.unit
+    )]
+    Layout {
+        /// The path of the parameter.
+        path: String,
+        /// The dimension.
+        dim: usize,
+        /// Its size.
+        size: usize,
+        /// The axis it should hold.
+        axis: Axis,
+        /// The layout it should have.
+        layout: Layout,
+    },
+    /// Two parameters, or a parameter and a constant, that disagree about a width.
+    #[error("axis `{axis}` has width {expected} in `{other}` but {found} in `{path}`")]
+    WidthDisagreement {
+        /// The axis.
+        axis: Axis,
+        /// Where the disagreement was noticed.
+        path: String,
+        /// The width there.
+        found: usize,
+        /// The parameter that fixed the width first.
+        other: String,
+        /// The width it fixed.
+        expected: usize,
+    },
+    /// A parameter that no description covers.
+    #[error(
+        "parameter `{path}` is not described: give its field a `#[grow(..)]` attribute, or \
+         `#[grow(skip)]` if it never grows"
+    )]
+    Undescribed {
+        /// The path of the parameter.
+        path: String,
+    },
+    /// A parameter that stands at two places of the module tree.
+    #[error("parameter `{path}` is the same as `{other}`: shared parameters cannot grow")]
+    Shared {
+        /// The path of the parameter.
+        path: String,
+        /// The other path.
+        other: String,
+    },
+    /// A role that a layer has no dimension for.
+    #[error("layer `{path}`: a {layer} has no `{role}`")]
+    UnsupportedRole {
+        /// The path of the layer.
+        path: String,
+        /// The type of the layer.
+        layer: &'static str,
+        /// The name of the attribute.
+        role: &'static str,
+    },
+    /// A parameter whose values are quantized.
+    #[error("parameter `{path}` is quantized ({dtype}): grow the model before quantizing it")]
+    Quantized {
+        /// The path of the parameter.
+        path: String,
+        /// Its data type.
+        dtype: String,
+    },
+    /// A parameter with an adapter attached.
+    #[error(
+        "parameter `{path}` is reparameterized ({name}): call `materialize` before growing the model"
+    )]
+    Reparameterized {
+        /// The path of the parameter.
+        path: String,
+        /// The name of the reparameterization.
+        name: String,
+    },
+    /// A scalar multiplier that would have to absorb a factor per unit.
+    #[error(
+        "multiplier `{path}` holds one number, but this expansion of axis `{axis}` scales its units \
+         differently: use RMS-preserving scaling or a whole multiple"
+    )]
+    Multiplier {
+        /// The path of the multiplier.
+        path: String,
+        /// The axis.
+        axis: Axis,
+    },
+    /// A plan applied to a module it was not made for.
+    #[error("parameter `{path}`: the plan expects shape {expected:?}, found {found:?}")]
+    Shape {
+        /// The path of the parameter.
+        path: String,
+        /// The shape the plan was made for.
+        expected: Vec<usize>,
+        /// The shape found.
+        found: Vec<usize>,
+    },
+    /// A plan that names a parameter which the module lacks, or lacks one that it has.
+    #[error("parameter `{path}` is in the {has} but not in the {lacks}")]
+    Missing {
+        /// The path of the parameter.
+        path: String,
+        /// Which of the two has it.
+        has: &'static str,
+        /// Which of the two lacks it.
+        lacks: &'static str,
+    },
+}
+
+fn list(axes: &[Axis]) -> String {
+    if axes.is_empty() {
+        return "none".into();
+    }
+    let names: Vec<_> = axes.iter().map(|axis| format!("`{axis}`")).collect();
+    names.join(", ")
+}

@@ -1,0 +1,95 @@
+use crate::{ParamPlan, Plan};
+
+/// What the new coordinates of an expanded tensor hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// The coordinate that each one copies.
+    Copy,
+    /// Zeros.
+    Zero,
+}
+
+/// Where the coordinates of one dimension of an expanded tensor come from; none start from zero.
+type Sources = Vec<Option<usize>>;
+
+impl Plan {
+    /// Expands the raw bytes of a tensor of `shape` that follows `param`: shaped like it, or with
+    /// single coordinates where it is reduced, as factored second moments are. Pure byte moves, so
+    /// any data type, on the host, so the same on every device.
+    ///
+    /// Returns the new shape and bytes, or nothing when the tensor does not follow the parameter.
+    pub fn expand_bytes(
+        &self,
+        param: &ParamPlan,
+        shape: &[usize],
+        bytes: &[u8],
+        fill: Fill,
+    ) -> Option<(Vec<usize>, Vec<u8>)> {
+        let follows = shape.len() == param.old_shape.len()
+            && shape
+                .iter()
+                .zip(&param.old_shape)
+                .all(|(size, old)| size == old || *size == 1);
+        let elements: usize = shape.iter().product();
+        if !follows || elements == 0 || !bytes.len().is_multiple_of(elements) {
+            return None;
+        }
+        let sources: Vec<Sources> = (0..shape.len())
+            .map(|dim| sources(self, param, dim, shape[dim], fill))
+            .collect();
+        let new_shape: Vec<usize> = sources.iter().map(Vec::len).collect();
+        let item = bytes.len() / elements;
+        let mut out = vec![0; new_shape.iter().product::<usize>() * item];
+        copy(&sources, shape, bytes, &mut out);
+        Some((new_shape, out))
+    }
+}
+
+fn sources(plan: &Plan, param: &ParamPlan, dim: usize, size: usize, fill: Fill) -> Sources {
+    let (Some((role, axis)), Some(source)) = (plan.growing(param, dim), plan.source(param, dim))
+    else {
+        return (0..size).map(Some).collect();
+    };
+    if size != param.old_shape[dim] {
+        return (0..size).map(Some).collect();
+    }
+    let units = role.layout.units(axis.new_width());
+    source
+        .into_iter()
+        .zip(units)
+        .map(|(old, unit)| match fill {
+            Fill::Copy => Some(old),
+            Fill::Zero => (unit < axis.old_width()).then_some(old),
+        })
+        .collect()
+}
+
+/// Copies outermost dimension first; contiguous runs of the innermost one move together.
+fn copy(sources: &[Sources], shape: &[usize], from: &[u8], to: &mut [u8]) {
+    let Some((first, rest)) = sources.split_first() else {
+        to.copy_from_slice(from);
+        return;
+    };
+    let old_stride = from.len() / shape[0];
+    let new_stride = to.len() / first.len();
+    let mut new = 0;
+    while new < first.len() {
+        let Some(old) = first[new] else {
+            new += 1;
+            continue;
+        };
+        let mut run = 1;
+        if rest.is_empty() {
+            while first.get(new + run) == Some(&Some(old + run)) {
+                run += 1;
+            }
+        }
+        let from = &from[old * old_stride..(old + run) * old_stride];
+        let to = &mut to[new * new_stride..(new + run) * new_stride];
+        match rest.is_empty() {
+            true => to.copy_from_slice(from),
+            false => copy(rest, &shape[1..], from, to),
+        }
+        new += run;
+    }
+}

@@ -1,0 +1,99 @@
+//! Containers hand the description on to what they hold, under the path segment Burn gives it.
+
+use core::fmt::Debug;
+
+use burn_core::module::ModuleDisplay;
+
+use super::{Layer, LayerRoles};
+use crate::{Constants, Describe, Growable};
+
+#[diagnostic::do_not_recommend]
+impl<G: Growable> Growable for Option<G> {
+    fn describe(&self, describe: &mut Describe) {
+        if let Some(module) = self {
+            module.describe(describe);
+        }
+    }
+
+    fn update_constants(&mut self, constants: &Constants<'_>) {
+        if let Some(module) = self {
+            module.update_constants(constants);
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<G: Growable> Growable for Vec<G> {
+    fn describe(&self, describe: &mut Describe) {
+        for (index, module) in self.iter().enumerate() {
+            describe.child(&index.to_string(), module);
+        }
+    }
+
+    fn update_constants(&mut self, constants: &Constants<'_>) {
+        for module in self {
+            module.update_constants(constants);
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<G: Growable, const N: usize> Growable for [G; N] {
+    fn describe(&self, describe: &mut Describe) {
+        for (index, module) in self.iter().enumerate() {
+            describe.child(&index.to_string(), module);
+        }
+    }
+
+    fn update_constants(&mut self, constants: &Constants<'_>) {
+        for module in self {
+            module.update_constants(constants);
+        }
+    }
+}
+
+macro_rules! tuple {
+    ($($name:ident $index:tt),+) => {
+        #[diagnostic::do_not_recommend]
+        impl<$($name: Growable + ModuleDisplay + Debug),+> Growable for ($($name,)+) {
+            fn describe(&self, describe: &mut Describe) {
+                $(describe.child(stringify!($index), &self.$index);)+
+            }
+
+            fn update_constants(&mut self, constants: &Constants<'_>) {
+                $(self.$index.update_constants(constants);)+
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+
+#[diagnostic::do_not_recommend]
+impl<L: Layer> Layer for Option<L> {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+        if let Some(layer) = self {
+            layer.describe(roles, describe);
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<L: Layer> Layer for Vec<L> {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+        for (index, layer) in self.iter().enumerate() {
+            describe.layer(&index.to_string(), layer, roles);
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<L: Layer, const N: usize> Layer for [L; N] {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+        for (index, layer) in self.iter().enumerate() {
+            describe.layer(&index.to_string(), layer, roles);
+        }
+    }
+}

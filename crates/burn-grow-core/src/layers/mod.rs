@@ -1,0 +1,53 @@
+//! How the parametrised layers of burn-nn lie on their axes, and which modules have nothing to grow.
+
+mod container;
+mod embedding;
+mod linear;
+mod norm;
+mod parameterless;
+
+use burn_core::module::Module;
+
+use crate::{Describe, GrowError, Role};
+
+/// A parametrised layer, described by the roles that its field attribute names.
+///
+/// Implemented for layers of burn-nn and their `Option`, `Vec` and arrays. Implement it for a layer
+/// of your own when naming the roles where the layer is used reads better than deriving
+/// [`Growable`](crate::Growable) on it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be described by `fan_in`, `fan_out`, `gate` and `gain`",
+    note = "a bare parameter takes `#[grow(dims(..))]`, a module of your own derives `Growable` and takes no roles, a foreign module takes `#[grow(with = path)]`"
+)]
+pub trait Layer: Module {
+    /// Names the roles of the layer's parameters.
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describe);
+}
+
+/// The roles named by the attribute of a layer field.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerRoles {
+    /// The input side: `fan_in`.
+    pub fan_in: Option<Role>,
+    /// The output side: `fan_out` or `gate`.
+    pub fan_out: Option<Role>,
+    /// The side that rides along: `gain`.
+    pub gain: Option<Role>,
+}
+
+impl LayerRoles {
+    /// Refuses the roles that `layer` has no dimension for.
+    fn only(&self, supported: &[&str], layer: &'static str, describe: &mut Describe) {
+        let named = [
+            ("fan_in", self.fan_in.is_some()),
+            ("fan_out", self.fan_out.is_some()),
+            ("gain", self.gain.is_some()),
+        ];
+        for (role, present) in named {
+            if present && !supported.contains(&role) {
+                let path = describe.path();
+                describe.refuse(GrowError::UnsupportedRole { path, layer, role });
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Modules and constants without float parameters: nothing to describe, nothing to grow.
+
+use burn_core::module::{Flag, Param};
+use burn_core::tensor::kind::Autodiff;
+use burn_core::tensor::{Bool, Int, Tensor};
+use burn_nn::interpolate::{Interpolate1d, Interpolate2d};
+use burn_nn::pool::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool1d, AvgPool2d, MaxPool1d,
+    MaxPool2d,
+};
+use burn_nn::{
+    Dropout, GLU, GaussianNoise, Gelu, HardSigmoid, Identity, LeakyRelu, LocalResponseNorm,
+    PositionalEncoding, Relu, RotaryEncoding, Selu, Sigmoid, Softplus, Tanh, Unfold4d,
+};
+
+use crate::{Constants, Describe, Growable};
+
+macro_rules! parameterless {
+    ($($module:ty),+ $(,)?) => {
+        $(#[diagnostic::do_not_recommend]
+        impl Growable for $module {
+            fn describe(&self, _describe: &mut Describe) {}
+
+            fn update_constants(&mut self, _constants: &Constants<'_>) {}
+        })+
+    };
+}
+
+parameterless!(
+    bool, f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, String,
+);
+
+parameterless!(
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    Dropout,
+    GLU,
+    GaussianNoise,
+    Gelu,
+    HardSigmoid,
+    Identity,
+    Interpolate1d,
+    Interpolate2d,
+    LeakyRelu,
+    LocalResponseNorm,
+    MaxPool1d,
+    MaxPool2d,
+    Param<Flag>,
+    PositionalEncoding,
+    Relu,
+    RotaryEncoding,
+    Selu,
+    Sigmoid,
+    Softplus,
+    Tanh,
+    Unfold4d,
+);
+
+#[diagnostic::do_not_recommend]
+impl<const D: usize> Growable for Param<Tensor<D, Int>> {
+    fn describe(&self, _describe: &mut Describe) {}
+
+    fn update_constants(&mut self, _constants: &Constants<'_>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
+    fn describe(&self, _describe: &mut Describe) {}
+
+    fn update_constants(&mut self, _constants: &Constants<'_>) {}
+}
+
+/// A tensor field is no parameter.
+#[diagnostic::do_not_recommend]
+impl<const D: usize, K: Autodiff> Growable for Tensor<D, K> {
+    fn describe(&self, _describe: &mut Describe) {}
+
+    fn update_constants(&mut self, _constants: &Constants<'_>) {}
+}
