@@ -1,0 +1,333 @@
+//! Parses `#[grow(..)]`. A mistake costs the entry it stands in, not the ones after it.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseBuffer, ParseStream, Parser};
+use syn::{
+    Attribute, Expr, Ident, LitStr, MacroDelimiter, Meta, Path, Token, parenthesized, parse_quote,
+    token,
+};
+
+use crate::error::{Errors, unknown};
+
+const FIELD: [&str; 10] = [
+    "fan_in",
+    "fan_out",
+    "gate",
+    "gain",
+    "dims",
+    "width",
+    "multiplier",
+    "skip",
+    "with",
+    "active",
+];
+const CONTAINER: [&str; 1] = ["crate"];
+const ROLES: [&str; 4] = ["fan_in", "fan_out", "gate", "gain"];
+const LAYOUT: [&str; 2] = ["groups", "unit"];
+
+/// The attributes of the type.
+pub(crate) struct Container {
+    pub(crate) krate: Path,
+}
+
+/// One entry of a field attribute, such as `fan_in = "hidden"`.
+pub(crate) struct Entry {
+    pub(crate) key: Ident,
+    pub(crate) value: Value,
+}
+
+pub(crate) enum Value {
+    Role(Role),
+    Dims(Dims),
+    Width(LitStr),
+    Multiplier(LitStr),
+    Skip,
+    With(Path),
+    Active(Path),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum RoleKind {
+    FanIn,
+    FanOut,
+    Gate,
+    Gain,
+}
+
+pub(crate) struct Role {
+    pub(crate) kind: RoleKind,
+    pub(crate) axis: LitStr,
+    pub(crate) groups: Option<Box<Expr>>,
+    pub(crate) unit: Option<Box<Expr>>,
+}
+
+/// One role a dimension.
+pub(crate) struct Dims {
+    pub(crate) span: Span,
+    pub(crate) roles: Vec<Option<Role>>,
+}
+
+/// The attributes of the type; `None` if they are wrong.
+pub(crate) fn container(attrs: &[Attribute], errors: &mut Errors) -> Option<Container> {
+    let mut krate = None;
+    let mut sound = true;
+    for attr in grow(attrs) {
+        entries(attr, errors, |input| {
+            let path = Ident::parse_any(input).and_then(|key| match key.to_string().as_str() {
+                "crate" => path(input, &key),
+                name if FIELD.contains(&name) => {
+                    let message = format!("`{name}` belongs on a field, not on the type");
+                    Err(syn::Error::new(key.span(), message))
+                }
+                _ => Err(unknown(&key, "attribute", &CONTAINER)),
+            });
+            sound &= path.is_ok();
+            let path = path?;
+            if krate.is_some() {
+                sound = false;
+                return Err(syn::Error::new_spanned(path, "`crate` is given twice"));
+            }
+            krate = Some(path);
+            Ok(())
+        });
+    }
+    sound.then(|| Container {
+        krate: krate.unwrap_or_else(|| parse_quote!(::burn_grow)),
+    })
+}
+
+/// The entries of all attributes of a field.
+pub(crate) fn field(attrs: &[Attribute], errors: &mut Errors) -> Vec<Entry> {
+    let mut found = Vec::new();
+    for attr in grow(attrs) {
+        entries(attr, errors, |input| {
+            found.push(entry(input)?);
+            Ok(())
+        });
+    }
+    found
+}
+
+pub(crate) fn grow(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("grow"))
+}
+
+/// Whether Burn passes the field over.
+pub(crate) fn is_module_skip(attrs: &[Attribute]) -> bool {
+    let mut skip = false;
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("module")) {
+        // What else is wrong with the attribute is for `derive(Module)` to say.
+        let _ = attr.parse_nested_meta(|meta| {
+            skip |= meta.path.is_ident("skip");
+            Ok(())
+        });
+    }
+    skip
+}
+
+/// Parses the entries of `attr`, going on after the one that is wrong.
+fn entries(
+    attr: &Attribute,
+    errors: &mut Errors,
+    mut parse: impl FnMut(ParseStream) -> syn::Result<()>,
+) {
+    let list = match &attr.meta {
+        Meta::List(list) if matches!(list.delimiter, MacroDelimiter::Paren(_)) => list,
+        other => {
+            let message = "expected parentheses: `#[grow(..)]`";
+            return errors.push(syn::Error::new_spanned(other, message));
+        }
+    };
+    if list.tokens.is_empty() {
+        let message = "`#[grow()]` says nothing: name a role, `skip` the field, \
+                       or leave the attribute out to descend into a module";
+        return errors.push(syn::Error::new_spanned(&attr.meta, message));
+    }
+    let parser = |input: ParseStream| {
+        separated(input, errors, &mut parse);
+        Ok(())
+    };
+    if let Err(error) = parser.parse2(list.tokens.clone()) {
+        errors.push(error);
+    }
+}
+
+fn separated(
+    input: ParseStream,
+    errors: &mut Errors,
+    mut parse: impl FnMut(ParseStream) -> syn::Result<()>,
+) {
+    while !input.is_empty() {
+        let parsed = parse(input).and_then(|()| match input.is_empty() {
+            true => Ok(()),
+            false => input.parse::<Token![,]>().map(|_| ()),
+        });
+        if let Err(error) = parsed {
+            errors.push(error);
+            skip_entry(input);
+        }
+    }
+}
+
+/// Drops what is left of an entry, up to and with its comma.
+fn skip_entry(input: ParseStream) {
+    while !input.is_empty() {
+        let comma = input.peek(Token![,]);
+        if input.parse::<TokenTree>().is_err() || comma {
+            return;
+        }
+    }
+}
+
+fn entry(input: ParseStream) -> syn::Result<Entry> {
+    let key = Ident::parse_any(input)?;
+    let name = key.to_string();
+    let value = match name.as_str() {
+        "dims" => Value::Dims(dims(input, &key)?),
+        "width" => Value::Width(assigned_axis(input, &key)?),
+        "multiplier" => Value::Multiplier(assigned_axis(input, &key)?),
+        "skip" => {
+            if input.peek(Token![=]) || input.peek(token::Paren) {
+                return Err(input.error("`skip` takes no value"));
+            }
+            Value::Skip
+        }
+        "with" => Value::With(path(input, &key)?),
+        "active" => Value::Active(path(input, &key)?),
+        "crate" => {
+            let message = "`crate` belongs on the type, not on a field";
+            return Err(syn::Error::new(key.span(), message));
+        }
+        layout if LAYOUT.contains(&layout) => {
+            let message =
+                format!("`{layout}` is the layout of one role: `fan_out(\"axis\", {layout} = ..)`");
+            return Err(syn::Error::new(key.span(), message));
+        }
+        _ => Value::Role(role(input, &key, "attribute", &FIELD)?),
+    };
+    Ok(Entry { key, value })
+}
+
+/// `"axis"` or `("axis", groups = expr, unit = expr)` after the name of a role.
+fn role(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Result<Role> {
+    let kind = match key.to_string().as_str() {
+        "fan_in" => RoleKind::FanIn,
+        "fan_out" => RoleKind::FanOut,
+        "gate" => RoleKind::Gate,
+        "gain" => RoleKind::Gain,
+        _ => return Err(unknown(key, what, legal)),
+    };
+    if !input.peek(token::Paren) {
+        return Ok(Role {
+            kind,
+            axis: assigned_axis(input, key)?,
+            groups: None,
+            unit: None,
+        });
+    }
+    let content;
+    parenthesized!(content in input);
+    drained(&content, |content| {
+        let mut role = Role {
+            kind,
+            axis: axis(content, key)?,
+            groups: None,
+            unit: None,
+        };
+        while !content.is_empty() {
+            content.parse::<Token![,]>()?;
+            if content.is_empty() {
+                break;
+            }
+            let name = Ident::parse_any(content)?;
+            let slot = match name.to_string().as_str() {
+                "groups" => &mut role.groups,
+                "unit" => &mut role.unit,
+                _ => return Err(unknown(&name, "layout", &LAYOUT)),
+            };
+            if slot.is_some() {
+                let message = format!("`{name}` is given twice");
+                return Err(syn::Error::new(name.span(), message));
+            }
+            content.parse::<Token![=]>()?;
+            *slot = Some(content.parse()?);
+        }
+        Ok(role)
+    })
+}
+
+fn dims(input: ParseStream, key: &Ident) -> syn::Result<Dims> {
+    let example = "`dims(_, fan_in = \"axis\")`: one role a dimension, `_` where nothing grows";
+    if !input.peek(token::Paren) {
+        return Err(syn::Error::new(key.span(), format!("expected {example}")));
+    }
+    let content;
+    let span = parenthesized!(content in input).span.join();
+    let mut errors = Errors::default();
+    let mut roles = Vec::new();
+    separated(&content, &mut errors, |content| {
+        if content.parse::<Option<Token![_]>>()?.is_some() {
+            roles.push(None);
+            return Ok(());
+        }
+        let key = Ident::parse_any(content)?;
+        roles.push(Some(role(content, &key, "role", &ROLES)?));
+        Ok(())
+    });
+    if let Some(error) = errors.into_error() {
+        return Err(error);
+    }
+    if roles.is_empty() {
+        return Err(syn::Error::new(span, format!("expected {example}")));
+    }
+    Ok(Dims { span, roles })
+}
+
+/// `= "axis"`.
+fn assigned_axis(input: ParseStream, key: &Ident) -> syn::Result<LitStr> {
+    if !input.peek(Token![=]) {
+        let message = format!("`{key}` takes the name of an axis: `{key} = \"axis\"`");
+        return Err(syn::Error::new(key.span(), message));
+    }
+    input.parse::<Token![=]>()?;
+    axis(input, key)
+}
+
+fn axis(input: ParseStream, key: &Ident) -> syn::Result<LitStr> {
+    let Ok(axis) = input.parse::<LitStr>() else {
+        let message = format!("`{key}` takes the name of an axis as a string: `\"axis\"`");
+        return Err(input.error(message));
+    };
+    if axis.value().trim().is_empty() {
+        let message = "the name of an axis is empty";
+        return Err(syn::Error::new(axis.span(), message));
+    }
+    Ok(axis)
+}
+
+/// `= path`.
+fn path(input: ParseStream, key: &Ident) -> syn::Result<Path> {
+    if !input.peek(Token![=]) {
+        let message = format!("`{key}` takes a path: `{key} = path`");
+        return Err(syn::Error::new(key.span(), message));
+    }
+    input.parse::<Token![=]>()?;
+    if input.peek(LitStr) {
+        let message = format!("`{key}` takes a path, without quotes");
+        return Err(input.error(message));
+    }
+    input.parse()
+}
+
+/// Parses what is in parentheses; after an error it reads the rest, which syn would report again.
+fn drained<'a, T>(
+    content: &ParseBuffer<'a>,
+    parse: impl FnOnce(&ParseBuffer<'a>) -> syn::Result<T>,
+) -> syn::Result<T> {
+    let parsed = parse(content);
+    if parsed.is_err() {
+        let _ = content.parse::<TokenStream>();
+    }
+    parsed
+}
