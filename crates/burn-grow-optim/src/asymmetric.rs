@@ -1,0 +1,164 @@
+use burn_core::tensor::{Device, Tensor};
+use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path};
+
+use crate::Region;
+use crate::region::cells;
+
+/// The scalar names under which the regions of a parameter are recorded.
+pub(crate) const REGIONS: &str = "grow";
+
+/// By how much the update at the base rate is scaled up at most.
+const MAX_QUOTIENT: f64 = 8.0;
+
+/// An optimizer around any other that gives the new coordinates of grown parameters their own
+/// learning rate.
+///
+/// The inner optimizer runs at the base rate; the update of a [`Region`] is then rescaled by the
+/// quotient of its rate and the base rate. That is exact for every optimizer whose update is
+/// linear in the rate, weight decay included. Coordinates outside of all regions are bit-equal to
+/// the inner optimizer's, and before the first expansion this is the inner optimizer.
+///
+/// Records are interchangeable with the inner optimizer's until something has grown.
+///
+/// ```
+/// # use burn_grow_optim::AsymmetricExt;
+/// # use burn_optim::{AdamWConfig, ModuleOptimizer};
+/// let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Asymmetric<O> {
+    inner: O,
+}
+
+impl<O: Optimizer> Asymmetric<O> {
+    /// Wraps `inner`.
+    pub fn new(inner: O) -> Self {
+        Self { inner }
+    }
+}
+
+/// Adds [`asymmetric`](Self::asymmetric) to every optimizer.
+pub trait AsymmetricExt: Optimizer {
+    /// Wraps the optimizer so that it can follow a [`Rewarmup`](crate::Rewarmup).
+    fn asymmetric(self) -> Asymmetric<Self> {
+        Asymmetric::new(self)
+    }
+}
+
+impl<O: Optimizer> AsymmetricExt for O {}
+
+/// The state of [`Asymmetric`]: the inner state and the regions.
+#[derive(Clone, Debug)]
+pub struct AsymmetricState<S> {
+    /// The state of the inner optimizer; none for a parameter that grew before its first gradient.
+    pub inner: Option<S>,
+    /// The regions, oldest first.
+    pub regions: Vec<Region>,
+}
+
+impl<O: Optimizer> Optimizer for Asymmetric<O> {
+    type State<const D: usize> = AsymmetricState<O::State<D>>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let (inner, mut regions) = match state {
+            Some(state) => (state.inner, state.regions),
+            None => (None, Vec::new()),
+        };
+        if regions.is_empty() {
+            let (tensor, inner) = self.inner.step(lr, tensor, grad, inner);
+            let state = inner.map(|inner| AsymmetricState {
+                inner: Some(inner),
+                regions,
+            });
+            return (tensor, state);
+        }
+        let rates: Vec<_> = regions
+            .iter_mut()
+            .map(|region| region.advance(lr))
+            .collect();
+        let fastest = rates.iter().copied().fold(lr, f64::max);
+        // A far slower base update has too few bits left to be scaled up, none at a rate of zero:
+        // then the regions get a run of their own.
+        let own_run = (fastest > lr * MAX_QUOTIENT)
+            .then(|| (tensor.clone(), grad.clone(), inner.clone()))
+            .map(|(tensor, grad, inner)| self.inner.step(fastest, tensor, grad, inner).0);
+        let (updated, inner) = self.inner.step(lr, tensor.clone(), grad, inner);
+        let (moved, run) = match own_run {
+            Some(moved) => (moved, fastest),
+            None => (updated.clone(), lr),
+        };
+        let updated = rescale(tensor, updated, moved, &regions, &rates, run);
+        (updated, Some(AsymmetricState { inner, regions }))
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        AsymmetricState {
+            inner: state.inner.map(|inner| O::to_device(inner, device)),
+            regions: state.regions,
+        }
+    }
+}
+
+/// Replaces the regions of `updated` by the update `tensor -> moved`, taken at rate `run`, rescaled to
+/// each region's rate. All other coordinates keep every bit.
+fn rescale<const D: usize>(
+    tensor: Tensor<D>,
+    mut updated: Tensor<D>,
+    moved: Tensor<D>,
+    regions: &[Region],
+    rates: &[LearningRate],
+    run: LearningRate,
+) -> Tensor<D> {
+    if run == 0.0 {
+        return updated;
+    }
+    let cells = cells(regions, tensor.dims());
+    let values: Vec<_> = cells
+        .iter()
+        .map(|cell| {
+            let (from, to) = (
+                tensor.clone().slice(cell.ranges.clone()),
+                moved.clone().slice(cell.ranges.clone()),
+            );
+            from.clone() + (to - from).mul_scalar(rates[cell.region] / run)
+        })
+        .collect();
+    // Now `updated` is the only handle and is written in place.
+    drop((tensor, moved));
+    for (cell, value) in cells.into_iter().zip(values) {
+        updated = updated.slice_assign(cell.ranges, value);
+    }
+    updated
+}
+
+impl<S: RecordState + Clone> RecordState for AsymmetricState<S> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        if let Some(inner) = &self.inner {
+            inner.state_flatten(prefix, out);
+        }
+        for (index, region) in self.regions.iter().enumerate() {
+            let prefix = join_path(prefix, &format!("{REGIONS}.{index}"));
+            for (name, value) in region.scalars() {
+                out.push_scalar(&prefix, &name, value);
+            }
+        }
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let inner = S::state_unflatten(prefix, src, device);
+        let rank = usize::try_from(src.take_scalar(prefix, "__rank")?).ok()?;
+        let regions: Vec<_> = (0..)
+            .map_while(|index| {
+                let prefix = join_path(prefix, &format!("{REGIONS}.{index}"));
+                Region::from_scalars(rank, |name| src.take_scalar(&prefix, name))
+            })
+            .collect();
+        (inner.is_some() || !regions.is_empty()).then_some(Self { inner, regions })
+    }
+}

@@ -1,0 +1,61 @@
+use burn_core::store::RecordError;
+
+/// Why an optimizer cannot follow an expansion. The optimizer passed in is unchanged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptimError {
+    /// A state tensor that is neither shaped like its parameter nor reduced along dimensions of it.
+    #[error(
+        "optimizer state `{field}` of parameter `{path}` has shape {found:?}, which does not follow \
+         the parameter's {expected:?}"
+    )]
+    State {
+        /// The path of the parameter.
+        path: String,
+        /// The name of the state tensor.
+        field: String,
+        /// The shape of the parameter before the expansion.
+        expected: Vec<usize>,
+        /// The shape of the state tensor.
+        found: Vec<usize>,
+    },
+    /// A state tensor of another data type than the one Burn loads optimizer records with.
+    #[error(
+        "optimizer state `{field}` of parameter `{path}` is {found}, but Burn loads records as \
+         {expected}: its next step would fail"
+    )]
+    DType {
+        /// The path of the parameter.
+        path: String,
+        /// The name of the state tensor.
+        field: String,
+        /// The default data type of the device.
+        expected: String,
+        /// The data type of the state tensor.
+        found: String,
+    },
+    /// A plan made for another model.
+    #[error("parameter `{path}` is in the plan but not in the model")]
+    Missing {
+        /// The path of the parameter.
+        path: String,
+    },
+    /// A re-warmup was asked for, but the parameter's optimizer has no place for a second rate.
+    #[error(
+        "parameter `{path}`: a re-warmup needs its optimizer wrapped with `.asymmetric()`, found one \
+         that is not"
+    )]
+    NotAsymmetric {
+        /// The path of the parameter.
+        path: String,
+    },
+    /// The optimizer record could not be read or written.
+    #[error("optimizer record: {0}")]
+    Record(#[from] RecordError),
+}
+
+impl From<burn_pack::Error> for OptimError {
+    fn from(error: burn_pack::Error) -> Self {
+        Self::Record(error.into())
+    }
+}

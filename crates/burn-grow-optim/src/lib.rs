@@ -1,0 +1,23 @@
+//! Asymmetric optimizer state and learning rates for parameters that grow while they train.
+//!
+//! Copied units receive identical gradients. With identical optimizer state they stay identical for
+//! ever, the symmetry lock (Eq. 20-23); growing then buys nothing. Two asymmetries break it:
+//!
+//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24),
+//!   mapped by [`expand_optimizer`] for any optimizer through its record;
+//! - the rate: new coordinates climb to `rho` times the present rate and decay with the rest
+//!   ([`Rewarmup`], Eq. 25-28), applied elementwise by [`Asymmetric`], an optimizer around any other.
+
+mod asymmetric;
+mod error;
+mod policy;
+mod record;
+mod region;
+mod rewarmup;
+
+pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
+pub use error::OptimError;
+pub use policy::StatePolicy;
+pub use record::{check_asymmetric, expand_optimizer};
+pub use region::{Extent, Region};
+pub use rewarmup::{Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
