@@ -1,0 +1,51 @@
+use std::path::PathBuf;
+
+use burn_core::store::RecordError;
+use burn_grow_core::GrowError;
+use burn_grow_optim::OptimError;
+
+use crate::At;
+
+/// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A trigger outside of the run.
+    #[error("{at:?} is not within a run of {total_steps} optimizer steps: expected 1 to {last}", last = total_steps.saturating_sub(1))]
+    Trigger {
+        /// The trigger.
+        at: At,
+        /// The length of the run.
+        total_steps: usize,
+    },
+    /// A re-warmup with a peak or a rate that is no number above zero.
+    #[error("re-warmup `{name}` is {found}: expected a finite number, zero or more")]
+    Rewarmup {
+        /// The name of the setting.
+        name: &'static str,
+        /// Its value.
+        found: f64,
+    },
+    /// An expansion that the model does not allow.
+    #[error("expansion {stage}: {source}")]
+    Expansion {
+        /// Which expansion of the run, from 0.
+        stage: usize,
+        /// The reason.
+        source: GrowError,
+    },
+    /// The model cannot be described.
+    #[error(transparent)]
+    Model(#[from] GrowError),
+    /// The optimizer cannot follow.
+    #[error(transparent)]
+    Optimizer(#[from] OptimError),
+    /// A checkpoint file that cannot be read or does not fit the model.
+    #[error("checkpoint file {path}: {source}", path = path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: RecordError,
+    },
+}

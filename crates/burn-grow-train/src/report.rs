@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use burn_grow_core::{Axis, Factor, Plan};
+use serde::{Deserialize, Serialize};
+
+/// What an expansion did, handed to the `on_expand` hooks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpansionReport {
+    /// Which expansion of the run, from 0.
+    pub stage: usize,
+    /// The optimizer steps taken before.
+    pub step: usize,
+    /// The axes named by the expansion.
+    pub axes: Vec<AxisReport>,
+    /// The parameters before and after.
+    pub params: (usize, usize),
+    /// The parameters that take part in one token, before and after.
+    pub active_params: (f64, f64),
+    /// How long expanding model and optimizer took.
+    pub elapsed: Duration,
+}
+
+/// How one axis grew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AxisReport {
+    /// The axis.
+    pub axis: Axis,
+    /// The width before.
+    pub old_width: usize,
+    /// The width after.
+    pub new_width: usize,
+    /// What its consumers were multiplied with.
+    pub factor: Factor,
+}
+
+impl ExpansionReport {
+    pub(crate) fn new(stage: usize, step: usize, plan: &Plan, elapsed: Duration) -> Self {
+        let axes = plan.axes().iter().map(|(axis, planned)| AxisReport {
+            axis: axis.clone(),
+            old_width: planned.old_width(),
+            new_width: planned.new_width(),
+            factor: planned.factor().clone(),
+        });
+        Self {
+            stage,
+            step,
+            axes: axes.collect(),
+            params: plan.num_params(),
+            active_params: plan.active_params(),
+            elapsed,
+        }
+    }
+}
+
+impl core::fmt::Display for ExpansionReport {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "expansion {} after step {}:", self.stage, self.step)?;
+        for axis in &self.axes {
+            write!(
+                f,
+                " {} {} -> {} (factor {}),",
+                axis.axis, axis.old_width, axis.new_width, axis.factor
+            )?;
+        }
+        write!(
+            f,
+            " parameters {} -> {}, active {:.0} -> {:.0}, in {:.1?}",
+            self.params.0, self.params.1, self.active_params.0, self.active_params.1, self.elapsed
+        )
+    }
+}
