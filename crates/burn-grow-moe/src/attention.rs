@@ -1,0 +1,97 @@
+use burn_core as burn;
+use burn_core::module::Module;
+use burn_core::tensor::{DType, Device, Tensor};
+use burn_grow_derive::Growable;
+use burn_nn::{Linear, RmsNorm};
+
+use crate::init::Init;
+use crate::kernels::{Angles, Positions, causal_attention, norm_rotate};
+
+/// Causal grouped-query attention with a norm on every query and key head, and rotary positions.
+///
+/// `o(softmax(rot(norm(q x)) rot(norm(k x))^T / sqrt(head_dim)) v x)`, no biases. The norms of the heads
+/// ([arXiv 2302.05442](https://arxiv.org/abs/2302.05442)) have a gain of `head_dim`, which never grows:
+/// the logits stay in range whatever the width of the residual stream.
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core)]
+pub struct Attention {
+    /// `[hidden, n_heads * head_dim]`
+    #[grow(fan_in = "hidden")]
+    pub q_proj: Linear,
+    /// `[hidden, n_kv_heads * head_dim]`
+    #[grow(fan_in = "hidden")]
+    pub k_proj: Linear,
+    /// `[hidden, n_kv_heads * head_dim]`
+    #[grow(fan_in = "hidden")]
+    pub v_proj: Linear,
+    /// `[n_heads * head_dim, hidden]`
+    #[grow(fan_out = "hidden")]
+    pub o_proj: Linear,
+    /// `[head_dim]`
+    #[grow(skip)]
+    pub q_norm: RmsNorm,
+    /// `[head_dim]`
+    #[grow(skip)]
+    pub k_norm: RmsNorm,
+    /// The number of query heads.
+    pub n_heads: usize,
+    /// The number of key and value heads.
+    pub n_kv_heads: usize,
+    /// The size of a head.
+    pub head_dim: usize,
+    /// The base of the rotary frequencies.
+    pub rope_theta: f64,
+}
+
+impl Attention {
+    pub(crate) fn new(init: &Init<'_>) -> Self {
+        let config = init.config;
+        let queries = config.n_heads * config.head_dim;
+        let keys = config.n_kv_heads * config.head_dim;
+        Self {
+            q_proj: init.linear(config.hidden, queries),
+            k_proj: init.linear(config.hidden, keys),
+            v_proj: init.linear(config.hidden, keys),
+            o_proj: init.linear(queries, config.hidden),
+            q_norm: init.norm(config.head_dim),
+            k_norm: init.norm(config.head_dim),
+            n_heads: config.n_heads,
+            n_kv_heads: config.n_kv_heads,
+            head_dim: config.head_dim,
+            rope_theta: config.rope_theta,
+        }
+    }
+
+    /// Applies the layer.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, seq, hidden]`
+    /// - output: `[batch, seq, hidden]`
+    pub fn forward(&self, x: Tensor<3>, positions: &Positions) -> Tensor<3> {
+        let [batch, seq, hidden] = x.dims();
+        // As one matrix: a batch of small ones takes a product each.
+        let x = x.reshape([batch * seq, hidden]);
+        let heads = |projection: &Linear, count: usize| {
+            projection
+                .forward(x.clone())
+                .reshape([batch, seq, count, self.head_dim])
+        };
+        let turned = |heads: Tensor<4>, norm: &RmsNorm| {
+            norm_rotate(heads, norm.gamma.val(), norm.epsilon, positions)
+        };
+        let q = turned(heads(&self.q_proj, self.n_heads), &self.q_norm);
+        let k = turned(heads(&self.k_proj, self.n_kv_heads), &self.k_norm);
+        let v = heads(&self.v_proj, self.n_kv_heads);
+        let out = causal_attention(q, k, v, positions);
+        let out = out.reshape([batch * seq, self.n_heads * self.head_dim]);
+        self.o_proj.forward(out).reshape([batch, seq, hidden])
+    }
+
+    /// What the layers of one forward pass share about `seq` positions.
+    pub fn positions(&self, seq: usize, dtype: DType, device: &Device) -> Positions {
+        let group = self.n_heads / self.n_kv_heads;
+        let angles = Angles::new(seq, self.head_dim, self.rope_theta);
+        Positions::new(angles, group, dtype, device.clone())
+    }
+}

@@ -1,0 +1,69 @@
+use burn_core as burn;
+use burn_core::module::Module;
+use burn_core::tensor::Tensor;
+use burn_grow_derive::Growable;
+use burn_nn::RmsNorm;
+
+use crate::init::Init;
+use crate::kernels::rms_norm;
+use crate::{Attention, MoeFeedForward, Positions, Probe, Routed, Site};
+
+/// One layer: attention, then experts, each on the normed residual stream and added to it.
+///
+/// `h = x + attention(norm(x))`, `y = h + experts(norm(h))`.
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core)]
+pub struct Block {
+    /// `[hidden]`
+    #[grow(gain = "hidden")]
+    pub attention_norm: RmsNorm,
+    /// Attention.
+    pub attention: Attention,
+    /// `[hidden]`
+    #[grow(gain = "hidden")]
+    pub feed_forward_norm: RmsNorm,
+    /// The experts.
+    pub feed_forward: MoeFeedForward,
+}
+
+impl Block {
+    pub(crate) fn new(init: &Init<'_>) -> Self {
+        Self {
+            attention_norm: init.norm(init.config.hidden),
+            attention: Attention::new(init),
+            feed_forward_norm: init.norm(init.config.hidden),
+            feed_forward: MoeFeedForward::new(init),
+        }
+    }
+
+    /// Applies the layer, and says where the tokens went.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, seq, hidden]`
+    /// - output: `[batch, seq, hidden]`
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        layer: usize,
+        probe: &mut impl Probe,
+    ) -> (Tensor<3>, Routed) {
+        let attended = self
+            .attention
+            .forward(norm(&self.attention_norm, x.clone()), positions);
+        probe.see(Site::Attention(layer), &attended);
+        let x = x + attended;
+        let (answer, routed) = self
+            .feed_forward
+            .forward(norm(&self.feed_forward_norm, x.clone()));
+        probe.see(Site::Experts(layer), &answer);
+        let x = x + answer;
+        probe.see(Site::Block(layer), &x);
+        (x, routed)
+    }
+}
+
+pub(crate) fn norm(norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+    rms_norm(x, norm.gamma.val(), norm.epsilon)
+}

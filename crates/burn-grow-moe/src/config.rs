@@ -1,0 +1,277 @@
+use burn_core::config::Config;
+use burn_core::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::{MoeConfigError, MoeTransformer};
+
+/// The shape of a [`MoeTransformer`].
+///
+/// The default is the small byte-level model of the demonstration: two layers, hidden 32, inner 16,
+/// eight experts of which two are active, tied embeddings. A serialized configuration may leave
+/// out whatever keeps its default.
+///
+/// ```
+/// # use burn_grow_moe::MoeConfig;
+/// let config = MoeConfig { hidden: 64, inner: 32, ..MoeConfig::default() };
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MoeConfig {
+    /// The number of token ids.
+    pub vocab_size: usize,
+    /// The number of blocks.
+    pub n_layers: usize,
+    /// The width of the residual stream: axis `"hidden"`.
+    pub hidden: usize,
+    /// The width between the two matrices of an expert: axis `"inner"`.
+    pub inner: usize,
+    /// The number of query heads.
+    pub n_heads: usize,
+    /// The number of key and value heads, each shared by `n_heads / n_kv_heads` query heads.
+    pub n_kv_heads: usize,
+    /// The size of a head. It is not tied to `hidden`, so heads keep their size when that grows.
+    pub head_dim: usize,
+    /// The number of experts of a layer.
+    pub n_experts: usize,
+    /// The number of experts a token is sent to.
+    pub top_k: usize,
+    /// Whether the probabilities of the chosen experts are divided by their sum: Qwen3-MoE does,
+    /// OLMoE does not.
+    pub norm_topk_prob: bool,
+    /// The base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// What keeps the norms from dividing by zero.
+    pub norm_eps: f64,
+    /// Whether the output projection is the transposed embedding.
+    pub tied_embeddings: bool,
+    /// The coefficient of the load-balancing loss.
+    pub load_balancing: f64,
+    /// The coefficient of the router's z-loss.
+    pub router_z_loss: f64,
+    /// The standard deviation that every matrix is drawn with.
+    pub init_std: f64,
+    /// What a tied output projection is multiplied with: 1 in a fresh model, the product of the
+    /// fan-in factors of `"hidden"` in a grown one (App. D.1).
+    pub logit_multiplier: f64,
+}
+
+impl Default for MoeConfig {
+    fn default() -> Self {
+        Self {
+            vocab_size: 256,
+            n_layers: 2,
+            hidden: 32,
+            inner: 16,
+            n_heads: 4,
+            n_kv_heads: 4,
+            head_dim: 16,
+            n_experts: 8,
+            top_k: 2,
+            norm_topk_prob: false,
+            rope_theta: 10_000.0,
+            norm_eps: 1e-5,
+            tied_embeddings: true,
+            load_balancing: 0.01,
+            router_z_loss: 0.001,
+            init_std: 0.02,
+            logit_multiplier: 1.0,
+        }
+    }
+}
+
+impl Config for MoeConfig {}
+
+impl MoeConfig {
+    /// Builds the model on `device`: matrices drawn from `N(0, init_std^2)`, gains one.
+    ///
+    /// Seed the draws with [`Device::seed`].
+    ///
+    /// # Panics
+    ///
+    /// When the configuration is not valid; see [`try_init`](Self::try_init).
+    pub fn init(&self, device: &Device) -> MoeTransformer {
+        match self.try_init(device) {
+            Ok(model) => model,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Builds the model on `device`, or says why there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`validate`](Self::validate).
+    pub fn try_init(&self, device: &Device) -> Result<MoeTransformer, MoeConfigError> {
+        self.validate()?;
+        Ok(MoeTransformer::new(self, device))
+    }
+
+    /// Whether the configuration describes a model.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range, or does not fit another one.
+    pub fn validate(&self) -> Result<(), MoeConfigError> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("n_layers", self.n_layers),
+            ("hidden", self.hidden),
+            ("inner", self.inner),
+            ("n_heads", self.n_heads),
+            ("n_kv_heads", self.n_kv_heads),
+            ("head_dim", self.head_dim),
+            ("n_experts", self.n_experts),
+            ("top_k", self.top_k),
+        ];
+        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
+            return Err(MoeConfigError::Zero { field });
+        }
+        if !self.n_heads.is_multiple_of(self.n_kv_heads) {
+            return Err(MoeConfigError::Heads {
+                n_heads: self.n_heads,
+                n_kv_heads: self.n_kv_heads,
+            });
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            let head_dim = self.head_dim;
+            return Err(MoeConfigError::OddHead { head_dim });
+        }
+        if self.top_k > self.n_experts {
+            return Err(MoeConfigError::TopK {
+                top_k: self.top_k,
+                n_experts: self.n_experts,
+            });
+        }
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let not_negative = |value: f64| value.is_finite() && value >= 0.0;
+        for (field, value) in [
+            ("rope_theta", self.rope_theta),
+            ("norm_eps", self.norm_eps),
+            ("logit_multiplier", self.logit_multiplier),
+        ] {
+            if !positive(value) {
+                let expected = "positive";
+                return Err(MoeConfigError::Range {
+                    field,
+                    value,
+                    expected,
+                });
+            }
+        }
+        for (field, value) in [
+            ("load_balancing", self.load_balancing),
+            ("router_z_loss", self.router_z_loss),
+            ("init_std", self.init_std),
+        ] {
+            if !not_negative(value) {
+                let expected = "zero or positive";
+                return Err(MoeConfigError::Range {
+                    field,
+                    value,
+                    expected,
+                });
+            }
+        }
+        if !self.tied_embeddings && self.logit_multiplier != 1.0 {
+            return Err(MoeConfigError::UntiedMultiplier {
+                multiplier: self.logit_multiplier,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> MoeConfig {
+        MoeConfig::default()
+    }
+
+    #[test]
+    fn the_default_is_valid() {
+        assert_eq!(small().validate(), Ok(()));
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let cases: [(MoeConfig, &str); 8] = [
+            (
+                MoeConfig {
+                    inner: 0,
+                    ..small()
+                },
+                "`inner` is 0",
+            ),
+            (
+                MoeConfig {
+                    n_kv_heads: 3,
+                    ..small()
+                },
+                "no multiple of `n_kv_heads` (3)",
+            ),
+            (
+                MoeConfig {
+                    head_dim: 7,
+                    ..small()
+                },
+                "`head_dim` is 7",
+            ),
+            (
+                MoeConfig {
+                    top_k: 9,
+                    ..small()
+                },
+                "`top_k` (9) is larger",
+            ),
+            (
+                MoeConfig {
+                    norm_eps: 0.0,
+                    ..small()
+                },
+                "`norm_eps` is 0, and has to be positive",
+            ),
+            (
+                MoeConfig {
+                    rope_theta: f64::NAN,
+                    ..small()
+                },
+                "`rope_theta` is NaN",
+            ),
+            (
+                MoeConfig {
+                    init_std: -1.0,
+                    ..small()
+                },
+                "`init_std` is -1",
+            ),
+            (
+                MoeConfig {
+                    tied_embeddings: false,
+                    logit_multiplier: 0.5,
+                    ..small()
+                },
+                "the embeddings are not tied",
+            ),
+        ];
+        for (config, message) in cases {
+            let error = config.validate().expect_err("a mistake").to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_serialized_configuration_may_leave_out_defaults_but_not_misspell() {
+        let config: MoeConfig = serde_json::from_str(r#"{"hidden": 64}"#).expect("valid");
+        assert_eq!(
+            config,
+            MoeConfig {
+                hidden: 64,
+                ..small()
+            }
+        );
+        assert!(serde_json::from_str::<MoeConfig>(r#"{"hiden": 64}"#).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+use burn_core as burn;
+use burn_core::module::{Module, Param};
+use burn_core::tensor::Tensor;
+use burn_grow_derive::Growable;
+
+use crate::init::Init;
+use crate::kernels::{Experts, experts};
+use crate::{Routed, Router};
+
+/// A feed-forward layer of experts, of which every token meets `top_k`.
+///
+/// `y = sum_e w_e down_e (silu(gate_e x) * up_e x)` over the chosen experts, without dropping any
+/// token however uneven the load. The weights of all experts are stacked.
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core)]
+pub struct MoeFeedForward {
+    /// Chooses the experts.
+    pub router: Router,
+    /// `[n_experts, hidden, inner]`
+    #[grow(dims(_, fan_in = "hidden", gate = "inner"), active = Self::active_fraction)]
+    pub gate_proj: Param<Tensor<3>>,
+    /// `[n_experts, hidden, inner]`
+    #[grow(dims(_, fan_in = "hidden", fan_out = "inner"), active = Self::active_fraction)]
+    pub up_proj: Param<Tensor<3>>,
+    /// `[n_experts, inner, hidden]`
+    #[grow(dims(_, fan_in = "inner", fan_out = "hidden"), active = Self::active_fraction)]
+    pub down_proj: Param<Tensor<3>>,
+}
+
+impl MoeFeedForward {
+    pub(crate) fn new(init: &Init<'_>) -> Self {
+        let (n_experts, hidden) = (init.config.n_experts, init.config.hidden);
+        let inner = init.config.inner;
+        Self {
+            router: Router::new(init),
+            gate_proj: init.matrix([n_experts, hidden, inner]),
+            up_proj: init.matrix([n_experts, hidden, inner]),
+            down_proj: init.matrix([n_experts, inner, hidden]),
+        }
+    }
+
+    /// Applies the layer, and says where the tokens went.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, seq, hidden]`
+    /// - output: `[batch, seq, hidden]`
+    pub fn forward(&self, x: Tensor<3>) -> (Tensor<3>, Routed) {
+        let [batch, seq, hidden] = x.dims();
+        let x = x.reshape([batch * seq, hidden]);
+        let (routed, weights) = self.router.forward(x.clone());
+        let stacked = Experts {
+            gate: self.gate_proj.val(),
+            up: self.up_proj.val(),
+            down: self.down_proj.val(),
+        };
+        let y = experts(x, weights, &routed.routing, stacked);
+        (y.reshape([batch, seq, hidden]), routed)
+    }
+
+    /// The fraction of the experts that a token meets: `top_k / n_experts`.
+    pub fn active_fraction(&self) -> f64 {
+        self.router.top_k as f64 / self.n_experts() as f64
+    }
+
+    /// The number of experts.
+    pub fn n_experts(&self) -> usize {
+        self.gate_proj.dims()[0]
+    }
+
+    /// The width between the two matrices of an expert.
+    pub fn inner(&self) -> usize {
+        self.gate_proj.dims()[2]
+    }
+}

@@ -1,0 +1,53 @@
+//! A decoder language model of experts that grows in width while it trains.
+//!
+//! The shapes of OLMoE and Qwen3-MoE: pre-norm RMSNorm, a norm on every query and key head, rotary
+//! positions, grouped-query attention, SwiGLU experts with dropless routing, no biases. It grows along
+//! two axes: `"hidden"`, the residual stream, and `"inner"`, the width of an expert. The number and
+//! the size of the heads are not tied to either.
+//!
+//! - [`MoeConfig`]: the shape of a model; [`MoeTransformer`]: the model.
+//! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss.
+//! - [`Block`], [`Attention`], [`MoeFeedForward`], [`Router`]: its parts.
+//! - [`Probe`], [`RmsProbe`]: a look at the activations.
+//!
+//! ```
+//! use burn_core::tensor::{Device, Int, Tensor};
+//! use burn_grow_core::{Blueprint, Expansion, Plan};
+//! use burn_grow_moe::MoeConfig;
+//!
+//! # fn main() -> Result<(), burn_grow_core::GrowError> {
+//! let device = Device::flex();
+//! let model = MoeConfig::default().init(&device);
+//! let plan = Plan::new(&Blueprint::of(&model)?, &Expansion::by("inner", 2.0))?;
+//! let model = plan.apply(model)?;
+//! let logits = model.forward(Tensor::<2, Int>::zeros([1, 8], &device)).logits;
+//! assert_eq!(logits.dims(), [1, 8, 256]);
+//! assert_eq!(model.config().inner, 32);
+//! # Ok(())
+//! # }
+//! ```
+
+mod attention;
+mod block;
+mod config;
+mod error;
+mod feed_forward;
+mod init;
+mod kernels;
+mod model;
+mod output;
+mod probe;
+mod router;
+mod routing;
+
+pub use attention::Attention;
+pub use block::Block;
+pub use config::MoeConfig;
+pub use error::MoeConfigError;
+pub use feed_forward::MoeFeedForward;
+pub use kernels::Positions;
+pub use model::{MoeTransformer, TiedOutput};
+pub use output::{MoeLoss, MoeOutput};
+pub use probe::{Probe, RmsProbe, Site};
+pub use router::{Routed, Router};
+pub use routing::Routing;

@@ -1,0 +1,75 @@
+use burn_core::tensor::{Tensor, TensorData};
+
+use crate::Routed;
+
+/// What a forward pass gives: the logits, and where every layer sent its tokens.
+#[derive(Clone, Debug)]
+pub struct MoeOutput {
+    /// `[batch, seq, vocab]`
+    pub logits: Tensor<3>,
+    /// Where each layer sent its tokens.
+    pub routed: Vec<Routed>,
+}
+
+impl MoeOutput {
+    /// The load-balancing loss of Hugging Face's OLMoE and Qwen3-MoE, before its coefficient: `[1]`.
+    ///
+    /// `n_experts * sum_e f_e P_e`, where `f_e` is the number of times expert `e` was chosen per token
+    /// and `P_e` its mean probability, both over the tokens of all layers
+    /// ([arXiv 2101.03961](https://arxiv.org/abs/2101.03961) for one choice). Since the `f_e` sum to
+    /// `top_k` and the `P_e` to one, a router that treats all experts alike gives `top_k`; one that
+    /// sends every token to the same `top_k` experts with certainty gives `n_experts`.
+    pub fn load_balancing(&self) -> Tensor<1> {
+        let first = &self.routed[0];
+        let n_experts = first.routing.load().len();
+        let tokens: usize = self.routed.iter().map(|layer| layer.routing.tokens()).sum();
+        let frequencies: Vec<f32> = self
+            .load()
+            .into_iter()
+            .map(|count| count as f32 / tokens as f32)
+            .collect();
+        let frequencies = Tensor::<1>::from_data(
+            TensorData::new(frequencies, [n_experts]),
+            &first.probabilities.device(),
+        );
+        let probabilities = self.mean(|layer| layer.probabilities.clone());
+        (probabilities * frequencies).sum() * n_experts as f64
+    }
+
+    /// The router's z-loss before its coefficient, `mean(logsumexp(router logits)^2)` over the tokens of
+    /// all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`.
+    pub fn z_loss(&self) -> Tensor<1> {
+        self.mean(|layer| layer.z.clone())
+    }
+
+    /// How many tokens each expert index received, over all layers.
+    pub fn load(&self) -> Vec<usize> {
+        let mut load = vec![0; self.routed[0].routing.load().len()];
+        for layer in &self.routed {
+            for (total, count) in load.iter_mut().zip(layer.routing.load()) {
+                *total += count;
+            }
+        }
+        load
+    }
+
+    /// The mean over layers, which all see the same number of tokens.
+    fn mean(&self, of: impl Fn(&Routed) -> Tensor<1>) -> Tensor<1> {
+        let mut layers = self.routed.iter().map(of);
+        let first = layers.next().expect("a model has at least one layer");
+        layers.fold(first, |sum, layer| sum + layer) / self.routed.len() as f64
+    }
+}
+
+/// The parts of the training loss: `[1]` each.
+#[derive(Clone, Debug)]
+pub struct MoeLoss {
+    /// The mean cross entropy, in nats.
+    pub cross_entropy: Tensor<1>,
+    /// The load-balancing loss, before its coefficient.
+    pub load_balancing: Tensor<1>,
+    /// The router's z-loss, before its coefficient.
+    pub z_loss: Tensor<1>,
+    /// What to minimize: the cross entropy plus the others times their coefficients.
+    pub total: Tensor<1>,
+}

@@ -1,0 +1,89 @@
+use burn_core as burn;
+use burn_core::module::Module;
+use burn_core::tensor::{DType, Int, Tensor, TensorData};
+use burn_grow_derive::Growable;
+use burn_nn::Linear;
+
+use crate::Routing;
+use crate::init::Init;
+
+/// Chooses the experts of every token.
+///
+/// `p = softmax(W x)` in `f32`; the `top_k` most probable experts answer, weighted with `p` or, as
+/// Qwen3-MoE does, with `p` over the sum of the chosen ones. The choice is made on the host, from one
+/// read of `p`.
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core)]
+pub struct Router {
+    /// `[hidden, n_experts]`
+    #[grow(fan_in = "hidden")]
+    pub linear: Linear,
+    /// The number of experts a token is sent to.
+    pub top_k: usize,
+    /// Whether the weights of a token sum to one.
+    pub norm_topk_prob: bool,
+}
+
+/// Where one layer sent its tokens.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    /// The chosen experts, and the load of every expert.
+    pub routing: Routing,
+    /// The mean probability of each expert, `P_e`: `[n_experts]`.
+    pub probabilities: Tensor<1>,
+    /// The mean square of the log-partition of the router's logits: `[1]`.
+    pub z: Tensor<1>,
+}
+
+impl Router {
+    pub(crate) fn new(init: &Init<'_>) -> Self {
+        Self {
+            linear: init.linear(init.config.hidden, init.config.n_experts),
+            top_k: init.config.top_k,
+            norm_topk_prob: init.config.norm_topk_prob,
+        }
+    }
+
+    /// Chooses the experts of every token, and their weights.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[tokens, hidden]`
+    /// - weights: `[tokens, top_k]`
+    pub fn forward(&self, x: Tensor<2>) -> (Routed, Tensor<2>) {
+        let dtype = x.dtype();
+        let logits = self.linear.forward(x).cast(DType::F32);
+        let [tokens, n_experts] = logits.dims();
+
+        let largest = logits.clone().detach().max_dim(1);
+        let exp = (logits - largest.clone()).exp();
+        let total = exp.clone().sum_dim(1);
+        let probabilities = exp / total.clone();
+
+        let routing = Routing::choose(&host(&probabilities), n_experts, self.top_k);
+        let chosen: Vec<i64> = routing.experts().iter().map(|e| *e as i64).collect();
+        let chosen = Tensor::<2, Int>::from_data(
+            TensorData::new(chosen, [tokens, self.top_k]),
+            &probabilities.device(),
+        );
+        let mut weights = probabilities.clone().gather(1, chosen);
+        if self.norm_topk_prob {
+            weights = weights.clone() / weights.sum_dim(1);
+        }
+        let routed = Routed {
+            routing,
+            probabilities: probabilities.mean_dim(0).reshape([n_experts]),
+            z: (total.log() + largest).square().mean(),
+        };
+        (routed, weights.cast(dtype))
+    }
+}
+
+fn host(tensor: &Tensor<2>) -> Vec<f32> {
+    tensor
+        .clone()
+        .without_autodiff()
+        .into_data()
+        .try_into_vec()
+        .expect("the router's probabilities are f32")
+}

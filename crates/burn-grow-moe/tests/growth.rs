@@ -1,0 +1,169 @@
+//! The model grows: what it computes, what it counts, and what it hands out.
+
+mod common;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use burn_grow_core::{Blueprint, Expansion, Plan, Scaling, two_width_check};
+use burn_grow_moe::{MoeConfig, MoeTransformer, RmsProbe, Site};
+use common::{build, gradients, ids, largest, largest_difference, tiny, tokens, values};
+
+fn grown(model: &MoeTransformer, expansion: Expansion) -> MoeTransformer {
+    let plan = Plan::new(&Blueprint::of(model).expect("described"), &expansion).expect("planned");
+    plan.apply(model.clone()).expect("applied")
+}
+
+fn logits(model: &MoeTransformer, device: &Device) -> Vec<f64> {
+    let x = tokens(&ids(1, 24, 11), [2, 12], device);
+    values(model.forward(x).logits)
+}
+
+fn shapes() -> Vec<MoeConfig> {
+    let grouped = MoeConfig {
+        n_heads: 4,
+        n_kv_heads: 2,
+        ..tiny()
+    };
+    vec![
+        tiny(),
+        MoeConfig {
+            tied_embeddings: false,
+            ..grouped.clone()
+        },
+        MoeConfig {
+            norm_topk_prob: true,
+            ..grouped
+        },
+    ]
+}
+
+#[test]
+fn doubling_by_copies_keeps_the_logits() {
+    let device = Device::flex();
+    for config in shapes() {
+        let model = build(&config, 1, &device);
+        let before = logits(&model, &device);
+        for expansion in [
+            Expansion::by("inner", 2.0),
+            Expansion::by("hidden", 2.0),
+            Expansion::by("inner", 2.0).and_by("hidden", 2.0),
+            Expansion::by("inner", 3.0).and_by("hidden", 4.0),
+            Expansion::by("inner", 1.8).with_scaling(Scaling::FunctionPreserving),
+        ] {
+            let after = logits(&grown(&model, expansion.clone()), &device);
+            let difference = largest_difference(&before, &after);
+            assert!(
+                difference <= 1e-4 * largest(&before),
+                "{expansion:?}: {difference}"
+            );
+        }
+    }
+}
+
+#[test]
+fn growing_by_nothing_changes_nothing() {
+    let device = Device::flex().autodiff();
+    let model = build(&tiny(), 1, &device);
+    let same = grown(&model, Expansion::by("inner", 1.0).and_by("hidden", 1.0));
+    assert_eq!(logits(&model, &device), logits(&same, &device));
+    assert_eq!(same.config(), tiny());
+}
+
+#[test]
+fn the_description_fits_two_widths() {
+    let device = Device::flex().autodiff();
+    for config in shapes() {
+        let wide = MoeConfig {
+            hidden: 10,
+            inner: 7,
+            ..config.clone()
+        };
+        two_width_check(&config.init(&device), &wide.init(&device)).expect("the same axes");
+    }
+}
+
+#[test]
+fn a_grown_model_is_rebuilt_from_its_configuration_and_its_record() {
+    let device = Device::flex().autodiff();
+    for config in shapes() {
+        let model = build(&config, 1, &device);
+        let model = grown(&model, Expansion::by("inner", 2.0).and_by("hidden", 1.5));
+        let config = model.config();
+        assert_eq!((config.hidden, config.inner), (9, 10));
+        let written = serde_json::to_string(&config).expect("written");
+        let read: MoeConfig = serde_json::from_str(&written).expect("read");
+        assert_eq!(read, config);
+        let before = logits(&model, &device);
+        let rebuilt = read.init(&device).load_record(model.into_record());
+        assert_eq!(logits(&rebuilt, &device), before);
+    }
+}
+
+#[test]
+fn a_fresh_model_hands_out_the_configuration_it_was_built_from() {
+    for config in shapes() {
+        assert_eq!(config.init(&Device::flex().autodiff()).config(), config);
+    }
+}
+
+#[test]
+fn the_blueprint_counts_the_active_parameters_of_the_known_models() {
+    let device = Device::flex().autodiff();
+    for (hidden, inner, matrices) in [
+        (32, 16, 31_232),
+        (64, 32, 74_752),
+        (64, 64, 99_328),
+        (128, 32, 149_504),
+        (128, 64, 198_656),
+    ] {
+        let config = MoeConfig {
+            hidden,
+            inner,
+            ..MoeConfig::default()
+        };
+        let blueprint = Blueprint::of(&config.init(&device)).expect("described");
+        let gains = 5 * hidden + 4 * config.head_dim;
+        assert_eq!(blueprint.active_params(), (matrices + gains) as f64);
+    }
+}
+
+#[test]
+fn every_parameter_of_a_grown_model_gets_a_gradient() {
+    let device = Device::flex().autodiff();
+    let model = build(&tiny(), 1, &device);
+    let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
+    let model = grown(&model, both);
+    let x = tokens(&ids(1, 24, 11), [2, 12], &device);
+    let loss = model.loss(x.clone(), x);
+    let grads = gradients(&model, &loss.total.backward());
+    for (path, grad) in grads {
+        assert!(largest(&grad) > 0.0, "{path}");
+    }
+}
+
+#[test]
+fn the_probe_sees_every_site_without_changing_the_logits() {
+    let device = Device::flex().autodiff();
+    let model = build(&tiny(), 1, &device);
+    let x = tokens(&ids(1, 24, 11), [2, 12], &device);
+    let mut probe = RmsProbe::default();
+    let probed = values(model.forward_probed(x, &mut probe).logits);
+    assert_eq!(probed, logits(&model, &device));
+    let seen = probe.values();
+    let sites: Vec<Site> = seen.iter().map(|(site, _)| *site).collect();
+    let of = |layer| {
+        [
+            Site::Attention(layer),
+            Site::Experts(layer),
+            Site::Block(layer),
+        ]
+    };
+    let expected: Vec<Site> = [Site::Embedding]
+        .into_iter()
+        .chain((0..2).flat_map(of))
+        .chain([Site::Logits])
+        .collect();
+    assert_eq!(sites, expected);
+    let rms = (probed.iter().map(|v| v * v).sum::<f64>() / probed.len() as f64).sqrt();
+    assert!((seen[seen.len() - 1].1 - rms).abs() < 1e-5);
+}
