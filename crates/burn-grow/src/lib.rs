@@ -1,0 +1,68 @@
+//! Grow neural networks while they train: width expansion for [Burn](burn).
+//!
+//! Start small, widen mid-run, and pay less for the wide model. A module describes how it grows
+//! ([`Growable`], derived), a [`WidthExpansionCallback`] decides when, and an optimizer wrapped with
+//! [`asymmetric`](AsymmetricExt::asymmetric) lets the new units drift away from the ones they copy.
+//!
+//! ```
+//! use burn::{nn::{Linear, LinearConfig}, module::Module, tensor::Device};
+//! use burn_grow::prelude::*;
+//!
+//! #[derive(Module, Growable, Debug)]
+//! struct Mlp {
+//!     #[grow(fan_out = "inner")]
+//!     up: Linear,
+//!     #[grow(fan_in = "inner")]
+//!     down: Linear,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::flex();
+//! let mlp = Mlp {
+//!     up: LinearConfig::new(8, 16).init(&device),
+//!     down: LinearConfig::new(16, 4).init(&device),
+//! };
+//! let plan = Plan::new(&Blueprint::of(&mlp)?, &Expansion::by("inner", 2.0))?;
+//! println!("{plan}");
+//! let wide = plan.apply(mlp)?;
+//! assert_eq!(wide.up.weight.dims(), [8, 32]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The parts are [`burn_grow_core`] (what grows, and how), [`burn_grow_derive`],
+//! [`burn_grow_optim`] (optimizer state and rates), [`burn_grow_train`] (the callback) and, as
+//! [`moe`], a growable mixture-of-experts transformer.
+//!
+//! # Feature flags
+//!
+//! Each only forwards to Burn: `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch` choose backends,
+//! `tui` the terminal dashboard.
+
+pub use burn_grow_core::{
+    Axis, AxisPlan, Blueprint, Constant, Constants, Describe, Expansion, Factor, Fill, GrowError,
+    Growable, Layer, LayerRoles, Layout, ParamBlueprint, ParamPlan, Plan, Role, RoleKind, Scaling,
+    Target, block_copy, saved_flops, training_flops, two_width_check,
+};
+pub use burn_grow_derive::Growable;
+pub use burn_grow_optim::{
+    Asymmetric, AsymmetricExt, AsymmetricState, Extent, OptimError, Ramp, Region, Rewarmup,
+    RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
+};
+pub use burn_grow_train::{
+    ActiveParamsMetric, At, AxisReport, Clock, Event, ExpansionReport, Progressive, TrainError,
+    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric,
+};
+
+/// A growable mixture-of-experts transformer.
+pub mod moe {
+    pub use burn_grow_moe::*;
+}
+
+/// What a program that grows a model usually needs.
+pub mod prelude {
+    pub use crate::{
+        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, Growable, Plan, Progressive, Rewarmup,
+        RewarmupScope, Scaling, StatePolicy, WidthExpansionCallback,
+    };
+}

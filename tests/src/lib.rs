@@ -1,0 +1,11 @@
+//! What the tests across the crates share.
+//!
+//! - [`data`]: numbers that come from a seed on the host, and how they are compared.
+//! - [`dump`]: parameters and optimizer records as plain bytes, in a canonical order.
+//! - [`layout`]: the map from new to old coordinates, written a second time.
+//! - [`models`]: small models, one for each way of lying on an axis.
+
+pub mod data;
+pub mod dump;
+pub mod layout;
+pub mod models;

@@ -1,0 +1,637 @@
+//! What an expansion does to a model: its function, every coordinate, and what it leaves alone.
+#![allow(clippy::unwrap_used)]
+
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn_grow::{
+    Blueprint, Constants, Describe, Expansion, Factor, Growable, Layout, Plan, Role, RoleKind,
+    Scaling, saved_flops, two_width_check,
+};
+use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
+use burn_grow_tests::dump::{self, ParamDump};
+use burn_grow_tests::layout::{along, origins};
+use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
+use proptest::prelude::*;
+use rstest::rstest;
+
+fn plan<G: Growable>(model: &G, expansion: &Expansion) -> Plan {
+    Plan::new(&Blueprint::of(model).unwrap(), expansion).unwrap()
+}
+
+fn grown<G: Growable>(model: &G, expansion: &Expansion) -> G {
+    plan(model, expansion).apply(model.clone()).unwrap()
+}
+
+/// Every axis by one factor.
+fn every<M: Probe>(factor: f64) -> Expansion {
+    M::axes()
+        .iter()
+        .fold(Expansion::default(), |expansion, axis| {
+            expansion.and_by(*axis, factor)
+        })
+}
+
+/// Every model is enrolled in the tables below by standing here.
+macro_rules! for_every_model {
+    ($check:ident($($argument:expr),*)) => {
+        $check::<Mlp>("mlp", $($argument),*);
+        $check::<Normed>("normed", $($argument),*);
+        $check::<Tied>("tied", $($argument),*);
+        $check::<Fused>("fused", $($argument),*);
+        $check::<Heads>("heads", $($argument),*);
+        $check::<Nested>("nested", $($argument),*);
+    };
+}
+
+fn check_function<M: Probe>(name: &str, expansions: &[Expansion]) {
+    let narrow = M::narrow(1, &Device::flex());
+    for expansion in expansions {
+        let wide = grown(&narrow, expansion);
+        for seed in 0..3 {
+            let before = values(narrow.output(seed));
+            let largest = before.iter().fold(1.0, |a: f32, b| a.max(b.abs()));
+            assert_close(
+                &values(wide.output(seed)),
+                &before,
+                1e-5 * largest,
+                &format!("{name} {expansion:?}"),
+            );
+        }
+    }
+}
+
+#[rstest]
+fn whole_multiples_preserve_the_function(
+    #[values(2.0, 3.0, 4.0)] factor: f64,
+    #[values(Scaling::RmsPreserving, Scaling::FunctionPreserving)] scaling: Scaling,
+) {
+    fn check<M: Probe>(name: &str, factor: f64, scaling: Scaling) {
+        let mut expansions: Vec<_> = M::axes()
+            .iter()
+            .map(|axis| Expansion::by(*axis, factor).with_scaling(scaling))
+            .collect();
+        expansions.push(every::<M>(factor).with_scaling(scaling));
+        check_function::<M>(name, &expansions);
+    }
+    for_every_model!(check(factor, scaling));
+}
+
+#[test]
+fn function_preserving_scaling_preserves_the_function_at_any_width() {
+    let to = |axis, width| Expansion::to(axis, width).with_scaling(Scaling::FunctionPreserving);
+    check_function::<Mlp>("mlp", &[to("inner", 5), to("inner", 6), to("inner", 11)]);
+    check_function::<Fused>(
+        "fused",
+        &[
+            to("inner", 7),
+            to("hidden", 6),
+            to("inner", 9).and_to("hidden", 5),
+        ],
+    );
+    check_function::<Heads>(
+        "heads",
+        &[
+            to("queries", 3),
+            to("hidden", 6),
+            to("queries", 5).and_to("hidden", 7),
+        ],
+    );
+    // The norms and the multiplier stand on `hidden`: these grow along the other axis.
+    check_function::<Tied>("tied", &[to("inner", 9)]);
+    check_function::<Nested>("nested", &[to("inner", 7)]);
+}
+
+#[rstest]
+#[case::half_as_wide_again(1.5)]
+#[case::a_quarter_wider(1.25)]
+#[case::two_and_a_half_times(2.5)]
+fn rms_preserving_scaling_preserves_the_rms_of_the_consumer(#[case] factor: f64) {
+    let device = Device::flex();
+    let (mut before, mut after, mut naive) = (Vec::new(), Vec::new(), Vec::new());
+    for seed in 0..24 {
+        let mut narrow = Mlp::of([16, 32, 32], seed, &device);
+        narrow.down.bias = None;
+        let by = Expansion::by("inner", factor);
+        let x = random([16, 16], seed + 100, &device);
+        before.extend(values(narrow.forward(x.clone())));
+        after.extend(values(grown(&narrow, &by).forward(x.clone())));
+        let unscaled = by.with_scaling(Scaling::None);
+        naive.extend(values(grown(&narrow, &unscaled).forward(x)));
+    }
+    let ratio = rms(&after) / rms(&before);
+    assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
+    // Without the factor it would not be.
+    assert!(rms(&naive) / rms(&before) > 1.2);
+}
+
+#[test]
+fn two_stages_equal_one_big_one_at_whole_multiples() {
+    fn check<M: Probe>(name: &str) {
+        let narrow = M::narrow(2, &Device::flex());
+        let once = grown(&narrow, &every::<M>(4.0));
+        let twice = grown(&grown(&narrow, &every::<M>(2.0)), &every::<M>(2.0));
+        // The copies of copies are copies in the same order.
+        let (once_params, twice_params) = (dump::params(&once), dump::params(&twice));
+        for (path, param) in &once_params {
+            let what = format!("{name} {path}");
+            assert_close(&twice_params[path].values(), &param.values(), 1e-6, &what);
+        }
+        assert_eq!(
+            Blueprint::of(&once).unwrap(),
+            Blueprint::of(&twice).unwrap()
+        );
+        assert_close(
+            &values(twice.output(0)),
+            &values(once.output(0)),
+            1e-5,
+            name,
+        );
+    }
+    for_every_model!(check());
+}
+
+#[test]
+fn the_expanded_blueprint_is_the_blueprint_of_the_expanded_model() {
+    fn check<M: Probe>(name: &str) {
+        let narrow = M::narrow(3, &Device::flex());
+        let blueprint = Blueprint::of(&narrow).unwrap();
+        let mut expansions = vec![every::<M>(1.0), every::<M>(1.5), every::<M>(3.0)];
+        expansions.extend(M::axes().iter().map(|axis| Expansion::by(*axis, 2.0)));
+        for expansion in expansions {
+            let plan = Plan::new(&blueprint, &expansion).unwrap();
+            let wide = plan.apply(narrow.clone()).unwrap();
+            let found = Blueprint::of(&wide).unwrap();
+            assert_eq!(blueprint.expanded(&plan), found, "{name} {expansion:?}");
+            assert_eq!(plan.num_params().1, wide.num_params(), "{name}");
+            assert_eq!(plan.num_params().1, found.num_params(), "{name}");
+            assert_eq!(plan.active_params().1, found.active_params(), "{name}");
+        }
+    }
+    for_every_model!(check());
+}
+
+#[test]
+fn every_coordinate_is_a_copy_times_its_factors() {
+    fn check<M: Probe>(name: &str) {
+        let narrow = M::narrow(4, &Device::flex());
+        let before = dump::params(&narrow);
+        for expansion in [every::<M>(2.0), every::<M>(3.0)] {
+            let plan = plan(&narrow, &expansion);
+            let after = dump::params(&plan.apply(narrow.clone()).unwrap());
+            for param in plan.params() {
+                let source = before[&param.path].values();
+                let scale: f32 = param
+                    .roles
+                    .iter()
+                    .flatten()
+                    .filter(|role| role.kind == RoleKind::FanIn)
+                    .map(|role| plan.axis(&role.axis).unwrap().factor().uniform().unwrap() as f32)
+                    .product();
+                let expected: Vec<f32> = origins(&plan, param)
+                    .into_iter()
+                    .map(|origin| source[origin.source] * scale)
+                    .collect();
+                let found = after[&param.path].values();
+                match param
+                    .roles
+                    .iter()
+                    .flatten()
+                    .any(|role| role.kind == RoleKind::FanIn)
+                {
+                    true => {
+                        assert_close(&found, &expected, 1e-6, &format!("{name} {}", param.path))
+                    }
+                    false => assert_eq!(found, expected, "{name} {}", param.path),
+                }
+            }
+        }
+    }
+    for_every_model!(check());
+}
+
+/// One parameter, any roles.
+#[derive(Module, Debug)]
+struct Bare {
+    weight: Param<Tensor<3>>,
+    #[module(skip)]
+    roles: [Option<Role>; 3],
+}
+
+impl Growable for Bare {
+    fn describe(&self, describe: &mut Describe) {
+        describe.scope("weight", |describe| {
+            describe.param(&self.weight, self.roles.clone());
+        });
+    }
+
+    fn update_constants(&mut self, _constants: &Constants<'_>) {}
+}
+
+fn dimension(axis: &'static str) -> impl Strategy<Value = (Option<Role>, usize, usize)> {
+    let kind = prop_oneof![
+        Just(None),
+        Just(Some(RoleKind::FanOut)),
+        Just(Some(RoleKind::FanIn)),
+        Just(Some(RoleKind::Gate)),
+        Just(Some(RoleKind::Gain)),
+    ];
+    (kind, 1usize..4, 1usize..4, 1usize..6).prop_flat_map(move |(kind, groups, unit, width)| {
+        (width + 1..=4 * width).prop_map(move |wider| {
+            let role = kind.map(|kind| Role {
+                kind,
+                axis: axis.into(),
+                layout: Layout { groups, unit },
+            });
+            (role, width, wider)
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_parameter_grows_by_copies_and_factors(
+        dims in (dimension("a"), dimension("b"), dimension("c")),
+        scaling in prop_oneof![
+            Just(Scaling::RmsPreserving),
+            Just(Scaling::FunctionPreserving),
+            Just(Scaling::None),
+        ],
+        seed in 0u64..1000,
+    ) {
+        let dims = [dims.0, dims.1, dims.2];
+        prop_assume!(dims.iter().any(|(role, _, _)| role.is_some()));
+        let size = |role: &Option<Role>, width: usize| match role {
+            Some(role) => role.layout.groups * width * role.layout.unit,
+            None => width,
+        };
+        let shape = dims.each_ref().map(|(role, width, _)| size(role, *width));
+        let expansion = dims
+            .iter()
+            .filter_map(|(role, _, wider)| Some((role.as_ref()?, *wider)))
+            .fold(Expansion::default().with_scaling(scaling), |expansion, (role, wider)| {
+                expansion.and_to(role.axis.clone(), wider)
+            });
+        let narrow = Bare {
+            weight: Param::from_tensor(random(shape, seed, &Device::flex())),
+            roles: dims.each_ref().map(|(role, _, _)| role.clone()),
+        };
+        let source = values(narrow.weight.val());
+        let plan = plan(&narrow, &expansion);
+        let id = narrow.weight.id;
+        let wide = plan.apply(narrow).unwrap();
+        prop_assert_eq!(wide.weight.id, id);
+
+        let new_shape = dims.each_ref().map(|(role, width, wider)| match role {
+            Some(_) => size(role, *wider),
+            None => *width,
+        });
+        prop_assert_eq!(wide.weight.dims(), new_shape);
+        let found = values(wide.weight.val());
+        for (flat, found) in found.iter().enumerate() {
+            let index = [
+                flat / (new_shape[1] * new_shape[2]),
+                flat / new_shape[2] % new_shape[1],
+                flat % new_shape[2],
+            ];
+            let (mut from, mut factor, mut scaled) = (0, 1.0, false);
+            for dim in 0..3 {
+                let (role, width, wider) = &dims[dim];
+                let source = match role {
+                    Some(role) => {
+                        let layout = [role.layout.groups, role.layout.unit];
+                        let source = along(index[dim], layout, [*width, *wider]).source;
+                        if role.kind == RoleKind::FanIn {
+                            scaled = true;
+                            let unit = source / role.layout.unit % width;
+                            factor *= expected_factor(scaling, unit, *width, *wider);
+                        }
+                        source
+                    }
+                    None => index[dim],
+                };
+                from = from * shape[dim] + source;
+            }
+            let expected = source[from];
+            match scaled {
+                true => prop_assert!(
+                    (f64::from(*found) - f64::from(expected) * factor).abs()
+                        <= 4e-7 * (f64::from(expected) * factor).abs(),
+                    "{found} for {expected} times {factor}"
+                ),
+                false => prop_assert_eq!(found.to_bits(), expected.to_bits()),
+            }
+        }
+    }
+}
+
+/// The factor of the copies of `unit`, from how often each unit stands on the new axis.
+fn expected_factor(scaling: Scaling, unit: usize, width: usize, wider: usize) -> f64 {
+    let count = |unit: usize| (wider - unit).div_ceil(width) as f64;
+    match scaling {
+        Scaling::None => 1.0,
+        Scaling::FunctionPreserving => 1.0 / count(unit),
+        Scaling::RmsPreserving => {
+            let squares: f64 = (0..width).map(|unit| count(unit).powi(2)).sum();
+            (width as f64 / squares).sqrt()
+        }
+    }
+}
+
+#[test]
+fn what_is_no_value_survives_an_expansion() {
+    fn check<M: Probe>(name: &str, device: &Device) {
+        let mut narrow = M::narrow(5, device);
+        // Every second parameter is frozen.
+        let frozen: Vec<String> = dump::params(&narrow).into_keys().step_by(2).collect();
+        let group = burn::module::ParamGroup::from_paths(frozen.clone());
+        narrow = narrow.set_require_grad_group(group, false);
+        let before = dump::params(&narrow);
+        let wide = grown(&narrow, &every::<M>(2.0));
+        let after = dump::params(&wide);
+        let flags = |params: &std::collections::BTreeMap<String, ParamDump>| -> Vec<_> {
+            params
+                .iter()
+                .map(|(path, param)| {
+                    let (grad, checkpointing) = (param.require_grad, param.checkpointing.clone());
+                    (path.clone(), param.id, param.dtype, grad, checkpointing)
+                })
+                .collect()
+        };
+        assert_eq!(flags(&before), flags(&after), "{name}");
+
+        // What a validation copy or a checkpoint would turn back on is unchanged, too.
+        let revived = |model: M| flags(&dump::params(&model.valid().train()));
+        assert_eq!(revived(narrow), revived(wide.clone()), "{name}");
+
+        if device.is_autodiff() {
+            let gradients = wide.output(0).powi_scalar(2).mean().backward();
+            let gradients = GradientsParams::from_grads(gradients, &wide);
+            assert_eq!(
+                gradients.len(),
+                after.values().filter(|param| param.require_grad).count(),
+                "{name}"
+            );
+        }
+    }
+    for device in [
+        Device::flex(),
+        Device::flex().autodiff(),
+        Device::flex().autodiff().gradient_checkpointing(),
+    ] {
+        for_every_model!(check(&device));
+    }
+}
+
+#[test]
+fn copied_units_receive_equal_gradients() {
+    let device = Device::flex().autodiff();
+    let wide = grown(
+        &Mlp::of([3, 4, 2], 6, &device),
+        &Expansion::by("inner", 2.0),
+    );
+    let x = random([5, 3], 0, &device);
+    let gradients = wide.forward(x).powi_scalar(2).mean().backward();
+    let gradient = values(wide.down.weight.grad(&gradients).unwrap());
+    assert_close(
+        &gradient[8..],
+        &gradient[..8],
+        1e-7,
+        "the symmetry of copies",
+    );
+    assert!(rms(&gradient) > 1e-4);
+}
+
+#[rstest]
+fn parameters_of_half_precision_stay_so(
+    #[values(FloatDType::BF16, FloatDType::F16)] dtype: FloatDType,
+) {
+    let narrow = cast(Mlp::of([3, 4, 2], 7, &Device::flex()), dtype);
+    for scaling in [Scaling::RmsPreserving, Scaling::FunctionPreserving] {
+        let wide = grown(&narrow, &Expansion::to("inner", 6).with_scaling(scaling));
+        assert_eq!(wide.down.weight.dtype(), DType::from(dtype));
+        assert_eq!(wide.up.weight.dtype(), DType::from(dtype));
+        let (narrow, wide) = (values(narrow.up.weight.val()), values(wide.up.weight.val()));
+        assert_eq!(wide[4..6], wide[..2]);
+        assert_eq!(wide[..4], narrow[..4]);
+    }
+}
+
+#[test]
+fn a_saved_wide_model_loads_into_one_built_wide() {
+    let device = Device::flex();
+    let wide = grown(
+        &Mlp::of([3, 4, 2], 8, &device),
+        &Expansion::by("inner", 2.0),
+    );
+    let built = Mlp::of([3, 8, 2], 9, &device);
+    let loaded = built.load_record(wide.clone().into_record());
+    assert_eq!(values(loaded.output(0)), values(wide.output(0)));
+}
+
+#[test]
+fn a_plan_survives_serialization() {
+    fn check<M: Probe>(name: &str) {
+        let narrow = M::narrow(10, &Device::flex());
+        let mut expansions = vec![every::<M>(2.0)];
+        if name != "tied" {
+            let to = Expansion::to(*M::axes().last().unwrap(), 7);
+            expansions.push(to.with_scaling(Scaling::FunctionPreserving));
+        }
+        for expansion in expansions {
+            let plan = plan(&narrow, &expansion);
+            let json = serde_json::to_string(&plan).unwrap();
+            let back: Plan = serde_json::from_str(&json).unwrap();
+            assert_eq!(back, plan, "{name}");
+            let json = serde_json::to_string(&expansion).unwrap();
+            let back: Expansion = serde_json::from_str(&json).unwrap();
+            assert_eq!(back, expansion, "{name}");
+        }
+    }
+    for_every_model!(check());
+}
+
+#[test]
+fn constants_and_multipliers_follow_the_axis() {
+    let narrow = Tied::narrow(11, &Device::flex());
+    let wide = grown(&narrow, &Expansion::by("hidden", 1.5).and_by("inner", 2.0));
+    assert_eq!(wide.hidden, 6);
+    assert_eq!(wide.logit_scale, 0.75 / 2.5f64.sqrt());
+    let inner = grown(&narrow, &Expansion::by("inner", 2.0));
+    assert_eq!((inner.hidden, inner.logit_scale), (4, 0.75));
+}
+
+#[test]
+fn the_dry_run_shows_every_parameter() {
+    let device = Device::flex();
+    let tied = Tied::narrow(0, &device);
+    let both = plan(&tied, &Expansion::by("hidden", 1.5).and_by("inner", 2.0));
+    insta::assert_snapshot!(both, @"
+    parameter         old     new      roles                           factor
+    embedding.weight  [7, 4]  [7, 6]   -, fan_out(hidden)
+    up.weight         [4, 6]  [6, 12]  fan_in(hidden), fan_out(inner)  0.6325
+    down.weight       [6, 4]  [12, 6]  fan_in(inner), fan_out(hidden)  0.5000
+    logit_scale                        multiplier
+    axis hidden: 4 -> 6, factor 0.6325
+    axis inner: 6 -> 12, factor 0.5000
+    parameters: 76 -> 186
+    active parameters: 76 -> 186
+    ");
+    let heads = Heads::narrow(0, &device);
+    let uneven = Expansion::to("queries", 3).with_scaling(Scaling::FunctionPreserving);
+    insta::assert_snapshot!(plan(&heads, &uneven), @"
+    parameter     old      new      roles                                               factor
+    query.weight  [4, 12]  [4, 18]  fan_in(hidden), fan_out(queries, groups=2, unit=3)
+    query.bias    [12]     [18]     fan_out(queries, groups=2, unit=3)
+    key.weight    [4, 6]   [4, 6]   fan_in(hidden), -
+    key.bias      [6]      [6]      -
+    value.weight  [4, 6]   [4, 6]   fan_in(hidden), -
+    value.bias    [6]      [6]      -
+    out.weight    [12, 2]  [18, 2]  fan_in(queries, groups=2, unit=3), -                0.5000..1.0000
+    out.bias      [2]      [2]      -
+    embed.weight  [3, 4]   [3, 4]   -, fan_out(hidden)
+    embed.bias    [4]      [4]      fan_out(hidden)
+    axis queries: 2 -> 3, factor 0.5000..1.0000
+    parameters: 162 -> 204
+    active parameters: 162 -> 204
+    ");
+    let nested = Nested::narrow(0, &device);
+    insta::assert_snapshot!(plan(&nested, &Expansion::by("hidden", 2.0)), @"
+    parameter             old     new     roles                            factor
+    embed.weight          [3, 4]  [3, 8]  -, fan_out(hidden)
+    embed.bias            [4]     [8]     fan_out(hidden)
+    blocks.0.up.weight    [4, 6]  [8, 6]  fan_in(hidden), fan_out(inner)   0.5000
+    blocks.0.up.bias      [6]     [6]     fan_out(inner)
+    blocks.0.down.weight  [6, 4]  [6, 8]  fan_in(inner), fan_out(hidden)
+    blocks.0.down.bias    [4]     [8]     fan_out(hidden)
+    blocks.1.up.weight    [4, 6]  [8, 6]  fan_in(hidden), fan_out(inner)   0.5000
+    blocks.1.up.bias      [6]     [6]     fan_out(inner)
+    blocks.1.down.weight  [6, 4]  [6, 8]  fan_in(inner), fan_out(hidden)
+    blocks.1.down.bias    [4]     [8]     fan_out(hidden)
+    tuple.0.up.weight     [4, 6]  [8, 6]  fan_in(hidden), fan_out(inner)   0.5000
+    tuple.0.up.bias       [6]     [6]     fan_out(inner)
+    tuple.0.down.weight   [6, 4]  [6, 8]  fan_in(inner), fan_out(hidden)
+    tuple.0.down.bias     [4]     [8]     fan_out(hidden)
+    tuple.1.up.weight     [4, 6]  [8, 6]  fan_in(hidden), fan_out(inner)   0.5000
+    tuple.1.up.bias       [6]     [6]     fan_out(inner)
+    tuple.1.down.weight   [6, 4]  [6, 8]  fan_in(inner), fan_out(hidden)
+    tuple.1.down.bias     [4]     [8]     fan_out(hidden)
+    pair.0.weight         [4, 4]  [8, 8]  fan_in(hidden), fan_out(hidden)  0.5000
+    pair.0.bias           [4]     [8]     fan_out(hidden)
+    pair.1.weight         [4, 4]  [8, 8]  fan_in(hidden), fan_out(hidden)  0.5000
+    pair.1.bias           [4]     [8]     fan_out(hidden)
+    present.gamma         [4]     [8]     gain(hidden)
+    head                  [2, 4]  [2, 8]  -, fan_in(hidden)                0.5000
+    axis hidden: 4 -> 8, factor 0.5000
+    parameters: 300 -> 640
+    active parameters: 300 -> 640
+    ");
+}
+
+#[derive(Module, Growable, Debug)]
+struct Routed {
+    #[grow(fan_in = "hidden", active = Self::fraction)]
+    experts: Vec<Linear>,
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+}
+
+impl Routed {
+    fn fraction(&self) -> f64 {
+        0.25
+    }
+}
+
+#[test]
+fn only_the_active_fraction_of_routed_parts_counts() {
+    let device = Device::flex();
+    let routed = Routed {
+        experts: (0..4)
+            .map(|_| LinearConfig::new(8, 10).with_bias(false).init(&device))
+            .collect(),
+        embed: LinearConfig::new(3, 8).with_bias(false).init(&device),
+    };
+    let plan = plan(&routed, &Expansion::by("hidden", 2.0));
+    assert_eq!(plan.num_params(), (4 * 80 + 24, 4 * 160 + 48));
+    assert_eq!(plan.active_params(), (80.0 + 24.0, 160.0 + 48.0));
+}
+
+/// The paper's models: 24 layers, 16 heads of 96, 4 key heads, 8 of 64 experts, tied vocabulary.
+fn olmoe(hidden: f64, inner: f64) -> f64 {
+    let attention = 2.0 * hidden * 16.0 * 96.0 + 2.0 * hidden * 4.0 * 96.0;
+    let experts = 8.0 * 3.0 * hidden * inner + 64.0 * hidden;
+    24.0 * (attention + experts) + 50304.0 * hidden
+}
+
+#[rstest]
+#[case::inner(1024.0, 1024.0, 0.20)]
+#[case::hidden(2048.0, 512.0, 0.25)]
+#[case::both(2048.0, 1024.0, 0.35)]
+fn the_saved_flops_are_those_of_the_paper(
+    #[case] hidden: f64,
+    #[case] inner: f64,
+    #[case] saved: f64,
+) {
+    let segments = [(olmoe(1024.0, 512.0), 100e9), (olmoe(hidden, inner), 100e9)];
+    let found = saved_flops(&segments);
+    assert!((found - saved).abs() < 0.005, "{found}");
+}
+
+#[test]
+fn saved_flops_follow_every_stage() {
+    assert_eq!(saved_flops(&[]), 0.0);
+    assert_eq!(saved_flops(&[(5.0, 10.0)]), 0.0);
+    assert_eq!(
+        saved_flops(&[(1.0, 50.0), (2.0, 50.0), (4.0, 100.0)]),
+        1.0 - 550.0 / 800.0
+    );
+}
+
+#[test]
+fn a_whole_multiple_is_one_factor_in_every_scaling() {
+    let narrow = Mlp::narrow(0, &Device::flex());
+    for scaling in [Scaling::RmsPreserving, Scaling::FunctionPreserving] {
+        let by = Expansion::by("inner", 3.0).with_scaling(scaling);
+        let plan = plan(&narrow, &by);
+        let axis = plan.axis(&"inner".into()).unwrap();
+        assert_eq!(axis.factor(), &Factor::Uniform(1.0 / 3.0));
+    }
+}
+
+#[test]
+fn a_model_built_at_two_widths_passes_the_two_width_check() {
+    let device = Device::flex();
+    two_width_check(
+        &Mlp::of([3, 4, 2], 0, &device),
+        &Mlp::of([3, 7, 2], 0, &device),
+    )
+    .unwrap();
+    let error = two_width_check(
+        &Mlp::of([3, 4, 2], 0, &device),
+        &Mlp::of([5, 7, 2], 0, &device),
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "parameter `up.weight`: the plan expects shape [3, 7], found [5, 7]"
+    );
+}
+
+#[test]
+fn a_lazy_model_grows_before_its_first_use() {
+    let device = Device::flex();
+    let lazy = || Mlp {
+        up: LinearConfig::new(3, 4).init(&device),
+        down: LinearConfig::new(4, 2)
+            .with_layout(burn::nn::LinearLayout::Col)
+            .init(&device),
+    };
+    // The plan is made on one model and applied to another of the same shape.
+    let plan = plan(&lazy(), &Expansion::by("inner", 2.0));
+    let wide = plan.apply(lazy()).unwrap();
+    assert_eq!(wide.down.weight.dims(), [8, 2]);
+    let wide = seeded(wide, 0);
+    assert_eq!(wide.output(0).dims(), [5, 2]);
+}

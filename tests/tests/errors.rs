@@ -1,0 +1,548 @@
+//! Every mistake has a message that names what is at fault, and leaves everything as it was.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use burn::module::{Lora, Module, Param, ParamGroup, Quantizer};
+use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
+use burn::optim::{
+    AdamWConfig, LearningRate, ModuleOptimizer, Optimizer, RecordState, SgdConfig, StateSink,
+    StateSource,
+};
+use burn::tensor::quantization::{Calibration, QuantValue};
+use burn::tensor::{Device, Tensor};
+use burn_grow::{
+    AsymmetricExt, Blueprint, Constants, Describe, Expansion, GrowError, Growable, LayerRoles,
+    OptimError, Plan, Rewarmup, RewarmupScope, Role, Scaling, StatePolicy, check_asymmetric,
+    expand_optimizer,
+};
+use burn_grow_tests::data::gradients;
+use burn_grow_tests::dump;
+use burn_grow_tests::models::{Mlp, Probe, Tied};
+use rstest::rstest;
+
+fn mlp() -> Mlp {
+    Mlp::of([3, 4, 2], 1, &Device::flex())
+}
+
+fn linear(d_in: usize, d_out: usize) -> Linear {
+    LinearConfig::new(d_in, d_out)
+        .with_bias(false)
+        .init(&Device::flex())
+}
+
+/// The error of describing `model`, which it leaves alone.
+fn described<G: Growable>(model: G) -> GrowError {
+    let before = dump::model_bytes(&model);
+    let error = Blueprint::of(&model).expect_err("a mistake");
+    assert_eq!(dump::model_bytes(&model), before);
+    error
+}
+
+/// The error of planning `expansion`.
+fn planned<G: Growable>(model: G, expansion: Expansion) -> GrowError {
+    let blueprint = Blueprint::of(&model).unwrap();
+    Plan::new(&blueprint, &expansion).expect_err("a mistake")
+}
+
+/// The error of applying the plan of `planned` to `model`; a clone is what is consumed.
+fn applied<G: Growable>(planned: G, model: G, expansion: Expansion) -> GrowError {
+    let before = dump::model_bytes(&model);
+    let plan = Plan::new(&Blueprint::of(&planned).unwrap(), &expansion).unwrap();
+    let error = plan.apply(model.clone()).expect_err("a mistake");
+    assert_eq!(plan.check(&model), Err(error.clone()));
+    assert_eq!(dump::model_bytes(&model), before);
+    error
+}
+
+#[derive(Module, Growable, Debug)]
+struct Pair {
+    #[grow(fan_out = "inner")]
+    up: Linear,
+    #[grow(fan_in = "inner")]
+    down: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Sized {
+    #[grow(fan_out = "inner")]
+    up: Linear,
+    #[grow(width = "inner")]
+    inner: usize,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Misnamed {
+    #[grow(fan_out = "inner")]
+    up: Linear,
+    #[grow(width = "iner")]
+    inner: usize,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Scaled {
+    #[grow(fan_out = "inner")]
+    up: Linear,
+    #[grow(multiplier = "iner")]
+    scale: f64,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Laid {
+    #[grow(fan_out("inner", groups = 2, unit = 3))]
+    up: Linear,
+}
+
+#[derive(Module, Debug)]
+struct Silent {
+    up: Linear,
+    gain: RmsNorm,
+}
+
+/// Says nothing about its gain.
+impl Growable for Silent {
+    fn describe(&self, describe: &mut Describe) {
+        let roles = LayerRoles {
+            fan_out: Some(Role::fan_out("inner")),
+            ..LayerRoles::default()
+        };
+        describe.layer("up", &self.up, &roles);
+    }
+
+    fn update_constants(&mut self, _constants: &Constants<'_>) {}
+}
+
+#[derive(Module, Growable, Debug)]
+struct Gained {
+    #[grow(gain = "inner")]
+    up: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Consuming {
+    #[grow(fan_in = "inner")]
+    embedding: Embedding,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Optional {
+    #[grow(fan_out = "inner")]
+    up: Linear,
+    #[grow(gain = "inner")]
+    norm: Option<RmsNorm>,
+}
+
+impl Optional {
+    fn new(norm: bool) -> Self {
+        Self {
+            up: linear(3, 4),
+            norm: norm.then(|| RmsNormConfig::new(4).init(&Device::flex())),
+        }
+    }
+}
+
+fn quantized() -> Mlp {
+    let device = Device::flex();
+    let scheme = device.settings().quantization.scheme;
+    let scheme = scheme.with_value(QuantValue::Q8S);
+    let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
+    Mlp::of([32, 32, 32], 1, &device).quantize_weights(&mut quantizer)
+}
+
+/// Each mistake once, with what its message has to name.
+fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
+    let up = linear(3, 4);
+    vec![
+        (
+            planned(mlp(), Expansion::by("outer", 2.0)),
+            &["`outer`", "`inner`"],
+        ),
+        (
+            described(Misnamed {
+                up: up.clone(),
+                inner: 4,
+            }),
+            &["`iner`", "`inner`"],
+        ),
+        (
+            described(Scaled {
+                up: up.clone(),
+                scale: 1.0,
+            }),
+            &["`iner`", "`inner`"],
+        ),
+        (
+            planned(mlp(), Expansion::to("inner", 3)),
+            &["`inner`", "4", "3"],
+        ),
+        (
+            planned(mlp(), Expansion::by("inner", 0.5)),
+            &["`inner`", "4", "2"],
+        ),
+        (
+            planned(mlp(), Expansion::by("inner", 1.1)),
+            &["`inner`", "4", "1.1"],
+        ),
+        (
+            planned(mlp(), Expansion::by("inner", f64::NAN)),
+            &["`inner`", "NaN"],
+        ),
+        (
+            planned(mlp(), Expansion::by("inner", f64::INFINITY)),
+            &["`inner`", "inf"],
+        ),
+        (planned(mlp(), Expansion::default()), &["no axis"]),
+        (
+            described(Laid { up: linear(3, 8) }),
+            &[
+                "`up.weight`",
+                "dimension 1",
+                "8",
+                "2 groups",
+                "3-coordinate",
+                "`inner`",
+            ],
+        ),
+        (
+            described(Pair {
+                up: up.clone(),
+                down: linear(5, 2),
+            }),
+            &["`inner`", "4", "5", "`up.weight`", "`down.weight`"],
+        ),
+        (
+            described(Sized {
+                up: up.clone(),
+                inner: 6,
+            }),
+            &["`inner`", "4", "6", "`up.weight`", "`inner`"],
+        ),
+        (
+            described(Silent {
+                up: up.clone(),
+                gain: RmsNormConfig::new(4).init(&Device::flex()),
+            }),
+            &["`gain.gamma`", "#[grow(skip)]"],
+        ),
+        (
+            described({
+                let square = linear(4, 4);
+                Pair {
+                    up: square.clone(),
+                    down: square,
+                }
+            }),
+            &["`up.weight`", "`down.weight`"],
+        ),
+        (described(Gained { up }), &["`up`", "Linear", "`gain`"]),
+        (
+            described(Consuming {
+                embedding: EmbeddingConfig::new(4, 4).init(&Device::flex()),
+            }),
+            &["`embedding`", "Embedding", "`fan_in`"],
+        ),
+        (described(quantized()), &["`up.weight`", "Q8S"]),
+        (
+            described(Mlp::of([4, 4, 4], 1, &Device::flex()).apply_lora(Lora::new(2, 4.0))),
+            &["`up.weight`", "lora", "`materialize`"],
+        ),
+        (
+            planned(
+                Tied::narrow(0, &Device::flex()),
+                Expansion::to("hidden", 6).with_scaling(Scaling::FunctionPreserving),
+            ),
+            &["`logit_scale`", "`hidden`"],
+        ),
+        (
+            applied(
+                mlp(),
+                Mlp::of([3, 6, 2], 1, &Device::flex()),
+                Expansion::by("inner", 2.0),
+            ),
+            &["`up.weight`", "[3, 4]", "[3, 6]"],
+        ),
+        // The same plan a second time.
+        (
+            applied(
+                mlp(),
+                {
+                    let by = Expansion::by("inner", 2.0);
+                    let plan = Plan::new(&Blueprint::of(&mlp()).unwrap(), &by).unwrap();
+                    plan.apply(mlp()).unwrap()
+                },
+                Expansion::by("inner", 2.0),
+            ),
+            &["`up.weight`", "[3, 4]", "[3, 8]"],
+        ),
+        (
+            applied(
+                Optional::new(true),
+                Optional::new(false),
+                Expansion::by("inner", 2.0),
+            ),
+            &["`norm.gamma`", "in the plan", "not in the model"],
+        ),
+        (
+            applied(
+                Optional::new(false),
+                Optional::new(true),
+                Expansion::by("inner", 2.0),
+            ),
+            &["`norm.gamma`", "in the model", "not in the plan"],
+        ),
+    ]
+}
+
+#[test]
+fn every_mistake_names_what_is_at_fault() {
+    for (error, names) in mistakes() {
+        let message = error.to_string();
+        for name in names {
+            assert!(message.contains(name), "`{name}` in: {message}");
+        }
+    }
+}
+
+#[test]
+fn every_variant_is_produced() {
+    let produced: BTreeSet<String> = mistakes()
+        .into_iter()
+        .map(|(error, _)| {
+            let debug = format!("{error:?}");
+            let name: String = debug.chars().take_while(|c| c.is_alphanumeric()).collect();
+            name
+        })
+        .collect();
+    // The enum is non-exhaustive, so it is its source that says what is missing here.
+    let source = include_str!("../../crates/burn-grow-core/src/error.rs");
+    let body = source.split_once("pub enum GrowError {").unwrap().1;
+    let declared: BTreeSet<String> = body[..body.find("\n}").unwrap()]
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|line| line.trim_end_matches([' ', '{', ',']).to_owned())
+        .collect();
+    assert!(declared.len() >= 14, "{declared:?}");
+    assert_eq!(produced, declared);
+}
+
+#[test]
+fn the_messages_read_well() {
+    let messages: Vec<_> = mistakes()
+        .into_iter()
+        .map(|(error, _)| error.to_string())
+        .collect();
+    insta::assert_snapshot!(messages.join("\n"), @"
+    unknown axis `outer`: the model has `inner`
+    unknown axis `iner`: the model has `inner`
+    unknown axis `iner`: the model has `inner`
+    axis `inner` has width 4 and cannot shrink to 3
+    axis `inner` has width 4 and cannot shrink to 2
+    axis `inner` has width 4: a factor of 1.1 gives no whole width
+    axis `inner` has width 4: a factor of NaN gives no whole width
+    axis `inner` has width 4: a factor of inf gives no whole width
+    the expansion names no axis
+    parameter `up.weight`: dimension 1 has 8 coordinates, which 2 groups of 3-coordinate units of axis `inner` do not divide
+    axis `inner` has width 4 in `up.weight` but 5 in `down.weight`
+    axis `inner` has width 4 in `up.weight` but 6 in `inner`
+    parameter `gain.gamma` is not described: give its field a `#[grow(..)]` attribute, or `#[grow(skip)]` if it never grows
+    parameter `down.weight` is the same as `up.weight`: shared parameters cannot grow
+    layer `up`: a Linear has no `gain`
+    layer `embedding`: a Embedding has no `fan_in`
+    parameter `up.weight` is quantized (QFloat(QuantScheme { value: Q8S, store: Native, mode: Symmetric, tensor: None, block: None })): grow the model before quantizing it
+    parameter `up.weight` is reparameterized (lora): call `materialize` before growing the model
+    multiplier `logit_scale` holds one number, but this expansion of axis `hidden` scales its units differently: use RMS-preserving scaling or a whole multiple
+    parameter `up.weight`: the plan expects shape [3, 4], found [3, 6]
+    parameter `up.weight`: the plan expects shape [3, 4], found [3, 8]
+    parameter `norm.gamma` is in the plan but not in the model
+    parameter `norm.gamma` is in the model but not in the plan
+    ");
+}
+
+#[test]
+fn a_model_adapted_after_planning_is_refused() {
+    let model = Mlp::of([4, 4, 4], 1, &Device::flex());
+    let expansion = Expansion::by("inner", 2.0);
+    let plan = Plan::new(&Blueprint::of(&model).unwrap(), &expansion).unwrap();
+    let adapted = model.apply_lora(Lora::new(2, 4.0));
+    let error = plan.apply(adapted).unwrap_err().to_string();
+    assert!(error.contains("`up.weight` is reparameterized"), "{error}");
+}
+
+#[test]
+fn a_model_quantized_after_planning_is_refused() {
+    let model = Mlp::of([32, 32, 32], 1, &Device::flex());
+    let expansion = Expansion::by("inner", 2.0);
+    let plan = Plan::new(&Blueprint::of(&model).unwrap(), &expansion).unwrap();
+    let error = plan.apply(quantized()).unwrap_err();
+    assert!(matches!(error, GrowError::Quantized { .. }), "{error}");
+}
+
+/// Keeps a state tensor that is not shaped like its parameter.
+#[derive(Clone)]
+struct Odd;
+
+#[derive(Clone)]
+struct OddState {
+    odd: Tensor<1>,
+}
+
+impl RecordState for OddState {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_tensor(prefix, "odd", self.odd.clone().into_data());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let odd = src.take_tensor(prefix, "odd")?;
+        Some(Self {
+            odd: Tensor::from_data(odd, device),
+        })
+    }
+}
+
+impl Optimizer for Odd {
+    type State<const D: usize> = OddState;
+
+    fn step<const D: usize>(
+        &self,
+        _lr: LearningRate,
+        tensor: Tensor<D>,
+        _grad: Tensor<D>,
+        _state: Option<OddState>,
+    ) -> (Tensor<D>, Option<OddState>) {
+        let odd = Tensor::ones([7], &tensor.device());
+        (tensor, Some(OddState { odd }))
+    }
+
+    fn to_device<const D: usize>(state: OddState, _device: &Device) -> OddState {
+        state
+    }
+}
+
+fn by() -> Expansion {
+    Expansion::by("inner", 2.0)
+}
+
+fn trained(optim: impl Into<ModuleOptimizer>) -> (Mlp, ModuleOptimizer, Plan) {
+    let mut optim = optim.into();
+    let model = Mlp::of([3, 4, 2], 1, &Device::flex().autodiff());
+    let gradients = gradients(&model, 2, |_| true);
+    let model = optim.step(0.1, model, gradients);
+    let plan = Plan::new(&Blueprint::of(&model).unwrap(), &by()).unwrap();
+    (model, optim, plan)
+}
+
+fn refused(
+    (model, optim, plan): (Mlp, ModuleOptimizer, Plan),
+    rewarmup: Option<Rewarmup>,
+) -> OptimError {
+    let before = (dump::model_bytes(&model), dump::record(&optim));
+    let rewarmup = rewarmup.map(|rewarmup| (rewarmup.ramp(1, 10), rewarmup.scope));
+    let expanded = expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, rewarmup);
+    let error = expanded.err().expect("a mistake");
+    assert_eq!((dump::model_bytes(&model), dump::record(&optim)), before);
+    error
+}
+
+#[rstest]
+#[case::new_coordinates(RewarmupScope::NewCoordinates)]
+#[case::all(RewarmupScope::All)]
+fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: RewarmupScope) {
+    let rewarmup = Rewarmup::proportional().with_scope(scope);
+    let error = refused(trained(AdamWConfig::new().build()), Some(rewarmup));
+    assert!(matches!(error, OptimError::NotAsymmetric { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "parameter `down.bias`: a re-warmup needs its optimizer wrapped with `.asymmetric()`, found \
+         one that is not"
+    );
+}
+
+#[test]
+fn one_plain_group_is_enough_to_refuse_a_rewarmup() {
+    let group = ParamGroup::from_paths(vec!["up.weight"]);
+    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric()).with_group(
+        group,
+        SgdConfig::new().build(),
+        None,
+    );
+    let error = refused(trained(optim), Some(Rewarmup::proportional()));
+    assert!(error.to_string().contains("`up.weight`"), "{error}");
+}
+
+#[test]
+fn an_asymmetric_optimizer_is_recognized_before_its_first_step() {
+    let model = mlp();
+    let adamw = AdamWConfig::new().build();
+    check_asymmetric(&adamw.clone().asymmetric().into(), &model).unwrap();
+    let error = check_asymmetric(&adamw.into(), &model).unwrap_err();
+    assert!(error.to_string().contains("`down.bias`"), "{error}");
+}
+
+#[test]
+fn a_state_that_does_not_follow_its_parameter_is_refused() {
+    for rewarmup in [None, Some(Rewarmup::proportional())] {
+        let error = refused(trained(Odd.asymmetric()), rewarmup);
+        let OptimError::State {
+            path,
+            field,
+            expected,
+            found,
+        } = error
+        else {
+            panic!("{error}");
+        };
+        // Which grown parameter comes first depends on their identities.
+        let shape: &[usize] = match path.as_str() {
+            "up.weight" => &[3, 4],
+            "up.bias" => &[4],
+            "down.weight" => &[4, 2],
+            other => panic!("{other}"),
+        };
+        assert_eq!(expected, shape);
+        assert_eq!(found, [7]);
+        assert!(field.ends_with("odd"), "{field}");
+    }
+}
+
+#[test]
+fn a_model_is_not_changed_by_a_failed_plan() {
+    // What a caller does on failure: it keeps the clone it made.
+    let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
+    let before = (dump::params(&model), dump::record(&optim));
+    let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
+    let foreign = Plan::new(&Blueprint::of(&wider).unwrap(), &by()).unwrap();
+    assert!(foreign.apply(model.clone()).is_err());
+    assert_eq!((dump::params(&model), dump::record(&optim)), before);
+}
+
+#[test]
+fn an_optimizer_does_not_follow_the_plan_of_another_model() {
+    let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
+    let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
+    let foreign = Plan::new(&Blueprint::of(&wider).unwrap(), &by()).unwrap();
+    let error = refused((model, optim, foreign), Some(Rewarmup::proportional()));
+    assert!(matches!(error, OptimError::State { .. }), "{error}");
+}
+
+#[test]
+fn a_bare_parameter_may_be_described_by_hand() {
+    #[derive(Module, Debug)]
+    struct ByHand {
+        table: Param<Tensor<2>>,
+    }
+    impl Growable for ByHand {
+        fn describe(&self, describe: &mut Describe) {
+            describe.fixed(self);
+        }
+
+        fn update_constants(&mut self, _constants: &Constants<'_>) {}
+    }
+    let by_hand = ByHand {
+        table: Param::from_tensor(Tensor::zeros([2, 2], &Device::flex())),
+    };
+    assert_eq!(
+        planned(by_hand, Expansion::by("inner", 2.0)).to_string(),
+        "unknown axis `inner`: the model has none"
+    );
+}

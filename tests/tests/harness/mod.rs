@@ -1,0 +1,275 @@
+//! A small regression model and the stock burn-train runs that the training tests compare.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::module::{Module, Param};
+use burn::nn::{Linear, RmsNorm, RmsNormConfig};
+use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::{
+    ExecutionStrategy, InferenceStep, Learner, LearningResult, MultiDeviceOptim, RegressionOutput,
+    SupervisedTraining, TrainOutput, TrainStep,
+};
+use burn_grow::prelude::*;
+use burn_pack::{Reader, Scalar};
+
+/// Two layers on two axes, a norm, and a parameter that is never used.
+#[derive(Module, Growable, Debug)]
+pub struct Net {
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+    #[grow(gain = "hidden")]
+    norm: RmsNorm,
+    #[grow(fan_in = "hidden", fan_out = "inner")]
+    up: Linear,
+    #[grow(fan_in = "inner", fan_out = "hidden")]
+    down: Linear,
+    #[grow(fan_in = "hidden")]
+    head: Linear,
+    /// Never part of the forward pass: it has no gradient, and no optimizer state.
+    #[grow(dims(fan_out = "inner"))]
+    idle: Param<Tensor<1>>,
+}
+
+fn values(count: usize, seed: f32) -> Vec<f32> {
+    (0..count)
+        .map(|index| (index as f32 * 1.37 + seed).sin() * 0.4)
+        .collect()
+}
+
+fn linear(input: usize, output: usize, seed: f32, device: &Device) -> Linear {
+    let weight = TensorData::new(values(input * output, seed), [input, output]);
+    let bias = TensorData::new(values(output, seed + 0.5), [output]);
+    Linear {
+        weight: Param::from_data(weight, device),
+        bias: Some(Param::from_data(bias, device)),
+    }
+}
+
+impl Net {
+    pub fn new(hidden: usize, inner: usize, seed: f32, device: &Device) -> Self {
+        Self {
+            embed: linear(3, hidden, seed, device),
+            norm: RmsNormConfig::new(hidden).init(device),
+            up: linear(hidden, inner, seed + 1.0, device),
+            down: linear(inner, hidden, seed + 2.0, device),
+            head: linear(hidden, 2, seed + 3.0, device),
+            idle: Param::from_data(TensorData::new(values(inner, seed), [inner]), device),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let h = self.embed.forward(x);
+        let inner = activation::silu(self.up.forward(self.norm.forward(h.clone())));
+        self.head.forward(h + self.down.forward(inner))
+    }
+
+    fn regress(&self, batch: Batch) -> RegressionOutput {
+        let output = self.forward(batch.x);
+        let loss = (output.clone() - batch.y.clone()).square().mean();
+        RegressionOutput::new(loss, output, batch.y)
+    }
+}
+
+impl TrainStep for Net {
+    type Input = Batch;
+    type Output = RegressionOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<RegressionOutput> {
+        let output = self.regress(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Net {
+    type Input = Batch;
+    type Output = RegressionOutput;
+
+    fn step(&self, batch: Batch) -> RegressionOutput {
+        self.regress(batch)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Batch {
+    x: Tensor<2>,
+    y: Tensor<2>,
+}
+
+#[derive(Clone)]
+pub struct Rows;
+
+impl Batcher<usize, Batch> for Rows {
+    fn batch(&self, items: Vec<usize>, device: &Device) -> Batch {
+        let rows = items.len();
+        let x: Vec<f32> = items
+            .iter()
+            .flat_map(|item| values(3, *item as f32))
+            .collect();
+        let y: Vec<f32> = items
+            .iter()
+            .flat_map(|item| values(2, *item as f32 * 0.7))
+            .collect();
+        Batch {
+            x: Tensor::from_data(TensorData::new(x, [rows, 3]), device),
+            y: Tensor::from_data(TensorData::new(y, [rows, 2]), device),
+        }
+    }
+}
+
+pub fn loader(items: usize) -> Arc<dyn DataLoader<Batch>> {
+    DataLoaderBuilder::new(Rows)
+        .batch_size(4)
+        .build(InMemDataset::new((0..items).collect()))
+}
+
+/// How a run steps.
+#[derive(Clone, Copy, Debug)]
+pub enum Strategy {
+    Single,
+    Accumulate,
+    MultiMain,
+    MultiSharded,
+}
+
+pub const EPOCHS: usize = 4;
+
+impl Strategy {
+    /// Optimizer steps of one epoch of 24 items in batches of 4.
+    pub fn steps_per_epoch(self) -> usize {
+        match self {
+            Self::Single => 6,
+            Self::Accumulate | Self::MultiMain | Self::MultiSharded => 3,
+        }
+    }
+
+    pub fn total_steps(self) -> usize {
+        self.steps_per_epoch() * EPOCHS
+    }
+
+    pub fn apply<M>(self, training: SupervisedTraining<M>) -> SupervisedTraining<M>
+    where
+        M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Module,
+        M: core::fmt::Display + 'static,
+    {
+        let devices = vec![Device::flex(), Device::flex()];
+        let optim = match self {
+            Self::Single => {
+                return training
+                    .with_training_strategy(ExecutionStrategy::single(Device::flex()).into());
+            }
+            Self::Accumulate => {
+                return training
+                    .with_training_strategy(ExecutionStrategy::single(Device::flex()).into())
+                    .grads_accumulation(2);
+            }
+            Self::MultiMain => MultiDeviceOptim::OptimMainDevice,
+            Self::MultiSharded => MultiDeviceOptim::OptimSharded,
+        };
+        training.with_training_strategy(ExecutionStrategy::multi(devices, optim).into())
+    }
+}
+
+pub fn training<M>(directory: &Path, strategy: Strategy, epochs: usize) -> SupervisedTraining<M>
+where
+    M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Module,
+    M: core::fmt::Display + 'static,
+{
+    let training = SupervisedTraining::new(directory, loader(24), loader(4))
+        .num_epochs(epochs)
+        .with_default_checkpointers()
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(100))
+        .with_application_logger(None);
+    strategy.apply(training)
+}
+
+pub fn adamw() -> ModuleOptimizer {
+    ModuleOptimizer::from(
+        AdamWConfig::new()
+            .with_beta_2(0.95)
+            .with_weight_decay(0.1)
+            .build()
+            .asymmetric(),
+    )
+}
+
+pub fn learner<M>(model: M, optim: ModuleOptimizer, strategy: Strategy) -> Learner<M>
+where
+    M: TrainStep + InferenceStep + Module + core::fmt::Display + 'static,
+{
+    let scheduler = LinearLrSchedulerConfig::new(2e-2, 1e-3, strategy.total_steps())
+        .init()
+        .unwrap();
+    Learner::new(model, optim, scheduler)
+}
+
+/// Runs `callback` on a narrow model until `epochs`, resuming from epoch `from` if given.
+pub fn run(
+    callback: &WidthExpansionCallback,
+    directory: &Path,
+    strategy: Strategy,
+    from: Option<usize>,
+    epochs: usize,
+) -> LearningResult<Progressive<Net>> {
+    // A resumed run begins with other values and other parameter identities.
+    let seed = if from.is_some() { 9.0 } else { 0.0 };
+    let model = Net::new(4, 4, seed, &Device::flex().autodiff());
+    let mut training = callback.attach(training(directory, strategy, epochs));
+    if let Some(from) = from {
+        training = training.checkpoint(from);
+    }
+    training.launch(learner(callback.progressive(model), adamw(), strategy))
+}
+
+/// A burnpack file by content: the order in which an optimizer writes its parameters is random.
+#[derive(Debug, PartialEq)]
+pub struct Contents {
+    tensors: BTreeMap<String, (Option<u64>, Vec<usize>, Vec<u8>)>,
+    scalars: BTreeMap<String, Scalar>,
+    metadata: BTreeMap<String, String>,
+}
+
+pub fn contents(path: impl AsRef<Path>) -> Contents {
+    contents_of(Reader::from_file(path).unwrap())
+}
+
+pub fn contents_of(reader: Reader) -> Contents {
+    let scalars = reader.scalars().clone();
+    let metadata = reader.metadata().clone();
+    let tensors = reader.into_tensors().unwrap().into_iter().map(|tensor| {
+        let (name, _, shape, id, bytes) = tensor.into_parts().unwrap();
+        (name, (id, shape.to_vec(), bytes.to_vec()))
+    });
+    Contents {
+        tensors: tensors.collect(),
+        scalars,
+        metadata,
+    }
+}
+
+/// The three files of a checkpoint.
+pub fn checkpoint(directory: &Path, epoch: usize) -> [Contents; 3] {
+    ["model", "optim", "scheduler"].map(|name| {
+        let file = format!("checkpoint/{name}-{epoch}.bpk");
+        contents(directory.join(file))
+    })
+}
+
+/// The parameters of a model by path, without identities.
+pub fn parameters<M: Module>(model: M) -> BTreeMap<String, Vec<u8>> {
+    let bytes = model.into_record().into_bytes().unwrap();
+    let contents = contents_of(Reader::from_bytes(bytes).unwrap());
+    contents
+        .tensors
+        .into_iter()
+        .map(|(name, (_, _, bytes))| (name, bytes))
+        .collect()
+}

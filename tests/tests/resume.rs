@@ -1,0 +1,113 @@
+//! A run that is interrupted and resumed, before, between and after two expansions, ends
+//! bit-identical to the uninterrupted one.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::fs;
+
+use burn_grow::Clock;
+use burn_grow::prelude::*;
+use harness::{EPOCHS, Net, Strategy, checkpoint, run};
+use rstest::rstest;
+
+/// Two expansions, the first at an epoch boundary, the second inside an epoch.
+fn callback(strategy: Strategy) -> WidthExpansionCallback {
+    let steps = strategy.steps_per_epoch();
+    WidthExpansionCallback::builder(strategy.total_steps())
+        .expand(At::step(steps), Expansion::by("inner", 2.0))
+        .expand(
+            At::step(2 * steps + 1),
+            Expansion::by("hidden", 1.5).and_by("inner", 1.5),
+        )
+        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .build(&Net::new(
+            4,
+            4,
+            0.0,
+            &burn::tensor::Device::flex().autodiff(),
+        ))
+        .unwrap()
+}
+
+#[rstest]
+#[case::single_device(Strategy::Single)]
+#[case::gradient_accumulation(Strategy::Accumulate)]
+#[case::multi_device_main(Strategy::MultiMain)]
+#[case::multi_device_sharded(Strategy::MultiSharded)]
+fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(#[case] strategy: Strategy) {
+    let whole = tempfile::tempdir().unwrap();
+    let result = run(&callback(strategy), whole.path(), strategy, None, EPOCHS);
+    assert!(result.error.is_none(), "{:?}", result.error);
+    let end = Clock {
+        step: strategy.total_steps(),
+        stage: 2,
+    };
+    assert_eq!(result.model.clock(), end);
+    let expected = checkpoint(whole.path(), EPOCHS);
+
+    for interrupted in 1..EPOCHS {
+        let resumed = tempfile::tempdir().unwrap();
+        let files = resumed.path().join("checkpoint");
+        fs::create_dir_all(&files).unwrap();
+        for name in ["model", "optim", "scheduler"] {
+            let file = format!("{name}-{interrupted}.bpk");
+            fs::copy(
+                whole.path().join("checkpoint").join(&file),
+                files.join(&file),
+            )
+            .unwrap();
+        }
+        let callback = callback(strategy);
+        let clock = callback
+            .check_checkpoint(
+                resumed.path(),
+                interrupted,
+                &Net::new(4, 4, 9.0, &burn::tensor::Device::flex().autodiff()),
+            )
+            .unwrap();
+        assert_eq!(clock.step, interrupted * strategy.steps_per_epoch());
+        let result = run(
+            &callback,
+            resumed.path(),
+            strategy,
+            Some(interrupted),
+            EPOCHS,
+        );
+        assert!(result.error.is_none(), "{:?}", result.error);
+        assert_eq!(result.model.clock(), end);
+        assert_eq!(
+            checkpoint(resumed.path(), EPOCHS),
+            expected,
+            "resumed after epoch {interrupted}"
+        );
+    }
+}
+
+#[test]
+fn the_file_of_a_grown_run_loads_into_the_bare_wide_model() {
+    use burn::module::Module;
+    use burn::store::ModuleRecord;
+
+    let directory = tempfile::tempdir().unwrap();
+    let strategy = Strategy::Single;
+    let result = run(
+        &callback(strategy),
+        directory.path(),
+        strategy,
+        None,
+        EPOCHS,
+    );
+    let grown = result.model.into_inner();
+    let widths = Blueprint::of(&grown).unwrap().widths().clone();
+    let device = burn::tensor::Device::flex();
+    let wide = Net::new(
+        widths[&"hidden".into()],
+        widths[&"inner".into()],
+        5.0,
+        &device,
+    );
+    let record = ModuleRecord::load(directory.path().join("checkpoint/model-4.bpk")).unwrap();
+    let wide = wide.try_load_record(record.allow_unused(true)).unwrap();
+    assert_eq!(harness::parameters(wide), harness::parameters(grown));
+}
