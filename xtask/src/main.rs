@@ -1,0 +1,34 @@
+//! The project's commands: `cargo xtask demo`, `test` and `bench`.
+
+mod bench;
+mod cargo;
+mod demo;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of burn-grow")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Trains a small language model that widens mid-run, beside its controls (`-- --help`)
+    #[command(disable_help_flag = true)]
+    Demo(demo::Demo),
+    /// Checks everything: format, lints, documentation, tests, and the quick demo
+    Test,
+    /// Prints what growing costs, as ratios to the plain training step
+    Bench,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Test => test::run(),
+        Command::Bench => bench::run(),
+    }
+}
