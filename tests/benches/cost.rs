@@ -18,6 +18,10 @@ use burn_grow::expand_optimizer;
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::prelude::*;
 
+/// As the programs have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     if std::env::args().any(|argument| argument == "--divan") {
         divan::Divan::from_args().main();

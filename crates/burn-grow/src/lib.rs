@@ -62,7 +62,13 @@ pub mod moe {
 /// What a program that grows a model usually needs.
 pub mod prelude {
     pub use crate::{
-        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, Growable, Plan, Progressive, Rewarmup,
-        RewarmupScope, Scaling, StatePolicy, WidthExpansionCallback,
+        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, Plan,
+        Progressive, Rewarmup, RewarmupScope, Scaling, StatePolicy, TrainError,
+        WidthExpansionCallback,
     };
 }
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -1,17 +1,14 @@
 //! A small network that learns to spell the README, one byte at a time, and widens half way.
 
-use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
-use burn::data::dataset::InMemDataset;
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::data::{
+    dataloader::DataLoaderBuilder, dataloader::batcher::Batcher, dataset::InMemDataset,
+};
+use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, loss::CrossEntropyLossConfig};
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
-use burn::tensor::activation::gelu;
-use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::{
-    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
-};
+use burn::train::{ClassificationOutput, InferenceStep, Learner, metric::LossMetric};
+use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
 use burn_grow::prelude::*;
 
 const CONTEXT: usize = 8;
@@ -28,13 +25,12 @@ struct Speller {
     down: Linear,
 }
 
-type Window = [u8; CONTEXT + 1];
-type Batch = (Tensor<2, Int>, Tensor<1, Int>);
-
 impl Speller {
-    fn predict(&self, (context, next): Batch) -> ClassificationOutput {
-        let embedded = self.bytes.forward(context).flatten(1, 2);
-        let logits = self.down.forward(gelu(self.up.forward(embedded)));
+    fn predict(&self, windows: Tensor<2, Int>) -> ClassificationOutput {
+        let next = windows.clone().narrow(1, CONTEXT, 1).flatten(0, 1);
+        let embedded = self.bytes.forward(windows.narrow(1, 0, CONTEXT));
+        let inner = burn::tensor::activation::gelu(self.up.forward(embedded.flatten(1, 2)));
+        let logits: Tensor<2> = self.down.forward(inner);
         let loss = CrossEntropyLossConfig::new().init(&logits.device());
         let loss = loss.forward(logits.clone(), next.clone());
         ClassificationOutput::new(loss, logits, next)
@@ -42,55 +38,44 @@ impl Speller {
 }
 
 impl TrainStep for Speller {
-    type Input = Batch;
+    type Input = Tensor<2, Int>;
     type Output = ClassificationOutput;
-    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
-        let output = self.predict(batch);
+    fn step(&self, windows: Tensor<2, Int>) -> TrainOutput<ClassificationOutput> {
+        let output = self.predict(windows);
         TrainOutput::new(self, output.loss.backward(), output)
     }
 }
 
 impl InferenceStep for Speller {
-    type Input = Batch;
+    type Input = Tensor<2, Int>;
     type Output = ClassificationOutput;
-    fn step(&self, batch: Batch) -> ClassificationOutput {
-        self.predict(batch)
+    fn step(&self, windows: Tensor<2, Int>) -> ClassificationOutput {
+        self.predict(windows)
     }
 }
 
 #[derive(Clone)]
 struct Windows;
 
-impl Batcher<Window, Batch> for Windows {
-    fn batch(&self, windows: Vec<Window>, device: &Device) -> Batch {
-        let bytes = windows
-            .iter()
-            .flatten()
-            .map(|byte| i64::from(*byte))
-            .collect();
-        let data = TensorData::new::<i64, _>(bytes, [windows.len(), CONTEXT + 1]);
-        let bytes = Tensor::<2, Int>::from_data(data, device);
-        let next = bytes.clone().narrow(1, CONTEXT, 1).flatten(0, 1);
-        (bytes.narrow(1, 0, CONTEXT), next)
+impl Batcher<Vec<u8>, Tensor<2, Int>> for Windows {
+    fn batch(&self, windows: Vec<Vec<u8>>, device: &Device) -> Tensor<2, Int> {
+        let shape = [windows.len(), CONTEXT + 1];
+        let bytes: Vec<i64> = windows.into_iter().flatten().map(i64::from).collect();
+        Tensor::from_data(TensorData::new(bytes, shape), device)
     }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = include_bytes!("../../../README.md");
-    let windows = || {
-        text.windows(CONTEXT + 1)
-            .map(|w| w.try_into().expect("a window"))
-    };
-    let (train, valid): (Vec<_>, Vec<_>) =
-        windows().enumerate().partition(|(i, _)| i / 64 % 10 > 0);
-    let loader = |items: Vec<(usize, Window)>| {
-        let items = items.into_iter().map(|(_, window)| window).collect();
-        DataLoaderBuilder::new(Windows)
-            .batch_size(BATCH)
-            .shuffle(0)
-            .build(InMemDataset::new(items))
-    };
+    let windows = text.windows(CONTEXT + 1).map(<[u8]>::to_vec).enumerate();
+    // Every tenth block of 64 bytes is held out.
+    let (train, valid): (Vec<_>, Vec<_>) = windows.partition(|(at, _)| at / 64 % 10 > 0);
     let total_steps = train.len().div_ceil(BATCH) * EPOCHS;
+    let [train, valid] = [train, valid].map(|windows| {
+        let items = windows.into_iter().map(|(_, window)| window).collect();
+        let loader = DataLoaderBuilder::new(Windows).batch_size(BATCH).shuffle(0);
+        loader.build(InMemDataset::new(items))
+    });
 
     let device = Device::flex().autodiff();
     let model = Speller {
@@ -106,10 +91,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let scheduler = CosineAnnealingLrSchedulerConfig::new(3e-3, total_steps).with_min_lr(3e-5);
     let learner = Learner::new(callback.progressive(model), optim, scheduler.init()?);
-    let training = SupervisedTraining::new("target/quickstart", loader(train), loader(valid))
-        .metrics((LossMetric::new(), AccuracyMetric::new()))
-        .num_epochs(EPOCHS)
-        .summary();
+    let training = SupervisedTraining::new("target/quickstart", train, valid)
+        .metrics((LossMetric::new(),))
+        .num_epochs(EPOCHS);
     let result = callback.attach(training).launch(learner);
     println!("{}", result.model.into_inner());
     Ok(())
