@@ -347,8 +347,8 @@ fn the_messages_read_well() {
     axis `inner` has width 4 in `up.weight` but 6 in `inner`
     parameter `gain.gamma` is not described: give its field a `#[grow(..)]` attribute, or `#[grow(skip)]` if it never grows
     parameter `down.weight` is the same as `up.weight`: shared parameters cannot grow
-    layer `up`: a Linear has no `gain`
-    layer `embedding`: a Embedding has no `fan_in`
+    layer `up`: Linear has no `gain`
+    layer `embedding`: Embedding has no `fan_in`
     parameter `up.weight` is quantized (QFloat(QuantScheme { value: Q8S, store: Native, mode: Symmetric, tensor: None, block: None })): grow the model before quantizing it
     parameter `up.weight` is reparameterized (lora): call `materialize` before growing the model
     multiplier `logit_scale` holds one number, but this expansion of axis `hidden` scales its units differently: use RMS-preserving scaling or a whole multiple

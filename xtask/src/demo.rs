@@ -12,7 +12,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let mut command: Vec<String> = ["run", "--release", "--package", "moe-lm"]
+        let mut command: Vec<String> = ["run", "--release", "--bin", "moe-lm"]
             .map(String::from)
             .to_vec();
         if !self.features.is_empty() {

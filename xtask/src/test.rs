@@ -15,7 +15,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     cargo(["test", "--workspace", "--doc"], &[])?;
 
     step("quick demo");
-    let demo = "run --package moe-lm -- --quick --out target/demo-quick";
+    let demo = "run --bin moe-lm -- --quick --out target/demo-quick";
     cargo(demo.split(' '), &[])?;
 
     step("lints");

@@ -89,7 +89,7 @@ pub enum GrowError {
         other: String,
     },
     /// A role that a layer has no dimension for.
-    #[error("layer `{path}`: a {layer} has no `{role}`")]
+    #[error("layer `{path}`: {layer} has no `{role}`")]
     UnsupportedRole {
         /// The path of the layer.
         path: String,

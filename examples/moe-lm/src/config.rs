@@ -1,0 +1,386 @@
+//! The settings.
+
+use std::path::{Path, PathBuf};
+
+use burn::optim::AdamWConfig;
+use burn_grow::Expansion;
+use burn_grow::moe::MoeConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::arm::ArmName;
+use crate::device::Backend;
+use crate::error::DemoError;
+
+/// Which widths grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Growth {
+    /// The width between the two matrices of an expert.
+    Inner,
+    /// The residual stream.
+    Hidden,
+    /// Both.
+    #[default]
+    Both,
+}
+
+impl Growth {
+    /// The name of the setting's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inner => "inner",
+            Self::Hidden => "hidden",
+            Self::Both => "both",
+        }
+    }
+}
+
+/// The optimizer and its learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerSettings {
+    /// The highest learning rate of the small model, which grown arms keep.
+    pub peak_rate: f64,
+    /// The highest rate of the wide model trained from scratch, as a fraction of that: wide models
+    /// want less.
+    pub from_scratch_ratio: f64,
+    /// The fraction of the steps that the rate climbs.
+    pub warmup: f64,
+    /// The last rate, as a fraction of the highest.
+    pub final_ratio: f64,
+    /// The decay of AdamW's first moment.
+    pub beta_1: f32,
+    /// The decay of AdamW's second moment.
+    pub beta_2: f32,
+    /// What keeps AdamW from dividing by zero.
+    pub epsilon: f32,
+    /// The weight decay.
+    pub weight_decay: f32,
+}
+
+impl Default for OptimizerSettings {
+    fn default() -> Self {
+        Self {
+            peak_rate: 8e-3,
+            from_scratch_ratio: 0.75,
+            warmup: 0.03,
+            final_ratio: 0.01,
+            beta_1: 0.9,
+            beta_2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+        }
+    }
+}
+
+impl OptimizerSettings {
+    /// AdamW with these numbers.
+    pub fn adamw(&self) -> AdamWConfig {
+        AdamWConfig::new()
+            .with_beta_1(self.beta_1)
+            .with_beta_2(self.beta_2)
+            .with_epsilon(self.epsilon)
+            .with_weight_decay(self.weight_decay)
+    }
+}
+
+/// Every setting of the demonstration, as a settings file spells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The optimizer steps of a run at full length, a multiple of `epochs`.
+    pub steps: usize,
+    /// Into how many epochs these are cut: each ends with a validation loss and a checkpoint. Even, so
+    /// that the expansion falls between two.
+    pub epochs: usize,
+    /// What the initial model and the data order are drawn with.
+    pub seed: u64,
+    /// Which widths grow.
+    pub axis: Growth,
+    /// By how much they grow.
+    pub factor: f64,
+    /// The peak of the re-warmup, as a multiple of the rate at the expansion.
+    pub rho: f64,
+    /// The length of the re-warmup's climb, as a fraction of the steps.
+    pub tau: f64,
+    /// The arms to run.
+    pub arms: Vec<ArmName>,
+    /// A file or directory of text; absent, the sources of Burn that `Cargo.lock` pins.
+    pub corpus: Option<PathBuf>,
+    /// The bytes a model sees at once.
+    pub context: usize,
+    /// The windows of one step.
+    pub batch: usize,
+    /// The held-out windows of the validation loss at every epoch.
+    pub valid_windows: usize,
+    /// The held-out windows of the final loss.
+    pub final_windows: usize,
+    /// The small model.
+    pub model: MoeConfig,
+    /// The optimizer.
+    pub optimizer: OptimizerSettings,
+    /// Where the tensors live.
+    pub device: Backend,
+    /// How many arms run at once; absent, one for each core up to two.
+    pub jobs: Option<usize>,
+    /// Where everything is written.
+    pub out: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            steps: 8000,
+            epochs: 40,
+            seed: 0,
+            axis: Growth::default(),
+            factor: 2.0,
+            rho: 2.0,
+            tau: 0.01,
+            arms: ArmName::ALL.to_vec(),
+            corpus: None,
+            context: 128,
+            batch: 8,
+            valid_windows: 64,
+            final_windows: 512,
+            model: MoeConfig::default(),
+            optimizer: OptimizerSettings::default(),
+            device: Backend::default(),
+            jobs: None,
+            out: PathBuf::from("target/demo"),
+        }
+    }
+}
+
+impl Settings {
+    /// A run of seconds that goes through everything and shows nothing about the method.
+    pub fn quick() -> Self {
+        Self {
+            steps: 160,
+            epochs: 8,
+            context: 64,
+            batch: 4,
+            valid_windows: 16,
+            final_windows: 32,
+            out: PathBuf::from("target/demo-quick"),
+            ..Self::default()
+        }
+    }
+
+    /// Reads a settings file, which may leave out whatever keeps its default.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or names what is no setting.
+    pub fn read(path: &Path) -> Result<Self, DemoError> {
+        let text = std::fs::read_to_string(path).map_err(|source| DemoError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| DemoError::SettingsFile {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// Names the first one out of its range.
+    pub fn validate(&self) -> Result<(), DemoError> {
+        let wrong = |name, value: String, expected: &str| {
+            Err(DemoError::Setting {
+                name,
+                value,
+                expected: expected.into(),
+            })
+        };
+        if self.epochs < 4 || self.epochs % 2 != 0 {
+            return wrong(
+                "epochs",
+                self.epochs.to_string(),
+                "an even number, 4 or more",
+            );
+        }
+        if self.steps == 0 || self.steps % self.epochs != 0 {
+            let expected = format!("a multiple of `epochs` ({})", self.epochs);
+            return wrong("steps", self.steps.to_string(), &expected);
+        }
+        for (name, value) in [
+            ("context", self.context),
+            ("batch", self.batch),
+            ("valid_windows", self.valid_windows),
+            ("final_windows", self.final_windows),
+            ("jobs", self.jobs.unwrap_or(1)),
+            ("arms", self.arms.len()),
+        ] {
+            if value == 0 {
+                return wrong(name, value.to_string(), "at least 1");
+            }
+        }
+        let optimizer = &self.optimizer;
+        for (name, value) in [
+            ("rho", self.rho),
+            ("optimizer.peak_rate", optimizer.peak_rate),
+            ("optimizer.from_scratch_ratio", optimizer.from_scratch_ratio),
+        ] {
+            if !value.is_finite() || value <= 0.0 {
+                return wrong(name, value.to_string(), "a positive number");
+            }
+        }
+        if !(self.factor.is_finite() && self.factor > 1.0) {
+            return wrong("factor", self.factor.to_string(), "a number above 1");
+        }
+        for (name, value) in [
+            ("tau", self.tau),
+            ("optimizer.warmup", optimizer.warmup),
+            ("optimizer.final_ratio", optimizer.final_ratio),
+        ] {
+            if !(0.0..=0.5).contains(&value) {
+                return wrong(name, value.to_string(), "a fraction, 0 to 0.5");
+            }
+        }
+        if self.model.vocab_size != 256 {
+            let value = self.model.vocab_size.to_string();
+            return wrong("model.vocab_size", value, "256, one for each byte");
+        }
+        self.model.validate()?;
+        Ok(())
+    }
+
+    /// The steps of one epoch.
+    pub fn epoch_steps(&self) -> usize {
+        self.steps / self.epochs
+    }
+
+    /// The step before which the model grows.
+    pub fn expand_at(&self) -> usize {
+        self.steps / 2
+    }
+
+    /// The last epoch that grown arms share with the small one: the one before the expansion.
+    pub fn shared_epochs(&self) -> usize {
+        self.epochs / 2 - 1
+    }
+
+    /// The tokens of one step.
+    pub fn step_tokens(&self) -> usize {
+        self.batch * self.context
+    }
+
+    /// The steps that the re-warmup climbs.
+    pub fn rewarmup_steps(&self) -> usize {
+        ((self.steps as f64 * self.tau).round() as usize).max(1)
+    }
+
+    /// How the model grows.
+    pub fn expansion(&self) -> Expansion {
+        match self.axis {
+            Growth::Inner => Expansion::by("inner", self.factor),
+            Growth::Hidden => Expansion::by("hidden", self.factor),
+            Growth::Both => Expansion::by("inner", self.factor).and_by("hidden", self.factor),
+        }
+    }
+
+    /// How many arms run at once.
+    pub fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or(cores.min(2))
+    }
+
+    /// What decides the numbers of a run, and so has to be the same when one is resumed.
+    pub fn identity(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(settings) = value.as_object_mut() {
+            for free in ["arms", "jobs", "out"] {
+                settings.remove(free);
+            }
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_presets_are_valid() {
+        assert!(Settings::default().validate().is_ok());
+        assert!(Settings::quick().validate().is_ok());
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let base = Settings::default;
+        let model = |inner| MoeConfig {
+            inner,
+            ..MoeConfig::default()
+        };
+        let cases = [
+            (
+                Settings {
+                    epochs: 5,
+                    ..base()
+                },
+                "setting `epochs` is 5",
+            ),
+            (
+                Settings {
+                    steps: 41,
+                    ..base()
+                },
+                "expected a multiple of `epochs` (40)",
+            ),
+            (Settings { batch: 0, ..base() }, "setting `batch` is 0"),
+            (
+                Settings {
+                    rho: f64::NAN,
+                    ..base()
+                },
+                "setting `rho` is NaN",
+            ),
+            (Settings { tau: 0.9, ..base() }, "setting `tau` is 0.9"),
+            (
+                Settings {
+                    factor: 1.0,
+                    ..base()
+                },
+                "setting `factor` is 1",
+            ),
+            (
+                Settings {
+                    arms: Vec::new(),
+                    ..base()
+                },
+                "setting `arms`",
+            ),
+            (
+                Settings {
+                    model: model(0),
+                    ..base()
+                },
+                "model: `inner` is 0",
+            ),
+        ];
+        for (settings, message) in cases {
+            let error = settings.validate().expect_err("a mistake").to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_settings_file_holds_every_setting_and_no_other() {
+        let text = toml::to_string(&Settings::quick()).expect("settings serialize");
+        let settings: Settings = toml::from_str(&text).expect("and parse");
+        assert_eq!(settings, Settings::quick());
+        let settings: Settings = toml::from_str("rho = 1.3\n[model]\nhidden = 48").expect("valid");
+        assert_eq!(
+            (settings.rho, settings.model.hidden, settings.model.inner),
+            (1.3, 48, 16)
+        );
+        assert!(toml::from_str::<Settings>("rhoo = 1.3").is_err());
+        assert!(toml::from_str::<Settings>("[optimizer]\nbeta = 1").is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! What can go wrong.
+
+use std::io;
+use std::path::PathBuf;
+
+use burn_grow::moe::MoeConfigError;
+use burn_grow::{GrowError, TrainError};
+
+use crate::arm::ArmName;
+
+/// Why the demonstration cannot run, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// A setting out of its range.
+    #[error("setting `{name}` is {value}: expected {expected}")]
+    Setting {
+        /// The name of the setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it has to be.
+        expected: String,
+    },
+    /// A settings file that is not one.
+    #[error("settings file {path}: {source}", path = path.display())]
+    SettingsFile {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: Box<toml::de::Error>,
+    },
+    /// A directory of another run.
+    #[error(
+        "{directory} holds a run with {field} = {stored}, not {given}: resume with the settings it \
+         was started with, or start afresh without `--resume`",
+        directory = directory.display()
+    )]
+    OtherRun {
+        /// The directory.
+        directory: PathBuf,
+        /// The first setting that differs.
+        field: String,
+        /// Its value in the directory.
+        stored: String,
+        /// Its value now.
+        given: String,
+    },
+    /// A corpus that is not there.
+    #[error("corpus {path}: no such file or directory", path = path.display())]
+    CorpusMissing {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A corpus that cannot be read.
+    #[error("corpus {path}: {source}", path = path.display())]
+    CorpusUnreadable {
+        /// The file or directory at fault.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A corpus without a byte in it.
+    #[error("corpus {path}: no text in it", path = path.display())]
+    CorpusEmpty {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A corpus too short to train on and to hold something out of.
+    #[error(
+        "the corpus has {found} bytes; with one block in twenty held out and windows of {window} \
+         bytes it needs at least {needed}"
+    )]
+    CorpusShort {
+        /// The bytes found.
+        found: usize,
+        /// The bytes needed.
+        needed: usize,
+        /// The bytes of one window.
+        window: usize,
+    },
+    /// The packages that make up the default corpus could not be listed.
+    #[error(
+        "cannot list the locked packages ({source}): `cargo fetch --locked` brings what is missing, \
+         and `--corpus` takes a text of your own"
+    )]
+    Packages {
+        /// The reason.
+        source: Box<cargo_metadata::Error>,
+    },
+    /// A device that was not compiled in.
+    #[error("device `{device}` is not compiled in: build with `--features {feature}`")]
+    Device {
+        /// The device asked for.
+        device: &'static str,
+        /// The feature that enables it.
+        feature: &'static str,
+    },
+    /// A dashboard that was not compiled in.
+    #[error("the terminal dashboard is not compiled in: build with `--features tui`")]
+    Dashboard,
+    /// A model that cannot be built.
+    #[error("model: {0}")]
+    Model(#[from] MoeConfigError),
+    /// A model that cannot grow.
+    #[error(transparent)]
+    Grow(#[from] GrowError),
+    /// A run that cannot be set up, or whose expansion failed.
+    #[error("arm `{arm}`: {source}")]
+    Train {
+        /// The arm.
+        arm: ArmName,
+        /// The reason.
+        source: TrainError,
+    },
+    /// A run that failed on its way.
+    #[error("arm `{arm}` failed: {message}")]
+    Arm {
+        /// The arm.
+        arm: ArmName,
+        /// What it said.
+        message: String,
+    },
+    /// A file of the run that cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file of the run that does not hold what it should.
+    #[error("{path}: {source}", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A figure that could not be drawn.
+    #[error("figure: {0}")]
+    Figure(String),
+    /// The hook for Ctrl-C could not be set.
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Signal(#[from] ctrlc::Error),
+    /// The worker threads could not be started.
+    #[error("cannot start the workers: {0}")]
+    Workers(#[from] rayon::ThreadPoolBuildError),
+}

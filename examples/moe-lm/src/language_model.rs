@@ -1,0 +1,114 @@
+//! The model as burn-train sees it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{
+    GradientsParams, ModuleOptimizer, lr_scheduler::module_lr_scheduler::ModuleLearningRate,
+};
+use burn::tensor::Tensor;
+use burn::train::{InferenceStep, SequenceOutput, TrainOutput, TrainStep};
+use burn_grow::Growable;
+use burn_grow::moe::{MoeConfig, MoeTransformer};
+
+use crate::config::Settings;
+use crate::error::DemoError;
+use crate::loader::Batch;
+use crate::recorder::Recorder;
+
+/// A [`MoeTransformer`] that predicts the next byte, with someone taking notes.
+#[derive(Module, Growable, Debug)]
+pub struct LanguageModel {
+    /// The model.
+    pub model: MoeTransformer,
+    /// Who takes notes.
+    #[module(skip)]
+    pub recorder: Arc<Recorder>,
+}
+
+/// The initial model of an arm, small or wide: one seed gives one model, whoever asks and when.
+///
+/// # Errors
+///
+/// When the settings describe no model.
+pub fn initial(settings: &Settings, wide: bool) -> Result<MoeTransformer, DemoError> {
+    // Parameters made on a device without gradients would stay without them.
+    let device = settings.device.open()?.autodiff();
+    let mut config = settings.model.clone();
+    if wide {
+        config = widened(config, settings);
+    }
+    // The generator is one for all threads, and parameters are drawn when first looked at.
+    static DRAW: Mutex<()> = Mutex::new(());
+    let _alone = DRAW.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(settings.seed);
+    let model = config.try_init(&device)?;
+    model.visit(&mut Look);
+    Ok(model)
+}
+
+/// The configuration of the model after the expansion, as if built that wide.
+pub(crate) fn widened(config: MoeConfig, settings: &Settings) -> MoeConfig {
+    let width = |axis: &str, width: usize| {
+        let targets = settings.expansion().targets;
+        match targets.contains_key(&axis.into()) {
+            true => (width as f64 * settings.factor).round() as usize,
+            false => width,
+        }
+    };
+    MoeConfig {
+        hidden: width("hidden", config.hidden),
+        inner: width("inner", config.inner),
+        ..config
+    }
+}
+
+struct Look;
+
+impl ModuleVisitor for Look {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let _ = param.val();
+    }
+}
+
+impl TrainStep for LanguageModel {
+    type Input = Batch;
+    type Output = SequenceOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<SequenceOutput> {
+        let output = self.model.forward(batch.tokens);
+        let loss = self.model.loss_of(&output, batch.targets.clone());
+        let cross_entropy = loss.cross_entropy.without_autodiff();
+        self.recorder
+            .loss(f64::from(cross_entropy.clone().into_scalar::<f32>()));
+        let item = SequenceOutput::new(
+            cross_entropy,
+            output.logits.without_autodiff(),
+            None,
+            batch.targets,
+        );
+        TrainOutput::new(self, loss.total.backward(), item)
+    }
+
+    fn optimize(
+        self,
+        optim: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        grads: GradientsParams,
+    ) -> Self {
+        let stepped = optim.step(lr, self, grads);
+        stepped.recorder.stepped(&stepped.model);
+        stepped
+    }
+}
+
+impl InferenceStep for LanguageModel {
+    type Input = Batch;
+    type Output = SequenceOutput;
+
+    fn step(&self, batch: Batch) -> SequenceOutput {
+        let output = self.model.forward(batch.tokens);
+        let loss = self.model.loss_of(&output, batch.targets.clone());
+        SequenceOutput::new(loss.cross_entropy, output.logits, None, batch.targets)
+    }
+}

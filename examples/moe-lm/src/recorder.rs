@@ -1,0 +1,192 @@
+//! What is written down while an arm trains.
+
+use core::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn_grow::moe::MoeTransformer;
+use burn_grow::{ExpansionReport, Plan};
+
+use crate::loader::HeldOut;
+use crate::probe;
+use crate::progress::Progress;
+use crate::store::{EpochRow, Rows};
+
+/// The expansion that a [`Recorder`] looks at.
+#[derive(Clone)]
+pub struct Growth {
+    /// The optimizer steps before it.
+    pub at: usize,
+    /// What it does.
+    pub plan: Plan,
+    /// The text it is looked at with.
+    pub windows: HeldOut,
+}
+
+/// Writes down what happens on the training thread of one arm.
+///
+/// The model hands it every loss and every step; nothing in it decides anything.
+pub struct Recorder {
+    /// A row is written every so many steps, which divide an epoch.
+    every: usize,
+    growth: Option<Growth>,
+    progress: Arc<Progress>,
+    state: Mutex<State>,
+}
+
+struct State {
+    rows: Rows,
+    step: usize,
+    /// The losses since the last row.
+    losses: (f64, usize),
+    /// The model as it was before the expansion, until it has been looked at.
+    narrow: Option<MoeTransformer>,
+    report: Option<ExpansionReport>,
+    /// The wall time of the steps before this process began.
+    earlier: f64,
+    start: Instant,
+    /// Time that went into looking rather than training.
+    aside: Duration,
+}
+
+impl Recorder {
+    /// A recorder that goes on from `rows`.
+    pub fn new(
+        rows: Rows,
+        every: usize,
+        growth: Option<Growth>,
+        progress: Arc<Progress>,
+    ) -> Arc<Self> {
+        let earlier = rows.epochs.last().map_or(0.0, |epoch| epoch.wall_s);
+        Arc::new(Self {
+            every,
+            growth,
+            progress,
+            state: Mutex::new(State {
+                step: rows.steps(),
+                rows,
+                losses: (0.0, 0),
+                narrow: None,
+                report: None,
+                earlier,
+                start: Instant::now(),
+                aside: Duration::ZERO,
+            }),
+        })
+    }
+
+    /// A recorder for a model that is only looked at.
+    pub fn idle() -> Arc<Self> {
+        Self::new(Rows::default(), 1, None, Arc::new(Progress::silent()))
+    }
+
+    /// Takes the cross entropy of a training step.
+    pub fn loss(&self, loss: f64) {
+        let mut state = self.state();
+        state.losses.0 += loss;
+        state.losses.1 += 1;
+    }
+
+    /// Takes the model after an optimizer step, before any expansion that follows.
+    pub fn stepped(&self, model: &MoeTransformer) {
+        let mut state = self.state();
+        state.step += 1;
+        let step = state.step;
+        let grown = self.growth.as_ref().filter(|growth| step >= growth.at);
+        if grown.is_some_and(|growth| step == growth.at) {
+            state.narrow = Some(model.clone());
+        }
+        if step % self.every != 0 {
+            return;
+        }
+        let (sum, count) = std::mem::take(&mut state.losses);
+        if count > 0 {
+            let loss = rounded(sum / count as f64);
+            state.rows.train.push((step, loss));
+            self.progress.stepped(step, loss);
+        }
+        if let Some(growth) = grown
+            && step > growth.at
+        {
+            let cosine = rounded(probe::copy_cosine(model, &growth.plan));
+            state.rows.cosine.push((step, cosine));
+        }
+    }
+
+    /// Takes the callback's report of an expansion.
+    pub fn expanded(&self, report: &ExpansionReport) {
+        self.state().report = Some(report.clone());
+    }
+
+    /// Ends an epoch: looks at an expansion that fell on its end, and gives the rows so far.
+    pub fn epoch(&self, epoch: usize, val_loss: f64) -> Rows {
+        let mut state = self.state();
+        if let (Some(narrow), Some(growth)) = (state.narrow.take(), &self.growth) {
+            let start = Instant::now();
+            match probe::expansion(narrow.valid(), growth) {
+                Ok(mut expansion) => {
+                    if let Some(report) = &state.report {
+                        expansion.seconds = report.elapsed.as_secs_f64();
+                    }
+                    state.rows.cosine.push((growth.at, expansion.copy_cosine));
+                    state.rows.expansion = Some(expansion);
+                }
+                // The run itself would have failed on it.
+                Err(error) => log::warn!("the expansion cannot be looked at: {error}"),
+            }
+            state.aside += start.elapsed();
+        }
+        let row = EpochRow {
+            epoch,
+            step: state.step,
+            val_loss: rounded(val_loss),
+            wall_s: state.wall(),
+        };
+        state.rows.epochs.push(row);
+        state.rows.clone()
+    }
+
+    /// The optimizer steps taken.
+    pub fn steps(&self) -> usize {
+        self.state().step
+    }
+
+    /// The wall time of the arm so far.
+    pub fn wall(&self) -> f64 {
+        self.state().wall()
+    }
+
+    /// The rows so far.
+    pub fn rows(&self) -> Rows {
+        self.state().rows.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wall(&self) -> f64 {
+        self.earlier
+            + self
+                .start
+                .elapsed()
+                .saturating_sub(self.aside)
+                .as_secs_f64()
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Six decimals: what a row holds survives being written and read.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}

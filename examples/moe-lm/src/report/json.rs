@@ -1,0 +1,293 @@
+use std::process::Command;
+
+use burn_grow::moe::MoeConfig;
+use burn_grow::training_flops;
+use serde::{Deserialize, Serialize};
+
+use crate::arm::{Arm, ArmName};
+use crate::error::DemoError;
+use crate::probe::Rms;
+use crate::run::Context;
+use crate::store::Rows;
+
+/// The most points a curve is written with.
+const POINTS: usize = 400;
+
+/// The contents of `report.json`. Losses are cross entropies in nats per byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this form: 1.
+    pub schema: u32,
+    /// The commit the program was run from, if that is known.
+    pub git: Option<String>,
+    /// Whether every arm ended.
+    pub finished: bool,
+    /// The text.
+    pub corpus: CorpusReport,
+    /// The model.
+    pub model: ModelReport,
+    /// Which widths grow.
+    pub axis: String,
+    /// By how much.
+    pub factor: f64,
+    /// The peak of the re-warmup.
+    pub rho: f64,
+    /// The steps that it climbs.
+    pub tau_steps: usize,
+    /// The steps of a run at full length.
+    pub steps: usize,
+    /// The tokens of one step.
+    pub step_tokens: usize,
+    /// The steps before the expansion.
+    pub expand_at: usize,
+    /// The seed.
+    pub seed: u64,
+    /// The arms.
+    pub arms: Vec<ArmReport>,
+    /// What growing saves.
+    pub saved: Saved,
+}
+
+/// The text of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorpusReport {
+    /// Its bytes.
+    pub bytes: usize,
+    /// Its files.
+    pub files: usize,
+}
+
+/// The model of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// Before the expansion.
+    pub narrow: MoeConfig,
+    /// After it.
+    pub wide: MoeConfig,
+    /// The parameters that take part in one token, before and after.
+    pub active_params: (f64, f64),
+}
+
+/// One arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArmReport {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub about: String,
+    /// The steps it has taken.
+    pub steps: usize,
+    /// The loss on the larger set of held-out windows; none before the end.
+    pub val_loss: Option<f64>,
+    /// Step and training loss.
+    pub train_loss: Vec<(usize, f64)>,
+    /// Step and held-out loss.
+    pub val_curve: Vec<(usize, f64)>,
+    /// What it cost so far, `6 N D`.
+    pub flops: f64,
+    /// The seconds of training, those of a shared first half included.
+    pub wall_s: f64,
+    /// The parameters of its last model.
+    pub params: usize,
+    /// Those that take part in one token.
+    pub active_params: f64,
+    /// Step and mean cosine between old units and their copies.
+    pub cosine: Option<Vec<(usize, f64)>>,
+    /// The expansion.
+    pub expansion: Option<ExpansionReport>,
+    /// Step, learning rate, and that of re-warmed coordinates.
+    pub lr: Vec<(usize, f64, Option<f64>)>,
+}
+
+/// What an expansion did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpansionReport {
+    /// The steps before it.
+    pub step: usize,
+    /// The held-out loss of the narrow model.
+    pub loss_before: f64,
+    /// The held-out loss of the wide one.
+    pub loss_after: f64,
+    /// The largest change of a logit, relative to the largest logit.
+    pub max_logit_diff: f64,
+    /// How long expanding model and optimizer took.
+    pub seconds: f64,
+    /// The activations before and after.
+    pub rms: Vec<Rms>,
+}
+
+/// What growing saves against the wide model from scratch on as many tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The fraction of FLOPs.
+    pub flops_vs_from_scratch_at_equal_tokens: f64,
+    /// The fraction of wall time, at the wide model's measured pace; none unless both arms ended.
+    pub wall: Option<f64>,
+}
+
+impl Report {
+    /// The report of what is done so far.
+    ///
+    /// # Errors
+    ///
+    /// When the rows of an arm cannot be read.
+    pub fn of(context: &Context) -> Result<Self, DemoError> {
+        let (settings, sizes) = (&context.settings, &context.sizes);
+        let mut arms = Vec::new();
+        let mut finished = true;
+        for name in ArmName::ALL {
+            if !settings.arms.contains(&name) {
+                continue;
+            }
+            let rows = context.store.rows(name)?;
+            finished &= rows.end.is_some();
+            arms.push(arm_report(context, name.arm(), rows));
+        }
+        let saved = Saved {
+            flops_vs_from_scratch_at_equal_tokens: sizes.saved(settings),
+            wall: saved_wall(&arms, settings.steps),
+        };
+        Ok(Self {
+            schema: 1,
+            git: git(),
+            finished,
+            corpus: CorpusReport {
+                bytes: context.corpus.len(),
+                files: context.corpus.files(),
+            },
+            model: ModelReport {
+                narrow: settings.model.clone(),
+                wide: crate::language_model::widened(settings.model.clone(), settings),
+                active_params: (sizes.narrow.active, sizes.wide.active),
+            },
+            axis: settings.axis.name().into(),
+            factor: settings.factor,
+            rho: settings.rho,
+            tau_steps: settings.rewarmup_steps(),
+            steps: settings.steps,
+            step_tokens: settings.step_tokens(),
+            expand_at: settings.expand_at(),
+            seed: settings.seed,
+            arms,
+            saved,
+        })
+    }
+
+    /// What an arm cost up to `step`.
+    pub(crate) fn flops(&self, arm: &ArmReport, step: f64) -> f64 {
+        let tokens = self.step_tokens as f64;
+        let (narrow, wide) = self.model.active_params;
+        let before = match &arm.cosine {
+            Some(_) => step.min(self.expand_at as f64),
+            None => return training_flops(arm.active_params, step * tokens),
+        };
+        training_flops(narrow, before * tokens) + training_flops(wide, (step - before) * tokens)
+    }
+
+    /// The arm of that name.
+    pub fn arm(&self, name: ArmName) -> Option<&ArmReport> {
+        self.arms.iter().find(|arm| arm.name == name.as_str())
+    }
+}
+
+fn arm_report(context: &Context, arm: &Arm, rows: Rows) -> ArmReport {
+    let (settings, sizes) = (&context.settings, &context.sizes);
+    let steps = rows.steps();
+    let size = match steps > settings.expand_at() {
+        true => arm.end(sizes),
+        false => arm.start(sizes),
+    };
+    let wall_s = match (&rows.end, rows.epochs.last()) {
+        (Some(end), _) => end.wall_s,
+        (None, Some(epoch)) => epoch.wall_s,
+        (None, None) => 0.0,
+    };
+    let val_curve: Vec<_> = rows
+        .epochs
+        .iter()
+        .map(|row| (row.step, row.val_loss))
+        .collect();
+    ArmReport {
+        name: arm.name.to_string(),
+        about: arm.about.into(),
+        steps,
+        val_loss: rows.end.map(|end| end.val_loss),
+        train_loss: thinned(&rows.train),
+        val_curve: thinned(&val_curve),
+        flops: arm.flops(settings, sizes, steps),
+        wall_s,
+        params: size.params,
+        active_params: size.active,
+        cosine: arm.growth.map(|_| thinned(&rows.cosine)),
+        expansion: rows.expansion.map(|expansion| ExpansionReport {
+            step: expansion.step,
+            loss_before: expansion.loss_before,
+            loss_after: expansion.loss_after,
+            max_logit_diff: expansion.max_logit_diff,
+            seconds: expansion.seconds,
+            rms: expansion.rms,
+        }),
+        lr: rates(context, arm),
+    }
+}
+
+/// The learning rate of an arm, and that of what it re-warms.
+fn rates(context: &Context, arm: &Arm) -> Vec<(usize, f64, Option<f64>)> {
+    let (settings, sizes) = (&context.settings, &context.sizes);
+    let schedule = arm.schedule(settings, sizes);
+    let at = settings.expand_at();
+    let ramp = arm
+        .growth
+        .and_then(|grown| grown.rewarmup(settings, &schedule))
+        .map(|rewarmup| rewarmup.ramp(at, schedule.total));
+    let rate = |t: usize| {
+        let base = schedule.rate(t);
+        let age = t.checked_sub(at);
+        let new = ramp
+            .zip(age)
+            .map(|(ramp, age)| ramp.rate(age, schedule.rate(at), base));
+        (t, base, new)
+    };
+    let mut steps: Vec<usize> = (0..schedule.total).collect();
+    // The corners of the curve stay, whatever is thinned out.
+    let corners = [
+        schedule.warmup - 1,
+        at,
+        at + settings.rewarmup_steps(),
+        schedule.total - 1,
+    ];
+    let every = steps.len().div_ceil(POINTS - corners.len());
+    steps.retain(|t| t % every == 0 || corners.contains(t));
+    steps.into_iter().map(rate).collect()
+}
+
+/// At most [`POINTS`] of the points, the last one among them.
+fn thinned<T: Copy>(points: &[T]) -> Vec<T> {
+    let every = points.len().div_ceil(POINTS).max(1);
+    let last = points.len().saturating_sub(1);
+    let kept = points.iter().enumerate();
+    kept.filter(|(index, _)| index % every == last % every)
+        .map(|(_, point)| *point)
+        .collect()
+}
+
+/// What the method saves of the wall time that the wide model would take for all steps.
+fn saved_wall(arms: &[ArmReport], steps: usize) -> Option<f64> {
+    let ended = |name: ArmName| {
+        let arm = arms.iter().find(|arm| arm.name == name.as_str())?;
+        arm.val_loss.map(|_| arm)
+    };
+    let (grown, scratch) = (ended(ArmName::Sparkling)?, ended(ArmName::FromScratch)?);
+    let pace = scratch.wall_s / scratch.steps as f64;
+    Some(1.0 - grown.wall_s / (pace * steps as f64))
+}
+
+/// The commit of the working directory.
+fn git() -> Option<String> {
+    let output = Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .output()
+        .ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| commit.trim().to_owned())
+}

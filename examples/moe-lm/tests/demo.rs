@@ -1,0 +1,306 @@
+//! The demonstration from settings to report, on a model of a few hundred parameters.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use burn_grow::moe::MoeConfig;
+use moe_lm::arm::ArmName;
+use moe_lm::config::Settings;
+use moe_lm::demo::perform;
+use moe_lm::error::DemoError;
+use moe_lm::progress::Display;
+use moe_lm::report::Report;
+use moe_lm::run::Stop;
+use moe_lm::store::{Rows, Store};
+use tempfile::TempDir;
+
+fn settings(folder: &Path) -> Settings {
+    let corpus = folder.join("corpus.txt");
+    if !corpus.exists() {
+        let line = |index: usize| format!("let value_{} = {index};\n", index % 7);
+        let text: String = (0..9000).map(line).collect();
+        std::fs::write(&corpus, text).expect("a file");
+    }
+    Settings {
+        steps: 96,
+        epochs: 6,
+        context: 16,
+        batch: 4,
+        valid_windows: 8,
+        final_windows: 16,
+        // Relative to the folder of the run, so that two runs have the same settings.
+        corpus: Some(corpus),
+        model: MoeConfig {
+            n_layers: 1,
+            hidden: 8,
+            inner: 4,
+            n_heads: 2,
+            n_kv_heads: 1,
+            head_dim: 4,
+            n_experts: 4,
+            ..MoeConfig::default()
+        },
+        out: folder.join("out"),
+        jobs: Some(2),
+        ..Settings::default()
+    }
+}
+
+fn finish(settings: Settings, resume: bool) -> Report {
+    perform(
+        settings,
+        resume,
+        Arc::new(Stop::default()),
+        Display::Nothing,
+    )
+    .expect("a run")
+}
+
+/// Runs until `when` holds of the rows of `arm`, then stops.
+fn interrupt(settings: &Settings, resume: bool, arm: ArmName, when: fn(&Rows) -> bool) -> Report {
+    let stop = Arc::new(Stop::default());
+    let rows = settings
+        .out
+        .join("arms")
+        .join(arm.as_str())
+        .join("rows.json");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.stopped() {
+                let text = std::fs::read(&rows).unwrap_or_default();
+                if serde_json::from_slice::<Rows>(&text).is_ok_and(|rows| when(&rows)) {
+                    stop.stop();
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        perform(settings.clone(), resume, stop.clone(), Display::Nothing).expect("a partial report")
+    })
+}
+
+/// A run of every arm that nothing interrupts.
+fn whole() -> &'static (TempDir, Report) {
+    static WHOLE: OnceLock<(TempDir, Report)> = OnceLock::new();
+    WHOLE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a directory");
+        let report = finish(settings(folder.path()), false);
+        (folder, report)
+    })
+}
+
+/// The rows of an arm without what depends on the machine's mood.
+fn timeless(folder: &Path, arm: ArmName) -> Rows {
+    let path = folder.join("out/arms").join(arm.as_str()).join("rows.json");
+    let text = std::fs::read(path).expect("rows");
+    let mut rows: Rows = serde_json::from_slice(&text).expect("rows");
+    for epoch in &mut rows.epochs {
+        epoch.wall_s = 0.0;
+    }
+    if let Some(expansion) = &mut rows.expansion {
+        expansion.seconds = 0.0;
+    }
+    if let Some(end) = &mut rows.end {
+        end.wall_s = 0.0;
+    }
+    rows
+}
+
+#[test]
+fn a_run_interrupted_twice_ends_with_the_rows_of_one_that_was_not() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let settings = Settings {
+        jobs: Some(1),
+        ..settings(folder.path())
+    };
+    let report = interrupt(&settings, false, ArmName::Small, |rows| {
+        !rows.epochs.is_empty()
+    });
+    assert!(!report.finished);
+    let report = interrupt(&settings, true, ArmName::Sparkling, |rows| {
+        !rows.epochs.is_empty()
+    });
+    assert!(!report.finished);
+    assert!(
+        report
+            .arm(ArmName::Small)
+            .expect("there")
+            .val_loss
+            .is_some()
+    );
+    assert_eq!(
+        report.arm(ArmName::Sparkling).expect("there").val_loss,
+        None
+    );
+    assert!(finish(settings, true).finished);
+    let (other, _) = whole();
+    for arm in ArmName::ALL {
+        assert_eq!(
+            timeless(folder.path(), arm),
+            timeless(other.path(), arm),
+            "{arm}"
+        );
+    }
+}
+
+#[test]
+fn a_grown_arm_is_the_same_with_and_without_the_small_one_beside_it() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let settings = Settings {
+        arms: vec![ArmName::Sparkling],
+        ..settings(folder.path())
+    };
+    finish(settings, false);
+    let arm = ArmName::Sparkling;
+    assert_eq!(
+        timeless(folder.path(), arm),
+        timeless(whole().0.path(), arm)
+    );
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let settings = Settings {
+        arms: vec![ArmName::Small],
+        ..settings(folder.path())
+    };
+    interrupt(&settings, false, ArmName::Small, |rows| {
+        rows.epochs.len() > 2
+    });
+    let rows = timeless(folder.path(), ArmName::Small);
+    let last = rows.epochs.last().expect("epochs").epoch;
+    let file = folder
+        .path()
+        .join(format!("out/arms/small/checkpoint/model-{last}.bpk"));
+    let bytes = std::fs::read(&file).expect("a checkpoint");
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).expect("a torn one");
+    finish(settings, true);
+    let arm = ArmName::Small;
+    assert_eq!(
+        timeless(folder.path(), arm),
+        timeless(whole().0.path(), arm)
+    );
+}
+
+#[test]
+fn other_settings_do_not_resume_a_run() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let settings = settings(folder.path());
+    Store::open(&settings, false).expect("a directory");
+    let mut other = settings.clone();
+    other.arms = vec![ArmName::Small];
+    other.jobs = None;
+    assert!(Store::open(&other, true).is_ok());
+    other.model.inner = 6;
+    let error = Store::open(&other, true).expect_err("another run");
+    assert!(matches!(&error, DemoError::OtherRun { field, .. } if field == "model.inner"));
+    assert!(
+        error.to_string().contains("model.inner = 4, not 6"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_arms_show_what_they_should() {
+    let (_, report) = whole();
+    let arm = |name| report.arm(name).expect("there");
+    for name in [ArmName::NaiveCopy, ArmName::LockedControl] {
+        let cosine = arm(name).cosine.as_ref().expect("it grew");
+        assert!(
+            cosine.iter().all(|point| point.1 > 0.999),
+            "{name} is not locked"
+        );
+    }
+    let sparkling = arm(ArmName::Sparkling);
+    let cosine = sparkling.cosine.as_ref().expect("it grew");
+    assert_eq!(cosine[0], (report.expand_at, 1.0));
+    assert!(cosine.last().expect("points").1 < 0.999);
+    let expansion = sparkling.expansion.as_ref().expect("it grew");
+    assert_eq!(expansion.step, report.expand_at);
+    assert!(expansion.max_logit_diff < 1e-5);
+    assert!((expansion.loss_before - expansion.loss_after).abs() < 1e-5);
+    assert_eq!(expansion.rms.len(), 5);
+    // The shared first half is one and the same.
+    let small = arm(ArmName::Small);
+    let shared = |curve: &[(usize, f64)]| -> Vec<(usize, f64)> {
+        let first = |point: &&(usize, f64)| point.0 < report.expand_at;
+        curve.iter().filter(first).copied().collect()
+    };
+    assert_eq!(shared(&sparkling.train_loss), shared(&small.train_loss));
+}
+
+#[test]
+fn the_report_has_the_promised_form() {
+    let (folder, report) = whole();
+    let text = std::fs::read(folder.path().join("out/report.json")).expect("a report");
+    let json: serde_json::Value = serde_json::from_slice(&text).expect("valid");
+    let typed: Report = serde_json::from_value(json.clone()).expect("the same form");
+    assert_eq!(typed.arms.len(), report.arms.len());
+    assert_eq!(json["schema"], 1);
+    for key in [
+        "git",
+        "corpus",
+        "model",
+        "axis",
+        "steps",
+        "expand_at",
+        "seed",
+        "arms",
+        "saved",
+    ] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert!(json["corpus"]["bytes"].is_u64() && json["corpus"]["files"] == 1);
+    let saved = &json["saved"];
+    assert!(saved["flops_vs_from_scratch_at_equal_tokens"].as_f64() > Some(0.0));
+    assert!(saved["wall"].is_f64());
+    let arms = json["arms"].as_array().expect("a list");
+    assert_eq!(arms.len(), 6);
+    for arm in arms {
+        for key in [
+            "name",
+            "val_loss",
+            "flops",
+            "wall_s",
+            "params",
+            "active_params",
+        ] {
+            assert!(!arm[key].is_null(), "{key}");
+        }
+        for curve in ["train_loss", "val_curve"] {
+            let points = arm[curve].as_array().expect("a curve");
+            assert!(!points.is_empty() && points.len() <= 400);
+            assert!(
+                points
+                    .iter()
+                    .all(|point| point[0].is_u64() && point[1].is_f64())
+            );
+        }
+        let grows = !arm["expansion"].is_null();
+        assert_eq!(grows, arm["cosine"].is_array());
+        if grows {
+            for key in [
+                "step",
+                "loss_before",
+                "loss_after",
+                "max_logit_diff",
+                "seconds",
+            ] {
+                assert!(arm["expansion"][key].is_number(), "{key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_stands_alone() {
+    let page = std::fs::read_to_string(whole().0.path().join("out/report.html")).expect("a page");
+    assert!(page.starts_with("<!doctype html>"));
+    assert_eq!(page.matches("<svg").count(), 6);
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    for outside in ["http", "src=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(!page.contains("NaN") && !page.contains("inf"));
+}
