@@ -6,7 +6,7 @@ use crate::{Constants, Describe};
 ///
 /// Derive it beside [`Module`] and mark the fields:
 ///
-/// ```ignore
+/// ```text
 /// #[derive(Module, Growable, Debug)]
 /// struct Mlp {
 ///     #[grow(fan_out = "inner")]

@@ -1,7 +1,7 @@
 //! `#[derive(Growable)]`: says once, on the fields, which dimension of which parameter lies on which
 //! width axis.
 //!
-//! ```ignore
+//! ```text
 //! #[derive(Module, Growable, Debug)]
 //! struct Expert {
 //!     #[grow(fan_in = "hidden", gate = "inner")]

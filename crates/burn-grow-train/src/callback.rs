@@ -13,7 +13,7 @@ use crate::{At, Clock, Event, ExpansionReport, Progressive, TrainError};
 
 /// Widens a model at set points of a run.
 ///
-/// ```ignore
+/// ```text
 /// let callback = WidthExpansionCallback::builder(total_steps)
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
 ///     .rewarmup(Rewarmup::cosine(min_lr))

@@ -336,7 +336,10 @@ mod tests {
 
     #[test]
     fn budgets_of_equal_flops_are_equal_to_one_step() {
-        let settings = Settings::default();
+        let settings = Settings {
+            steps: 8000,
+            ..Settings::default()
+        };
         let sizes = Sizes::of(&settings).expect("a valid model");
         let grown = sizes.grown_flops(&settings, settings.steps);
         for arm in &ARMS {

@@ -130,7 +130,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            steps: 8000,
+            steps: 7200,
             epochs: 40,
             seed: 0,
             axis: Growth::default(),
@@ -196,14 +196,14 @@ impl Settings {
                 expected: expected.into(),
             })
         };
-        if self.epochs < 4 || self.epochs % 2 != 0 {
+        if self.epochs < 4 || !self.epochs.is_multiple_of(2) {
             return wrong(
                 "epochs",
                 self.epochs.to_string(),
                 "an even number, 4 or more",
             );
         }
-        if self.steps == 0 || self.steps % self.epochs != 0 {
+        if self.steps == 0 || !self.steps.is_multiple_of(self.epochs) {
             let expected = format!("a multiple of `epochs` ({})", self.epochs);
             return wrong("steps", self.steps.to_string(), &expected);
         }

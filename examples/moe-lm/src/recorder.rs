@@ -97,7 +97,7 @@ impl Recorder {
         if grown.is_some_and(|growth| step == growth.at) {
             state.narrow = Some(model.clone());
         }
-        if step % self.every != 0 {
+        if !step.is_multiple_of(self.every) {
             return;
         }
         let (sum, count) = std::mem::take(&mut state.losses);

@@ -287,6 +287,6 @@ fn row_every(settings: &Settings) -> usize {
     let epoch = settings.epoch_steps();
     let enough = settings.steps.div_ceil(400);
     (enough..=epoch)
-        .find(|every| epoch % every == 0)
+        .find(|every| epoch.is_multiple_of(*every))
         .unwrap_or(epoch)
 }

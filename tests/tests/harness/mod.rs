@@ -229,10 +229,13 @@ pub fn run(
     training.launch(learner(callback.progressive(model), adamw(), strategy))
 }
 
+/// The parameter, the shape and the bytes of a stored tensor.
+type Stored = (Option<u64>, Vec<usize>, Vec<u8>);
+
 /// A burnpack file by content: the order in which an optimizer writes its parameters is random.
 #[derive(Debug, PartialEq)]
 pub struct Contents {
-    tensors: BTreeMap<String, (Option<u64>, Vec<usize>, Vec<u8>)>,
+    tensors: BTreeMap<String, Stored>,
     scalars: BTreeMap<String, Scalar>,
     metadata: BTreeMap<String, String>,
 }

@@ -319,19 +319,19 @@ fn rates(report: &Report) -> Option<String> {
         lines.push(line(arm, curve.collect()));
     }
     let arm = grown?;
-    let curve = |of: fn(&(usize, f64, Option<f64>)) -> Option<f64>| {
-        let value = |point| of(point).map(|rate| (point.0 as f64, rate));
-        arm.lr.iter().filter_map(value).collect::<Vec<_>>()
-    };
-    let mut add = |name: &str, class: &str, points| {
+    let old = arm.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));
+    let new = arm.lr.iter();
+    let new = new.filter_map(|(step, _, rate)| rate.map(|rate| (*step as f64, rate)));
+    for (name, class, points) in [
+        ("old units", "small", old.collect::<Vec<_>>()),
+        ("new units", "sparkling", new.collect()),
+    ] {
         lines.push(Line {
             name: name.into(),
             class: class.into(),
             points,
         });
-    };
-    add("old units", "small", curve(|point| Some(point.1)));
-    add("new units", "sparkling", curve(|point| point.2));
+    }
     let highest = lines.iter().flat_map(|line| &line.points);
     let highest = highest.fold(0.0, |highest: f64, point| highest.max(point.1));
     let chart = Chart {

@@ -59,9 +59,11 @@ fn rows(report: &Report) -> Vec<[String; 7]> {
     let mut rows = vec![COLUMNS.map(String::from)];
     for arm in &report.arms {
         let blank = String::new;
-        let loss = arm
-            .val_loss
-            .map_or("stopped".into(), |loss| format!("{loss:.4}"));
+        let loss = match arm.val_loss {
+            Some(loss) => format!("{loss:.4}"),
+            None if arm.steps == 0 => "not begun".into(),
+            None => "stopped".into(),
+        };
         let difference = match (arm.val_loss, naive) {
             (Some(loss), Some(naive)) if arm.name != "naive-copy" => {
                 format!("{:+.4}", loss - naive)
@@ -80,7 +82,7 @@ fn rows(report: &Report) -> Vec<[String; 7]> {
             arm.steps.to_string(),
             loss,
             difference,
-            format!("{:.2}e12", arm.flops / 1e12),
+            format!("{:.2e}", arm.flops),
             format!("{:.0}", arm.wall_s),
             saved,
         ]);
