@@ -18,6 +18,7 @@ use burn_grow::{
 };
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
+use burn_grow_tests::growth;
 use burn_grow_tests::models::{Mlp, Probe, Tied};
 use rstest::rstest;
 
@@ -48,7 +49,7 @@ fn planned<G: Growable>(model: G, expansion: Expansion) -> GrowError {
 /// The error of applying the plan of `planned` to `model`; a clone is what is consumed.
 fn applied<G: Growable>(planned: G, model: G, expansion: Expansion) -> GrowError {
     let before = dump::model_bytes(&model);
-    let plan = Plan::new(&Blueprint::of(&planned).unwrap(), &expansion).unwrap();
+    let plan = growth::plan(&planned, &expansion);
     let error = plan.apply(model.clone()).expect_err("a mistake");
     assert_eq!(plan.check(&model), Err(error.clone()));
     assert_eq!(dump::model_bytes(&model), before);
@@ -267,7 +268,7 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
                 mlp(),
                 {
                     let by = Expansion::by("inner", 2.0);
-                    let plan = Plan::new(&Blueprint::of(&mlp()).unwrap(), &by).unwrap();
+                    let plan = growth::plan(&mlp(), &by);
                     plan.apply(mlp()).unwrap()
                 },
                 Expansion::by("inner", 2.0),
@@ -363,7 +364,7 @@ fn the_messages_read_well() {
 fn a_model_adapted_after_planning_is_refused() {
     let model = Mlp::of([4, 4, 4], 1, &Device::flex());
     let expansion = Expansion::by("inner", 2.0);
-    let plan = Plan::new(&Blueprint::of(&model).unwrap(), &expansion).unwrap();
+    let plan = growth::plan(&model, &expansion);
     let adapted = model.apply_lora(Lora::new(2, 4.0));
     let error = plan.apply(adapted).unwrap_err().to_string();
     assert!(error.contains("`up.weight` is reparameterized"), "{error}");
@@ -373,7 +374,7 @@ fn a_model_adapted_after_planning_is_refused() {
 fn a_model_quantized_after_planning_is_refused() {
     let model = Mlp::of([32, 32, 32], 1, &Device::flex());
     let expansion = Expansion::by("inner", 2.0);
-    let plan = Plan::new(&Blueprint::of(&model).unwrap(), &expansion).unwrap();
+    let plan = growth::plan(&model, &expansion);
     let error = plan.apply(quantized()).unwrap_err();
     assert!(matches!(error, GrowError::Quantized { .. }), "{error}");
 }
@@ -428,7 +429,7 @@ fn trained(optim: impl Into<ModuleOptimizer>) -> (Mlp, ModuleOptimizer, Plan) {
     let model = Mlp::of([3, 4, 2], 1, &Device::flex().autodiff());
     let gradients = gradients(&model, 2, |_| true);
     let model = optim.step(0.1, model, gradients);
-    let plan = Plan::new(&Blueprint::of(&model).unwrap(), &by()).unwrap();
+    let plan = growth::plan(&model, &by());
     (model, optim, plan)
 }
 
@@ -511,7 +512,7 @@ fn a_model_is_not_changed_by_a_failed_plan() {
     let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
     let before = (dump::params(&model), dump::record(&optim));
     let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
-    let foreign = Plan::new(&Blueprint::of(&wider).unwrap(), &by()).unwrap();
+    let foreign = growth::plan(&wider, &by());
     assert!(foreign.apply(model.clone()).is_err());
     assert_eq!((dump::params(&model), dump::record(&optim)), before);
 }
@@ -520,7 +521,7 @@ fn a_model_is_not_changed_by_a_failed_plan() {
 fn an_optimizer_does_not_follow_the_plan_of_another_model() {
     let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
     let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
-    let foreign = Plan::new(&Blueprint::of(&wider).unwrap(), &by()).unwrap();
+    let foreign = growth::plan(&wider, &by());
     let error = refused((model, optim, foreign), Some(Rewarmup::proportional()));
     assert!(matches!(error, OptimError::State { .. }), "{error}");
 }

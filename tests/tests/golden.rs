@@ -10,10 +10,11 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_grow::{
-    AsymmetricExt, Blueprint, Expansion, Growable, Plan, Rewarmup, Scaling, StatePolicy,
-    block_copy, expand_optimizer,
+    AsymmetricExt, Expansion, Growable, Rewarmup, Scaling, StatePolicy, block_copy,
+    expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, values};
+use burn_grow_tests::growth;
 use rstest::rstest;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -144,7 +145,7 @@ fn copied_weights_are_the_reference_ones(
             }
         }
         let narrow = One::new(case.w.shape, layout).with(case.w.transposed());
-        let plan = Plan::new(&Blueprint::of(&narrow).unwrap(), &expansion).unwrap();
+        let plan = growth::plan(&narrow, &expansion);
         let wide = plan.apply(narrow).unwrap();
         let expected: Vec<f32> = case
             .expected
@@ -291,7 +292,7 @@ fn a_grown_adamw_follows_the_reference_trajectory(#[case] beta_2: f64, #[case] t
         );
         assert!((base - step.lr_old).abs() < 1e-15);
         if step.t == run.expand_at {
-            let plan = Plan::new(&Blueprint::of(&model).unwrap(), &expansion).unwrap();
+            let plan = growth::plan(&model, &expansion);
             let rewarmup = Some((ramp, rewarmup.scope));
             optim = expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, rewarmup)
                 .unwrap();

@@ -12,11 +12,12 @@ use burn::optim::{
 };
 use burn::tensor::{Device, FloatDType, Tensor};
 use burn_grow::{
-    AsymmetricExt, Blueprint, Expansion, Growable, OptimError, ParamPlan, Plan, Ramp, Rewarmup,
-    RewarmupScope, StatePolicy, expand_optimizer,
+    AsymmetricExt, Expansion, Growable, OptimError, ParamPlan, Plan, Ramp, Rewarmup, RewarmupScope,
+    StatePolicy, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump};
+use burn_grow_tests::growth::plan;
 use burn_grow_tests::layout::origins;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
 use rstest::rstest;
@@ -92,10 +93,6 @@ fn every(_path: &str) -> bool {
 fn step<M: Module>(model: M, optim: &mut ModuleOptimizer, step: usize) -> M {
     let gradients = gradients(&model, step as u64, every);
     optim.step(base(step), model, gradients)
-}
-
-fn plan<G: Growable>(model: &G, expansion: &Expansion) -> Plan {
-    Plan::new(&Blueprint::of(model).unwrap(), expansion).unwrap()
 }
 
 /// Expands both under keep-and-zero.

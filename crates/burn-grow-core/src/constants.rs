@@ -1,18 +1,18 @@
+use derive_new::new;
+
 use crate::{Axis, Plan};
 
 /// The constants of an expanded module, rewritten in place by
 /// [`Growable::update_constants`](crate::Growable::update_constants).
 ///
 /// Burn's records hold no constants, so replaying the plan is what restores them on resume.
+#[derive(new)]
+#[new(visibility = "pub(crate)")]
 pub struct Constants<'a> {
     plan: &'a Plan,
 }
 
-impl<'a> Constants<'a> {
-    pub(crate) fn new(plan: &'a Plan) -> Self {
-        Self { plan }
-    }
-
+impl Constants<'_> {
     /// Sets a field that stores the width of `axis`.
     pub fn width(&self, axis: &str, value: &mut usize) {
         if let Some(axis) = self.plan.axis(&Axis::from(axis)) {

@@ -1,5 +1,6 @@
 use burn_core::tensor::{Device, Tensor};
 use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path};
+use derive_new::new;
 
 use crate::Region;
 use crate::region::cells;
@@ -25,16 +26,9 @@ const MAX_QUOTIENT: f64 = 8.0;
 /// # use burn_optim::{AdamWConfig, ModuleOptimizer};
 /// let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, new)]
 pub struct Asymmetric<O> {
     inner: O,
-}
-
-impl<O: Optimizer> Asymmetric<O> {
-    /// Wraps `inner`.
-    pub fn new(inner: O) -> Self {
-        Self { inner }
-    }
 }
 
 /// Adds [`asymmetric`](Self::asymmetric) to every optimizer.

@@ -6,27 +6,26 @@ use burn_train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
     SerializedEntry,
 };
+use derive_new::new;
 
 use crate::run::Run;
 
 /// The present width of an axis.
-#[derive(Clone)]
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
 pub struct WidthMetric {
     run: Arc<Run>,
     axis: Axis,
 }
 
 /// The parameters that take part in one token at the present width.
-#[derive(Clone)]
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
 pub struct ActiveParamsMetric {
     run: Arc<Run>,
 }
 
 impl WidthMetric {
-    pub(crate) fn new(run: Arc<Run>, axis: Axis) -> Self {
-        Self { run, axis }
-    }
-
     fn width(&self) -> usize {
         let stage = self.run.clock().stage;
         self.run.stages[..stage]
@@ -38,10 +37,6 @@ impl WidthMetric {
 }
 
 impl ActiveParamsMetric {
-    pub(crate) fn new(run: Arc<Run>) -> Self {
-        Self { run }
-    }
-
     fn active_params(&self) -> f64 {
         let stage = self.run.clock().stage;
         match stage.checked_sub(1) {

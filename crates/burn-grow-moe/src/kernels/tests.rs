@@ -40,6 +40,23 @@ fn grad<const D: usize>(x: &Tensor<D>, grads: &Gradients) -> Tensor<D> {
     x.grad(grads).expect("a gradient")
 }
 
+/// Fails unless `run` gives the same with the kernel and without: values, and both gradients.
+fn assert_norms_agree<const D: usize>(
+    name: &str,
+    x: &Tensor<D>,
+    gain: &Tensor<1>,
+    run: impl Fn(bool, &Tensor<D>, &Tensor<1>) -> Tensor<D>,
+) {
+    assert_close(name, run(true, x, gain), run(false, x, gain));
+    let [found, expected] = [true, false].map(|kernel| {
+        let (x, gain) = (leaf(x), leaf(gain));
+        let grads = backward(run(kernel, &x, &gain));
+        (grad(&x, &grads), grad(&gain, &grads))
+    });
+    assert_close(name, found.0, expected.0);
+    assert_close(name, found.1, expected.1);
+}
+
 fn device(seed: u64) -> Device {
     let device = Device::flex();
     device.seed(seed);
@@ -67,14 +84,7 @@ fn rms_norm_equals_the_tensor_api() {
             true => flex::rms_norm(x.clone(), gain.clone(), 1e-5),
             false => tensor::rms_norm(x.clone(), gain.clone(), 1e-5),
         };
-        assert_close(&name, run(true, &x, &gain), run(false, &x, &gain));
-        let [found, expected] = [true, false].map(|kernel| {
-            let (x, gain) = (leaf(&x), leaf(&gain));
-            let grads = backward(run(kernel, &x, &gain));
-            (grad(&x, &grads), grad(&gain, &grads))
-        });
-        assert_close(&name, found.0, expected.0);
-        assert_close(&name, found.1, expected.1);
+        assert_norms_agree(&name, &x, &gain, run);
     }
 }
 
@@ -94,14 +104,7 @@ fn norm_rotate_equals_the_tensor_api() {
                 positions.rotary().apply(normed)
             }
         };
-        assert_close(&name, run(true, &x, &gain), run(false, &x, &gain));
-        let [found, expected] = [true, false].map(|kernel| {
-            let (x, gain) = (leaf(&x), leaf(&gain));
-            let grads = backward(run(kernel, &x, &gain));
-            (grad(&x, &grads), grad(&gain, &grads))
-        });
-        assert_close(&name, found.0, expected.0);
-        assert_close(&name, found.1, expected.1);
+        assert_norms_agree(&name, &x, &gain, run);
     }
 }
 
