@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -8,12 +9,14 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
     environment: &[(&str, &str)],
 ) -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    // Both as `cargo xtask` sets them: what was compiled in may be of another checkout.
+    let variable = |name| std::env::var_os(name).context("run this as `cargo xtask`");
+    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
+    let mut command = Command::new(variable("CARGO")?);
     command
         .args(arguments)
         .envs(environment.iter().copied())
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        .current_dir(workspace);
     let status = command
         .status()
         .with_context(|| format!("cannot run {command:?}"))?;

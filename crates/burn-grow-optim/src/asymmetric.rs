@@ -2,8 +2,8 @@ use burn_core::tensor::{Device, Tensor};
 use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path};
 use derive_new::new;
 
-use crate::Region;
-use crate::region::cells;
+use crate::region::{Cell, cells};
+use crate::{Region, host};
 
 /// The scalar names under which the regions of a parameter are recorded.
 pub(crate) const REGIONS: &str = "grow";
@@ -83,11 +83,12 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
             .then(|| (tensor.clone(), grad.clone(), inner.clone()))
             .map(|(tensor, grad, inner)| self.inner.step(fastest, tensor, grad, inner).0);
         let (updated, inner) = self.inner.step(lr, tensor.clone(), grad, inner);
-        let (moved, run) = match own_run {
-            Some(moved) => (moved, fastest),
-            None => (updated.clone(), lr),
+        let cells = cells(&regions, tensor.dims());
+        let updated = match own_run {
+            Some(moved) => rescale(tensor, updated, moved, cells, &rates, fastest),
+            None if lr == 0.0 => updated,
+            None => host::rescale(tensor, updated, cells, &rates, lr),
         };
-        let updated = rescale(tensor, updated, moved, &regions, &rates, run);
         (updated, Some(AsymmetricState { inner, regions }))
     }
 
@@ -101,18 +102,14 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
 
 /// Replaces the regions of `updated` by the update `tensor -> moved`, taken at rate `run`, rescaled to
 /// each region's rate. All other coordinates keep every bit.
-fn rescale<const D: usize>(
+pub(crate) fn rescale<const D: usize>(
     tensor: Tensor<D>,
     mut updated: Tensor<D>,
     moved: Tensor<D>,
-    regions: &[Region],
+    cells: Vec<Cell<D>>,
     rates: &[LearningRate],
     run: LearningRate,
 ) -> Tensor<D> {
-    if run == 0.0 {
-        return updated;
-    }
-    let cells = cells(regions, tensor.dims());
     let values: Vec<_> = cells
         .iter()
         .map(|cell| {

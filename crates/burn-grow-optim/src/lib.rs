@@ -10,6 +10,7 @@
 
 mod asymmetric;
 mod error;
+mod host;
 mod policy;
 mod record;
 mod region;

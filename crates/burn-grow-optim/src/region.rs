@@ -206,11 +206,11 @@ fn segments(regions: &[Region], dim: usize, size: usize) -> Vec<(Range<usize>, u
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::Rewarmup;
 
-    fn region(extents: &[(usize, usize, usize)]) -> Region {
+    pub(crate) fn region(extents: &[(usize, usize, usize)]) -> Region {
         let extents = extents.iter().map(|(old_width, groups, unit)| Extent {
             old_width: *old_width,
             layout: Layout {
