@@ -130,7 +130,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            steps: 7200,
+            steps: 8000,
             epochs: 40,
             seed: 0,
             axis: Growth::default(),
