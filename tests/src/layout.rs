@@ -1,6 +1,6 @@
 //! The map from new to old coordinates, written a second time, index by index.
 
-use burn_grow::{ParamPlan, Plan};
+use burn_grow::{ParamPlan, Part, Plan, Term};
 
 /// Where a coordinate of an expanded tensor comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,19 +11,35 @@ pub struct Origin {
     pub old: bool,
 }
 
-/// Where coordinate `index` of a dimension `groups x new_width x unit` comes from.
-pub fn along(
-    index: usize,
-    [groups, unit]: [usize; 2],
-    [old_width, new_width]: [usize; 2],
-) -> Origin {
-    let (within, rest) = (index % unit, index / unit);
-    let (copy, group) = (rest % new_width, rest / new_width);
-    assert!(group < groups);
-    Origin {
-        source: (group * old_width + copy % old_width) * unit + within,
-        old: copy < old_width,
+/// Where coordinate `index` of a dimension comes from whose size is the product of `terms`, each a width
+/// before and after, under block copies.
+pub fn along(mut index: usize, terms: &[[usize; 2]]) -> Origin {
+    let mut origin = Origin {
+        source: 0,
+        old: true,
+    };
+    let mut stride = 1;
+    for [old_width, new_width] in terms.iter().rev() {
+        let unit = index % new_width;
+        index /= new_width;
+        origin.source += unit % old_width * stride;
+        origin.old &= unit < *old_width;
+        stride *= old_width;
     }
+    assert_eq!(index, 0);
+    origin
+}
+
+/// The widths before and after of every term of one part of a role.
+pub fn terms(plan: &Plan, part: &Part) -> Vec<[usize; 2]> {
+    let widths = |term: &Term| match term {
+        Term::Fixed(size) => [*size; 2],
+        Term::Axis(axis) => match plan.axis(axis) {
+            Some(planned) => [planned.old_width(), planned.new_width()],
+            None => [plan.widths()[axis]; 2],
+        },
+    };
+    part.terms.iter().map(widths).collect()
 }
 
 /// Where every coordinate of the expanded parameter comes from, row by row.
@@ -37,24 +53,22 @@ pub fn origins(plan: &Plan, param: &ParamPlan) -> Vec<Origin> {
             };
             let mut stride = 1;
             for dim in (0..rank).rev() {
-                let index = flat % param.new_shape[dim];
+                let mut index = flat % param.new_shape[dim];
                 flat /= param.new_shape[dim];
-                let axis = param.roles[dim]
-                    .as_ref()
-                    .and_then(|role| Some((role, plan.axis(&role.axis)?)));
-                let coordinate = match axis {
-                    Some((role, axis)) => along(
-                        index,
-                        [role.layout.groups, role.layout.unit],
-                        [axis.old_width(), axis.new_width()],
-                    ),
-                    None => Origin {
-                        source: index,
-                        old: true,
-                    },
-                };
-                origin.source += coordinate.source * stride;
-                origin.old &= coordinate.old;
+                let mut start = 0;
+                for part in param.roles[dim].iter().flat_map(|role| &role.parts) {
+                    let terms = terms(plan, part);
+                    let size = |side: usize| terms.iter().map(|term| term[side]).product::<usize>();
+                    if index < size(1) {
+                        let within = along(index, &terms);
+                        index = within.source;
+                        origin.old &= within.old;
+                        break;
+                    }
+                    index -= size(1);
+                    start += size(0);
+                }
+                origin.source += (start + index) * stride;
                 stride *= param.old_shape[dim];
             }
             origin

@@ -6,13 +6,13 @@ use burn::nn::LinearConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
-    Blueprint, Constants, Describe, Expansion, Factor, Growable, Layout, Plan, Role, RoleKind,
-    Scaling, two_width_check,
+    Blueprint, Constants, Describe, Expansion, Factor, Growable, Plan, Role, RoleKind, Scaling,
+    two_width_check,
 };
 use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
 use burn_grow_tests::dump::{self, ParamDump};
 use burn_grow_tests::growth::{grown, plan};
-use burn_grow_tests::layout::{along, origins};
+use burn_grow_tests::layout::{along, origins, terms};
 use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -179,8 +179,9 @@ fn every_coordinate_is_a_copy_times_its_factors() {
                     .roles
                     .iter()
                     .flatten()
-                    .filter(|role| role.kind == RoleKind::FanIn)
-                    .map(|role| plan.axis(&role.axis).unwrap().factor().uniform().unwrap() as f32)
+                    .filter(|role| role.parts[0].kind == RoleKind::FanIn)
+                    .flat_map(Role::axes)
+                    .map(|axis| plan.axis(axis).unwrap().factor().uniform().unwrap() as f32)
                     .product();
                 let expected: Vec<f32> = origins(&plan, param)
                     .into_iter()
@@ -191,7 +192,7 @@ fn every_coordinate_is_a_copy_times_its_factors() {
                     .roles
                     .iter()
                     .flatten()
-                    .any(|role| role.kind == RoleKind::FanIn)
+                    .any(|role| role.parts[0].kind == RoleKind::FanIn)
                 {
                     true => {
                         assert_close(&found, &expected, 1e-6, &format!("{name} {}", param.path))
@@ -232,11 +233,7 @@ fn dimension(axis: &'static str) -> impl Strategy<Value = (Option<Role>, usize, 
     ];
     (kind, 1usize..4, 1usize..4, 1usize..6).prop_flat_map(move |(kind, groups, unit, width)| {
         (width + 1..=4 * width).prop_map(move |wider| {
-            let role = kind.map(|kind| Role {
-                kind,
-                axis: axis.into(),
-                layout: Layout { groups, unit },
-            });
+            let role = kind.map(|kind| Role::new(kind, axis).with_groups(groups).with_unit(unit));
             (role, width, wider)
         })
     })
@@ -258,7 +255,7 @@ proptest! {
         let dims = [dims.0, dims.1, dims.2];
         prop_assume!(dims.iter().any(|(role, _, _)| role.is_some()));
         let size = |role: &Option<Role>, width: usize| match role {
-            Some(role) => role.layout.groups * width * role.layout.unit,
+            Some(role) => role.size(|_| width),
             None => width,
         };
         let shape = dims.each_ref().map(|(role, width, _)| size(role, *width));
@@ -266,7 +263,7 @@ proptest! {
             .iter()
             .filter_map(|(role, _, wider)| Some((role.as_ref()?, *wider)))
             .fold(Expansion::default().with_scaling(scaling), |expansion, (role, wider)| {
-                expansion.and_to(role.axis.clone(), wider)
+                expansion.and_to(role.axes().next().unwrap().clone(), wider)
             });
         let narrow = Bare {
             weight: Param::from_tensor(random(shape, seed, &Device::flex())),
@@ -295,11 +292,12 @@ proptest! {
                 let (role, width, wider) = &dims[dim];
                 let source = match role {
                     Some(role) => {
-                        let layout = [role.layout.groups, role.layout.unit];
-                        let source = along(index[dim], layout, [*width, *wider]).source;
-                        if role.kind == RoleKind::FanIn {
+                        let part = &role.parts[0];
+                        let terms = terms(&plan, part);
+                        let source = along(index[dim], &terms).source;
+                        if part.kind == RoleKind::FanIn {
                             scaled = true;
-                            let unit = source / role.layout.unit % width;
+                            let unit = source / terms[2][0] % width;
                             factor *= expected_factor(scaling, unit, *width, *wider);
                         }
                         source

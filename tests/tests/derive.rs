@@ -127,10 +127,10 @@ fn layouts_are_expressions_over_the_module() {
     assert_eq!(
         described(&attention),
         [
-            "query.weight: fan_in(hidden), fan_out(heads, groups=2, unit=3)",
-            "fused.weight: fan_in(hidden), fan_out(inner, groups=2)",
+            "query.weight: fan_in(hidden), fan_out(2 x heads x 3)",
+            "fused.weight: fan_in(hidden), fan_out(2 x inner)",
             "norm.gamma: gain(hidden)",
-            "output.weight: fan_in(heads, groups=2, unit=3), -",
+            "output.weight: fan_in(2 x heads x 3), -",
         ]
     );
     let wide = expanded(attention, Expansion::to("heads", 6));
@@ -166,7 +166,7 @@ fn parameters_take_one_role_a_dimension() {
     assert_eq!(
         described(&stacked),
         [
-            "weight: -, fan_in(hidden), fan_out(inner, groups=2)",
+            "weight: -, fan_in(hidden), fan_out(2 x inner)",
             "bias: -, gain(inner)",
             "fixed: -",
             "head.weight: -, -",
@@ -491,7 +491,7 @@ fn routed_parameters_count_by_the_fraction_that_is_active() {
             Some("layer" | "fixed") => 0.5,
             _ => 0.25,
         };
-        assert_eq!(param.active, expected, "{}", param.path);
+        assert_eq!(param.active, expected.into(), "{}", param.path);
     }
     let active = 16.0 + 0.25 * (4.0 * 72.0 + 96.0) + 0.5 * 16.0;
     assert_eq!(blueprint.active_params(), active);

@@ -12,9 +12,9 @@ use burn::optim::{
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::{
-    AsymmetricExt, Blueprint, Constants, Describe, Expansion, GrowError, Growable, LayerRoles,
-    OptimError, Plan, Rewarmup, RewarmupScope, Role, Scaling, StatePolicy, check_asymmetric,
-    expand_optimizer,
+    AsymmetricExt, Blueprint, Constants, Describe, Expansion, GrowError, Growable, InitPair,
+    LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Role, Scaling, StatePolicy,
+    check_asymmetric, expand_optimizer,
 };
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
@@ -92,6 +92,20 @@ struct Scaled {
 struct Laid {
     #[grow(fan_out("inner", groups = 2, unit = 3))]
     up: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Product {
+    #[grow(fan_out("outer", "inner"))]
+    up: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Frozen {
+    #[grow(fan_out = "inner")]
+    up: Linear,
+    #[grow(frozen("head_dim", "the scores are divided by its root"))]
+    head_dim: usize,
 }
 
 #[derive(Module, Debug)]
@@ -199,10 +213,42 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
                 "`up.weight`",
                 "dimension 1",
                 "8",
-                "2 groups",
-                "3-coordinate",
-                "`inner`",
+                "`fan_out(2 x inner x 3)`",
             ],
+        ),
+        (
+            described(Product { up: up.clone() }),
+            &["`up.weight`", "`fan_out(outer x inner)`", "`outer`"],
+        ),
+        (
+            planned(
+                Frozen {
+                    up: up.clone(),
+                    head_dim: 4,
+                },
+                Expansion::by("head_dim", 2.0),
+            ),
+            &["`head_dim`", "the scores are divided by its root"],
+        ),
+        (
+            planned(
+                mlp(),
+                Expansion::by("inner", 2.0).on("outer", Method::default()),
+            ),
+            &["`outer`"],
+        ),
+        (
+            planned(
+                mlp(),
+                Expansion::by("inner", 2.0)
+                    .with_init(InitPair::RANDOM_COPY)
+                    .with_scaling(Scaling::FunctionPreserving),
+            ),
+            &["`inner`", "random-copy"],
+        ),
+        (
+            "copy-none".parse::<InitPair>().unwrap_err(),
+            &["`copy-none`"],
         ),
         (
             described(Pair {
@@ -333,7 +379,7 @@ fn the_messages_read_well() {
         .into_iter()
         .map(|(error, _)| error.to_string())
         .collect();
-    insta::assert_snapshot!(messages.join("\n"), @"
+    insta::assert_snapshot!(messages.join("\n"), @r##"
     unknown axis `outer`: the model has `inner`
     unknown axis `iner`: the model has `inner`
     unknown axis `iner`: the model has `inner`
@@ -343,7 +389,12 @@ fn the_messages_read_well() {
     axis `inner` has width 4: a factor of NaN gives no whole width
     axis `inner` has width 4: a factor of inf gives no whole width
     the expansion names no axis
-    parameter `up.weight`: dimension 1 has 8 coordinates, which 2 groups of 3-coordinate units of axis `inner` do not divide
+    parameter `up.weight`: dimension 1 has 8 coordinates, which no width of `fan_out(2 x inner x 3)` gives
+    parameter `up.weight`: dimension 1 is `fan_out(outer x inner)`, but nothing else tells the width of `outer`: store it in a field with `#[grow(width = "outer")]`
+    axis `head_dim` cannot grow: the scores are divided by its root
+    a method is given for axis `outer`, which the expansion does not name
+    axis `inner`: random-copy cannot preserve the function; copy-copy can, and so can a pair with a zero side
+    `copy-none` is no init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`
     axis `inner` has width 4 in `up.weight` but 5 in `down.weight`
     axis `inner` has width 4 in `up.weight` but 6 in `inner`
     parameter `gain.gamma` is not described: give its field a `#[grow(..)]` attribute, or `#[grow(skip)]` if it never grows
@@ -357,7 +408,7 @@ fn the_messages_read_well() {
     parameter `up.weight`: the plan expects shape [3, 4], found [3, 8]
     parameter `norm.gamma` is in the plan but not in the model
     parameter `norm.gamma` is in the model but not in the plan
-    ");
+    "##);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_grow::{
-    AsymmetricExt, Expansion, Growable, Rewarmup, Scaling, StatePolicy, block_copy,
+    AsymmetricExt, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup, Scaling, StatePolicy,
     expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, values};
@@ -106,43 +106,55 @@ fn copy_copy(d: usize, d_new: usize) -> f64 {
 }
 
 #[test]
-fn the_factor_of_copied_pairs_is_the_reference_one() {
+fn the_factor_of_every_pair_is_the_reference_one() {
     let factors = golden::<Weights>("weights").factors;
     let mut cases = 0;
-    for case in factors.iter().filter(|case| case.mode == "copy-copy") {
-        let source = block_copy(case.d, case.d_new);
-        let factor = Scaling::RmsPreserving.factor(&source, case.d);
-        let factor = factor.uniform().unwrap();
-        assert!((factor - case.factor).abs() < 1e-14, "{}", case.d_new);
-        assert!((copy_copy(case.d, case.d_new) - case.factor).abs() < 1e-14);
+    for case in &factors {
+        let source = CopyMap::Block.source(case.d, case.d_new, 0, "");
+        let init: InitPair = case.mode.parse().unwrap();
+        let factor = Scaling::RmsPreserving.factor(init, &source, case.d);
+        let factor = factor.unwrap().uniform().unwrap();
+        assert!(
+            (factor - case.factor).abs() < 1e-14,
+            "{init} {}",
+            case.d_new
+        );
+        if init == InitPair::COPY_COPY {
+            assert!((copy_copy(case.d, case.d_new) - case.factor).abs() < 1e-14);
+        }
         cases += 1;
     }
-    assert_eq!(cases, 8);
+    assert_eq!(cases, 24);
 }
 
 #[rstest]
-fn copied_weights_are_the_reference_ones(
+fn copied_and_silent_weights_are_the_reference_ones(
     #[values(LinearLayout::Row, LinearLayout::Col)] layout: LinearLayout,
     #[values(Scaling::None, Scaling::RmsPreserving)] scaling: Scaling,
 ) {
     let mut cases = 0;
     for case in golden::<Weights>("weights").cases {
-        // Zeros are not implemented.
-        if case.fan_out != "copy" || case.fan_in != "copy" {
-            continue;
-        }
         cases += 1;
         assert_eq!(case.factor, 1.0, "the cases are recorded unscaled");
-        let mut expansion = Expansion::default().with_scaling(scaling);
+        let method = |pair: String| {
+            let init = pair.parse().unwrap();
+            Method::default().with_init(init).with_scaling(scaling)
+        };
+        let mut expansion = Expansion::default();
         if let Some(d_out) = case.out_new {
-            expansion = expansion.and_to("out", d_out);
+            let producers = method(format!("{}-copy", case.fan_out));
+            expansion = expansion.and_to("out", d_out).on("out", producers);
         }
         let mut factor = 1.0;
         if let Some(d_in) = case.in_new {
-            expansion = expansion.and_to("in", d_in);
-            if scaling == Scaling::RmsPreserving {
-                factor = copy_copy(case.w.shape[1], d_in);
-            }
+            let consumers = method(format!("copy-{}", case.fan_in));
+            expansion = expansion.and_to("in", d_in).on("in", consumers);
+            let d_old = case.w.shape[1];
+            factor = match (scaling, case.fan_in.as_str()) {
+                (Scaling::RmsPreserving, "copy") => copy_copy(d_old, d_in),
+                (Scaling::RmsPreserving, _) => (d_old as f64 / d_in as f64).sqrt(),
+                _ => 1.0,
+            };
         }
         let narrow = One::new(case.w.shape, layout).with(case.w.transposed());
         let plan = growth::plan(&narrow, &expansion);
@@ -163,7 +175,7 @@ fn copied_weights_are_the_reference_ones(
         let loaded = One::new(case.expected.shape, layout).load_record(record);
         assert_eq!(loaded.values(), wide.values());
     }
-    assert_eq!(cases, 14);
+    assert_eq!(cases, 36);
 }
 
 #[derive(Deserialize)]

@@ -19,11 +19,12 @@ fn the_dry_run_shows_every_parameter() {
     embedding.weight  [7, 4]  [7, 6]   -, fan_out(hidden)
     up.weight         [4, 6]  [6, 12]  fan_in(hidden), fan_out(inner)  0.6325
     down.weight       [6, 4]  [12, 6]  fan_in(inner), fan_out(hidden)  0.5000
-    logit_scale                        multiplier
-    axis hidden: 4 -> 6, factor 0.6325
-    axis inner: 6 -> 12, factor 0.5000
+    logit_scale                        multiplier                      0.6325
+    axis hidden: 4 -> 6, copy-copy, factor 0.6325
+    axis inner: 6 -> 12, copy-copy, factor 0.5000
     parameters: 76 -> 186
     active parameters: 76 -> 186
+    training FLOPs per token (6N): 4.560e2 -> 1.116e3
     ");
     let heads = Heads::narrow(0, &device);
     let uneven = Expansion::to("queries", 3).with_scaling(Scaling::FunctionPreserving);

@@ -4,13 +4,15 @@ use burn_core::module::{ModuleMapper, ModuleVisitor, Param};
 use burn_core::tensor::{Tensor, TensorData};
 
 use crate::blueprint::{quantized, reparameterized};
+use crate::dimension::{Content, Coordinate, fixed};
+use crate::draw::{draw, normals};
 use crate::{Constants, Factor, Fill, GrowError, Growable, ParamPlan, Plan};
 
 impl Plan {
     /// Expands the parameters and constants of `model`.
     ///
     /// The parameters keep their identity, device, data type, gradient requirement and checkpointing
-    /// strategy. New coordinates are pure copies, then the fan-in factors multiply.
+    /// strategy. Copies are moved, draws are made on the host, then the fan-in factors multiply.
     ///
     /// # Errors
     ///
@@ -155,34 +157,75 @@ impl ModuleMapper for Expand<'_> {
     }
 }
 
-/// Copies on the host, as the optimizer state is, then multiplies on the device.
+/// Copies and draws on the host, as the optimizer state is moved there, then multiplies on the device.
 fn expand<const D: usize>(plan: &Plan, param: &ParamPlan, tensor: Tensor<D>) -> Tensor<D> {
     let device = tensor.device();
     let dtype = tensor.dtype();
-    let data = tensor.into_data();
+    let old = tensor.into_data();
     let (shape, bytes) = plan
-        .expand_bytes(param, &param.old_shape, data.as_bytes(), Fill::Copy)
+        .expand_bytes(param, &param.old_shape, old.as_bytes(), Fill::Copy)
         .unwrap_or_else(|| unreachable!("`check` compared the shapes"));
-    let data = TensorData::from_bytes_vec(bytes, shape, dtype);
-    let mut tensor = Tensor::<D>::from_data(data, (&device, dtype));
-    for (dim, role, axis) in plan.factors(param) {
-        tensor = match axis.factor() {
-            Factor::Uniform(factor) => tensor.mul_scalar(*factor),
+    let new = TensorData::from_bytes_vec(bytes, shape, dtype);
+    let dims: [Option<Vec<Coordinate>>; D] = core::array::from_fn(|dim| plan.dimension(param, dim));
+    let new = drawn(plan, param, &dims, &old, new);
+    let mut tensor = Tensor::<D>::from_data(new, (&device, dtype));
+    if plan.is_noisy() {
+        let noise = plan.noise(param, &floats(&old));
+        if let Some(noise) = noise {
+            let noise = TensorData::new(noise, param.new_shape.clone());
+            tensor = tensor + Tensor::from_data(noise, (&device, dtype));
+        }
+    }
+    for (dim, coordinates) in dims.iter().enumerate() {
+        let factors = coordinates
+            .iter()
+            .flatten()
+            .map(|coordinate| coordinate.factor);
+        tensor = match Factor::per_unit(factors.collect()) {
+            Factor::PerUnit(factors) if factors.is_empty() => tensor,
+            Factor::Uniform(1.0) => tensor,
+            Factor::Uniform(factor) => tensor.mul_scalar(factor),
             Factor::PerUnit(factors) => {
-                let values: Vec<f32> = role
-                    .layout
-                    .units(axis.new_width())
-                    .map(|unit| factors[unit] as f32)
-                    .collect();
                 let mut shape = [1; D];
-                shape[dim] = values.len();
-                let factors = Tensor::<D>::from_data(
-                    TensorData::new(values, shape),
-                    (&device, tensor.dtype()),
-                );
-                tensor * factors
+                shape[dim] = factors.len();
+                let factors = TensorData::new(factors, shape);
+                tensor * Tensor::<D>::from_data(factors, (&device, dtype))
             }
         };
     }
     tensor
+}
+
+/// Replaces the coordinates that the plan draws.
+fn drawn(
+    plan: &Plan,
+    param: &ParamPlan,
+    dims: &[Option<Vec<Coordinate>>],
+    old: &TensorData,
+    new: TensorData,
+) -> TensorData {
+    let is_drawn = |c: &Coordinate| matches!(c.content, Content::Drawn | Content::Symbol);
+    if !dims.iter().flatten().flatten().any(is_drawn) {
+        return new;
+    }
+    let dims: Vec<_> = dims
+        .iter()
+        .zip(&param.old_shape)
+        .map(|(dim, size)| dim.clone().unwrap_or_else(|| fixed(*size)))
+        .collect();
+    let mut values = floats(&new);
+    let normals = normals(plan.seed(), &param.path);
+    draw(
+        &dims,
+        (&floats(old), &param.old_shape),
+        &mut values,
+        normals,
+    );
+    // What is not drawn keeps its bits on the way back.
+    TensorData::new(values, new.shape()).convert_dtype(new.dtype())
+}
+
+/// The values in a type that holds every other float exactly.
+fn floats(data: &TensorData) -> Vec<f64> {
+    data.iter::<f64>().collect()
 }

@@ -5,7 +5,8 @@ use burn_core::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Description;
-use crate::{Axis, Constant, Describe, GrowError, Growable, Plan, Role};
+use crate::width::widths;
+use crate::{Active, Axis, Constant, Describe, GrowError, Growable, Plan, Role};
 
 /// What a model looks like to an expansion: its parameters, the axis each dimension lies on, the
 /// width of every axis, and the constants that depend on one.
@@ -15,6 +16,7 @@ pub struct Blueprint {
     pub(crate) widths: BTreeMap<Axis, usize>,
     pub(crate) constants: Vec<Constant<usize>>,
     pub(crate) multipliers: Vec<Constant<f64>>,
+    pub(crate) frozen: BTreeMap<Axis, String>,
 }
 
 /// One parameter of a [`Blueprint`].
@@ -26,8 +28,8 @@ pub struct ParamBlueprint {
     pub shape: Vec<usize>,
     /// The role of each dimension; `None` never grows.
     pub roles: Vec<Option<Role>>,
-    /// The fraction of its elements that takes part in one token.
-    pub active: f64,
+    /// How much of it takes part in one token.
+    pub active: Active,
 }
 
 impl ParamBlueprint {
@@ -36,9 +38,13 @@ impl ParamBlueprint {
         self.shape.iter().product()
     }
 
-    /// The number of elements that takes part in one token.
-    pub fn num_active(&self) -> f64 {
-        self.num_elements() as f64 * self.active
+    /// Its shape at other widths.
+    pub fn shape_at(&self, widths: &BTreeMap<Axis, usize>) -> Vec<usize> {
+        let size = |(size, role): (&usize, &Option<Role>)| match role {
+            Some(role) => role.size(|axis| widths.get(axis).copied().unwrap_or(1)),
+            None => *size,
+        };
+        self.shape.iter().zip(&self.roles).map(size).collect()
     }
 }
 
@@ -67,15 +73,23 @@ impl Blueprint {
             return Err(error);
         }
         let params = survey.params;
-        let widths = widths(&params, &describe.widths)?;
-        for multiplier in &describe.multipliers {
-            known(&widths, &multiplier.axis)?;
+        let widths = widths(&params, &describe.widths, &describe.counts)?;
+        let ratios = params.iter().flat_map(|param| param.active.axes());
+        let multipliers = describe
+            .multipliers
+            .iter()
+            .map(|multiplier| &multiplier.axis);
+        for axis in ratios.chain(multipliers) {
+            known(&widths, axis)?;
         }
+        let mut constants = describe.widths;
+        constants.extend(describe.counts);
         Ok(Self {
             params,
             widths,
-            constants: describe.widths,
+            constants,
             multipliers: describe.multipliers,
+            frozen: describe.frozen,
         })
     }
 
@@ -104,7 +118,10 @@ impl Blueprint {
 
     /// The number of parameters that takes part in one token: the `N` of `C = 6 N D`.
     pub fn active_params(&self) -> f64 {
-        self.params.iter().map(ParamBlueprint::num_active).sum()
+        self.params
+            .iter()
+            .map(|param| param.num_elements() as f64 * param.active.fraction(&self.widths))
+            .sum()
     }
 
     /// The blueprint of the model after `plan`.
@@ -121,7 +138,7 @@ impl Blueprint {
         }
         for multiplier in &mut next.multipliers {
             if let Some(planned) = plan.axis(&multiplier.axis) {
-                multiplier.value *= planned.factor().uniform().unwrap_or(1.0);
+                multiplier.value *= planned.tied_factor().unwrap_or(1.0);
             }
         }
         next
@@ -136,60 +153,6 @@ pub(crate) fn known(widths: &BTreeMap<Axis, usize>, axis: &Axis) -> Result<usize
             axis: axis.clone(),
             known: widths.keys().cloned().collect(),
         })
-}
-
-/// The width every parameter and constant agrees on, axis by axis.
-fn widths(
-    params: &[ParamBlueprint],
-    constants: &[Constant<usize>],
-) -> Result<BTreeMap<Axis, usize>, GrowError> {
-    let mut found: BTreeMap<Axis, (usize, &str)> = BTreeMap::new();
-    for param in params {
-        for (dim, role) in param.roles.iter().enumerate() {
-            let Some(role) = role else { continue };
-            let size = param.shape[dim];
-            let width = role.layout.width(size).ok_or_else(|| GrowError::Layout {
-                path: param.path.clone(),
-                dim,
-                size,
-                axis: role.axis.clone(),
-                layout: role.layout,
-            })?;
-            agree(&mut found, &role.axis, width, &param.path)?;
-        }
-    }
-    for constant in constants {
-        if !found.contains_key(&constant.axis) {
-            return Err(GrowError::UnknownAxis {
-                axis: constant.axis.clone(),
-                known: found.keys().cloned().collect(),
-            });
-        }
-        agree(&mut found, &constant.axis, constant.value, &constant.path)?;
-    }
-    Ok(found
-        .into_iter()
-        .map(|(axis, (width, _))| (axis, width))
-        .collect())
-}
-
-fn agree<'a>(
-    found: &mut BTreeMap<Axis, (usize, &'a str)>,
-    axis: &Axis,
-    width: usize,
-    path: &'a str,
-) -> Result<(), GrowError> {
-    let (expected, other) = *found.entry(axis.clone()).or_insert((width, path));
-    if expected == width {
-        return Ok(());
-    }
-    Err(GrowError::WidthDisagreement {
-        axis: axis.clone(),
-        path: path.to_owned(),
-        found: width,
-        other: other.to_owned(),
-        expected,
-    })
 }
 
 /// Refuses a parameter whose values are quantized.
@@ -238,7 +201,7 @@ impl Survey<'_> {
             path,
             shape,
             roles: description.roles.clone(),
-            active: description.active,
+            active: description.active.clone(),
         })
     }
 }

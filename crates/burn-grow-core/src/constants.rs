@@ -1,6 +1,6 @@
 use derive_new::new;
 
-use crate::{Axis, Plan};
+use crate::{Axis, AxisPlan, Plan, Role};
 
 /// The constants of an expanded module, rewritten in place by
 /// [`Growable::update_constants`](crate::Growable::update_constants).
@@ -20,13 +20,20 @@ impl Constants<'_> {
         }
     }
 
+    /// Sets a field that stores the size of a dimension that plays `role`.
+    pub fn size(&self, role: Option<&Role>, value: &mut usize) {
+        if let Some(role) = role {
+            *value = role.size(|axis| match self.plan.axis(axis) {
+                Some(planned) => planned.new_width(),
+                None => self.plan.width(axis),
+            });
+        }
+    }
+
     /// Lets a scalar absorb the fan-in factor of `axis`: the tied output projection (App. D.1).
     pub fn multiplier(&self, axis: &str, value: &mut f64) {
-        if let Some(factor) = self
-            .plan
-            .axis(&Axis::from(axis))
-            .and_then(|axis| axis.factor().uniform())
-        {
+        let planned = self.plan.axis(&Axis::from(axis));
+        if let Some(factor) = planned.and_then(AxisPlan::tied_factor) {
             *value *= factor;
         }
     }

@@ -1,15 +1,15 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn_core::module::{Module, ModuleVisitor, Param, ParamId};
 use burn_core::tensor::Tensor;
 
-use crate::{Axis, GrowError, Growable, Layer, LayerRoles, Role};
+use crate::{Active, Axis, GrowError, Growable, Layer, LayerRoles, Role};
 
 /// What a module says about one parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     pub(crate) roles: Vec<Option<Role>>,
-    pub(crate) active: f64,
+    pub(crate) active: Active,
 }
 
 /// A constant field that depends on the width of an axis.
@@ -29,10 +29,12 @@ pub struct Constant<T> {
 #[derive(Default)]
 pub struct Describe {
     path: Vec<String>,
-    active: Vec<f64>,
+    active: Vec<Active>,
     pub(crate) params: HashMap<ParamId, Description>,
     pub(crate) widths: Vec<Constant<usize>>,
+    pub(crate) counts: Vec<Constant<usize>>,
     pub(crate) multipliers: Vec<Constant<f64>>,
+    pub(crate) frozen: BTreeMap<Axis, String>,
     pub(crate) errors: Vec<GrowError>,
 }
 
@@ -51,7 +53,7 @@ impl Describe {
     pub fn param<const D: usize>(&mut self, param: &Param<Tensor<D>>, roles: [Option<Role>; D]) {
         let description = Description {
             roles: roles.to_vec(),
-            active: self.active.iter().product(),
+            active: self.active.iter().fold(Active::default(), Active::times),
         };
         self.params.insert(param.id, description);
     }
@@ -77,6 +79,22 @@ impl Describe {
         });
     }
 
+    /// Declares a field that is an axis of its own, on which no parameter lies, such as the number of
+    /// experts a token is sent to.
+    pub fn count(&mut self, name: &str, axis: &str, value: usize) {
+        let path = self.path_of(name);
+        self.counts.push(Constant {
+            path,
+            axis: axis.into(),
+            value,
+        });
+    }
+
+    /// Declares an axis that cannot grow, and why: what naming it in an expansion answers.
+    pub fn frozen(&mut self, axis: &str, reason: &str) {
+        self.frozen.insert(axis.into(), reason.into());
+    }
+
     /// Declares a scalar that absorbs the fan-in factor of `axis`.
     pub fn multiplier(&mut self, name: &str, axis: &str, value: f64) {
         let path = self.path_of(name);
@@ -87,10 +105,10 @@ impl Describe {
         });
     }
 
-    /// Describes parts of which only `fraction` of the parameters takes part in one token, such as
-    /// routed experts (`top_k / n_experts`).
-    pub fn active(&mut self, fraction: f64, describe: impl FnOnce(&mut Self)) {
-        self.active.push(fraction);
+    /// Describes parts of which only a fraction takes part in one token, such as routed experts:
+    /// `Active::ratio("top_k", "experts")`, or a number.
+    pub fn active(&mut self, active: impl Into<Active>, describe: impl FnOnce(&mut Self)) {
+        self.active.push(active.into());
         describe(self);
         self.active.pop();
     }

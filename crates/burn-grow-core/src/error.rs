@@ -1,4 +1,4 @@
-use crate::{Axis, Layout};
+use crate::{Axis, InitPair};
 
 /// Why a model cannot be described, an expansion cannot be planned, or a plan cannot be applied.
 ///
@@ -38,12 +38,43 @@ pub enum GrowError {
     /// An expansion without any target.
     #[error("the expansion names no axis")]
     EmptyExpansion,
-    /// A dimension whose size is no multiple of its layout.
+    /// An axis that the model declares but cannot grow.
+    #[error("axis `{axis}` cannot grow: {reason}")]
+    FrozenAxis {
+        /// The axis.
+        axis: Axis,
+        /// Why.
+        reason: String,
+    },
+    /// A method for an axis that the expansion does not grow.
+    #[error("a method is given for axis `{axis}`, which the expansion does not name")]
+    UnusedMethod {
+        /// The axis.
+        axis: Axis,
+    },
+    /// A text that names no init pair.
     #[error(
-        "parameter `{path}`: dimension {dim} has {size} coordinates, which {groups} groups of \
-         {unit}-coordinate units of axis `{axis}` do not divide",
-        groups = layout.groups,
-        unit = layout.unit
+        "`{text}` is no init pair: write producer-consumer, each `copy`, `random` or `zero`, as in \
+         `copy-zero`"
+    )]
+    InitPair {
+        /// The text.
+        text: String,
+    },
+    /// An init pair that changes the function whatever its consumers are multiplied with.
+    #[error(
+        "axis `{axis}`: {init} cannot preserve the function; copy-copy can, and so can a pair with a \
+         zero side"
+    )]
+    NotFunctionPreserving {
+        /// The axis.
+        axis: Axis,
+        /// The pair.
+        init: InitPair,
+    },
+    /// A dimension whose size its role cannot have.
+    #[error(
+        "parameter `{path}`: dimension {dim} has {size} coordinates, which no width of `{role}` gives"
     )]
     Layout {
         /// The path of the parameter.
@@ -52,10 +83,23 @@ pub enum GrowError {
         dim: usize,
         /// Its size.
         size: usize,
-        /// The axis it should hold.
+        /// The role it should play.
+        role: String,
+    },
+    /// A product of axes of which more than one width is unknown.
+    #[error(
+        "parameter `{path}`: dimension {dim} is `{role}`, but nothing else tells the width of `{axis}`: \
+         store it in a field with `#[grow(width = \"{axis}\")]`"
+    )]
+    UndeterminedAxis {
+        /// The path of the parameter.
+        path: String,
+        /// The dimension.
+        dim: usize,
+        /// An axis whose width is unknown.
         axis: Axis,
-        /// The layout it should have.
-        layout: Layout,
+        /// The role of the dimension.
+        role: String,
     },
     /// Two parameters, or a parameter and a constant, that disagree about a width.
     #[error("axis `{axis}` has width {expected} in `{other}` but {found} in `{path}`")]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Axis, GrowError, Scaling};
+use crate::{Axis, CopyMap, GrowError, InitPair, Rival, Scaling};
 
 /// How wide an axis becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,20 +42,90 @@ impl Target {
     }
 }
 
-/// Which axes grow, by how much, and how the new coordinates are scaled.
+/// What the new coordinates of an axis hold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The paper's family: an init pair, its scaling and its copy map.
+    Sparkling {
+        /// What producers and consumers hold.
+        #[serde(default)]
+        init: InitPair,
+        /// How the consumers are rescaled.
+        #[serde(default)]
+        scaling: Scaling,
+        /// Which units are copied.
+        #[serde(default)]
+        map: CopyMap,
+    },
+    /// Another method, for comparison.
+    Rival(Rival),
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        Self::Sparkling {
+            init: InitPair::default(),
+            scaling: Scaling::default(),
+            map: CopyMap::default(),
+        }
+    }
+}
+
+impl Method {
+    /// Changes the init pair, the scaling or the copy map; a rival, which has none, gives way to the
+    /// default.
+    fn change(&mut self, change: impl FnOnce(&mut InitPair, &mut Scaling, &mut CopyMap)) {
+        if let Self::Rival(_) = self {
+            *self = Self::default();
+        }
+        if let Self::Sparkling { init, scaling, map } = self {
+            change(init, scaling, map);
+        }
+    }
+
+    /// Another init pair than copies on both sides.
+    pub fn with_init(mut self, pair: InitPair) -> Self {
+        self.change(|init, _, _| *init = pair);
+        self
+    }
+
+    /// Another scaling than the RMS-preserving one.
+    pub fn with_scaling(mut self, rule: Scaling) -> Self {
+        self.change(|_, scaling, _| *scaling = rule);
+        self
+    }
+
+    /// Another copy map than blocks.
+    pub fn with_map(mut self, copies: CopyMap) -> Self {
+        self.change(|_, _, map| *map = copies);
+        self
+    }
+}
+
+/// Which axes grow, by how much, and what their new coordinates hold.
 ///
 /// ```
-/// # use burn_grow_core::{Expansion, Scaling};
+/// # use burn_grow_core::{Expansion, InitPair, Method, Rival, Scaling};
 /// let both = Expansion::by("inner", 2.0).and_to("hidden", 2048);
 /// let naive = Expansion::by("inner", 1.5).with_scaling(Scaling::FunctionPreserving);
+/// let silent = Expansion::by("inner", 2.0).with_init(InitPair::COPY_ZERO);
+/// let mixed = both.on("inner", Method::Rival(Rival::Net2Net { noise: 0.01 }));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Expansion {
     /// The axes and how wide they become.
     pub targets: BTreeMap<Axis, Target>,
-    /// How the consumers are rescaled.
+    /// What the new coordinates hold.
     #[serde(default)]
-    pub scaling: Scaling,
+    pub method: Method,
+    /// The axes that another method grows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exceptions: BTreeMap<Axis, Method>,
+    /// The seed of everything drawn, together with the path of the parameter: every replica and every
+    /// device draws the same numbers.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 impl Expansion {
@@ -81,9 +151,44 @@ impl Expansion {
         self
     }
 
-    /// Rescales the consumers by another rule than the RMS-preserving one.
-    pub fn with_scaling(mut self, scaling: Scaling) -> Self {
-        self.scaling = scaling;
+    /// Grows by another init pair than copies on both sides. Replaces a rival.
+    pub fn with_init(mut self, init: InitPair) -> Self {
+        self.method = self.method.with_init(init);
         self
+    }
+
+    /// Rescales the consumers by another rule than the RMS-preserving one. Replaces a rival.
+    pub fn with_scaling(mut self, scaling: Scaling) -> Self {
+        self.method = self.method.with_scaling(scaling);
+        self
+    }
+
+    /// Copies other units than blocks of them. Replaces a rival.
+    pub fn with_map(mut self, map: CopyMap) -> Self {
+        self.method = self.method.with_map(map);
+        self
+    }
+
+    /// Grows by another method altogether, for comparison.
+    pub fn with_rival(mut self, rival: Rival) -> Self {
+        self.method = Method::Rival(rival);
+        self
+    }
+
+    /// Grows `axis` by a method of its own.
+    pub fn on(mut self, axis: impl Into<Axis>, method: Method) -> Self {
+        self.exceptions.insert(axis.into(), method);
+        self
+    }
+
+    /// Seeds what is drawn.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The method that grows `axis`.
+    pub fn method_of(&self, axis: &Axis) -> Method {
+        self.exceptions.get(axis).copied().unwrap_or(self.method)
     }
 }

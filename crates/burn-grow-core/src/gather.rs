@@ -1,9 +1,10 @@
+use crate::dimension::Coordinate;
 use crate::{ParamPlan, Plan};
 
 /// What the new coordinates of an expanded tensor hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
-    /// The coordinate that each one copies.
+    /// The coordinate that each one copies; zeros where the plan draws.
     Copy,
     /// Zeros.
     Zero,
@@ -35,7 +36,12 @@ impl Plan {
             return None;
         }
         let sources: Vec<Sources> = (0..shape.len())
-            .map(|dim| sources(self, param, dim, shape[dim], fill))
+            .map(|dim| match self.dimension(param, dim) {
+                Some(coordinates) if shape[dim] == param.old_shape[dim] => {
+                    sources(&coordinates, fill)
+                }
+                _ => (0..shape[dim]).map(Some).collect(),
+            })
             .collect();
         let new_shape: Vec<usize> = sources.iter().map(Vec::len).collect();
         let item = bytes.len() / elements;
@@ -45,23 +51,12 @@ impl Plan {
     }
 }
 
-fn sources(plan: &Plan, param: &ParamPlan, dim: usize, size: usize, fill: Fill) -> Sources {
-    let (Some((role, axis)), Some(source)) = (plan.growing(param, dim), plan.source(param, dim))
-    else {
-        return (0..size).map(Some).collect();
+fn sources(coordinates: &[Coordinate], fill: Fill) -> Sources {
+    let source = |(index, coordinate): (usize, &Coordinate)| {
+        let kept = fill == Fill::Copy || coordinate.is_kept(index);
+        coordinate.kept().filter(|_| kept)
     };
-    if size != param.old_shape[dim] {
-        return (0..size).map(Some).collect();
-    }
-    let units = role.layout.units(axis.new_width());
-    source
-        .into_iter()
-        .zip(units)
-        .map(|(old, unit)| match fill {
-            Fill::Copy => Some(old),
-            Fill::Zero => (unit < axis.old_width()).then_some(old),
-        })
-        .collect()
+    coordinates.iter().enumerate().map(source).collect()
 }
 
 /// Copies outermost dimension first; contiguous runs of the innermost one move together.

@@ -15,35 +15,47 @@
 //! The method is SPARKLING, [arXiv 2602.02472](https://arxiv.org/abs/2602.02472); equation numbers
 //! are the paper's.
 
+mod active;
 mod apply;
 mod axis;
+mod axis_plan;
 mod blueprint;
 mod constants;
+mod copy_map;
 mod cost;
 mod describe;
+mod dimension;
+mod draw;
 mod error;
 mod expansion;
 mod gather;
 mod growable;
 mod init;
 mod layers;
+mod noise;
 mod plan;
+mod rival;
 mod role;
 mod scaling;
 mod verify;
+mod width;
 
+pub use active::Active;
 pub use axis::Axis;
+pub use axis_plan::{AxisPlan, Origin};
 pub use blueprint::{Blueprint, ParamBlueprint};
 pub use constants::Constants;
+pub use copy_map::CopyMap;
 pub use cost::{saved_flops, training_flops};
 pub use describe::{Constant, Describe};
 pub use error::GrowError;
-pub use expansion::{Expansion, Target};
+pub use expansion::{Expansion, Method, Target};
 pub use gather::Fill;
 pub use growable::Growable;
-pub use init::block_copy;
+pub use init::{Init, InitPair};
 pub use layers::{Layer, LayerRoles};
-pub use plan::{AxisPlan, ParamPlan, Plan};
-pub use role::{Layout, Role, RoleKind};
+pub use plan::{ParamPlan, Plan};
+pub use rival::{Rival, Share};
+pub use role::{Part, Role, RoleKind, Term};
 pub use scaling::{Factor, Scaling};
 pub use verify::two_width_check;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::blueprint::known;
-use crate::init::block_copy;
-use crate::{Axis, Blueprint, Expansion, Factor, GrowError, Role, RoleKind};
+use crate::dimension::Coordinate;
+use crate::{Axis, AxisPlan, Blueprint, Constant, Expansion, GrowError, ParamBlueprint, Role};
+use crate::{RoleKind, training_flops};
 
 /// What an expansion does to every parameter, computed before anything is touched.
 ///
@@ -14,38 +15,11 @@ use crate::{Axis, Blueprint, Expansion, Factor, GrowError, Role, RoleKind};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     axes: BTreeMap<Axis, AxisPlan>,
+    /// The widths before, of every axis.
+    widths: BTreeMap<Axis, usize>,
     params: Vec<ParamPlan>,
-    multipliers: Vec<String>,
-}
-
-/// How one axis grows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AxisPlan {
-    old_width: usize,
-    source: Vec<usize>,
-    factor: Factor,
-}
-
-impl AxisPlan {
-    /// The width before.
-    pub fn old_width(&self) -> usize {
-        self.old_width
-    }
-
-    /// The width after.
-    pub fn new_width(&self) -> usize {
-        self.source.len()
-    }
-
-    /// The old unit that each new unit copies.
-    pub fn source(&self) -> &[usize] {
-        &self.source
-    }
-
-    /// What the consumers of the axis are multiplied with.
-    pub fn factor(&self) -> &Factor {
-        &self.factor
-    }
+    multipliers: Vec<Constant<f64>>,
+    seed: u64,
 }
 
 /// How one parameter grows.
@@ -59,8 +33,8 @@ pub struct ParamPlan {
     pub new_shape: Vec<usize>,
     /// The role of each dimension.
     pub roles: Vec<Option<Role>>,
-    /// The fraction of its elements that takes part in one token.
-    pub active: f64,
+    /// The fraction of its elements that takes part in one token, before and after.
+    pub active: (f64, f64),
 }
 
 impl ParamPlan {
@@ -76,63 +50,69 @@ impl Plan {
     /// # Errors
     ///
     /// When the expansion names no axis or an unknown one, would shrink an axis, asks for a width
-    /// that is not whole, or scales the units of a tied axis differently.
+    /// that is not whole, asks an init pair for a scaling that it cannot have, or scales the units of a
+    /// tied axis differently.
     pub fn new(blueprint: &Blueprint, expansion: &Expansion) -> Result<Self, GrowError> {
         if expansion.targets.is_empty() {
             return Err(GrowError::EmptyExpansion);
         }
-        let mut axes = BTreeMap::new();
-        for (axis, target) in &expansion.targets {
-            let old_width = known(&blueprint.widths, axis)?;
-            let source = block_copy(old_width, target.resolve(axis, old_width)?);
-            let factor = expansion.scaling.factor(&source, old_width);
-            axes.insert(
-                axis.clone(),
-                AxisPlan {
-                    old_width,
-                    source,
-                    factor,
-                },
-            );
+        if let Some(axis) = expansion
+            .exceptions
+            .keys()
+            .find(|axis| !expansion.targets.contains_key(axis))
+        {
+            return Err(GrowError::UnusedMethod { axis: axis.clone() });
         }
+        let mut axes = BTreeMap::new();
+        let mut new_widths = blueprint.widths.clone();
+        for (axis, target) in &expansion.targets {
+            if let Some(reason) = blueprint.frozen.get(axis) {
+                return Err(GrowError::FrozenAxis {
+                    axis: axis.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            let old_width = known(&blueprint.widths, axis)?;
+            let new_width = target.resolve(axis, old_width)?;
+            let planned = AxisPlan::new(axis, old_width, new_width, expansion)?;
+            new_widths.insert(axis.clone(), new_width);
+            axes.insert(axis.clone(), planned);
+        }
+        let grown = |axis: &Axis| axes.get(axis).filter(|planned: &&AxisPlan| planned.grows());
         for multiplier in &blueprint.multipliers {
-            let planned = axes.get(&multiplier.axis);
-            if planned.is_some_and(|axis| axis.factor.uniform().is_none()) {
+            let planned = grown(&multiplier.axis);
+            if planned.is_some_and(|axis| axis.tied_factor().is_none()) {
                 return Err(GrowError::Multiplier {
                     path: multiplier.path.clone(),
                     axis: multiplier.axis.clone(),
                 });
             }
         }
-        let params = blueprint
-            .params
-            .iter()
-            .map(|param| {
-                let grown = |(size, role): (&usize, &Option<Role>)| match role {
-                    Some(role) => axes
-                        .get(&role.axis)
-                        .map_or(*size, |axis: &AxisPlan| role.layout.size(axis.new_width())),
-                    None => *size,
-                };
-                ParamPlan {
-                    path: param.path.clone(),
-                    old_shape: param.shape.clone(),
-                    new_shape: param.shape.iter().zip(&param.roles).map(grown).collect(),
-                    roles: param.roles.clone(),
-                    active: param.active,
-                }
+        let param = |param: &ParamBlueprint| ParamPlan {
+            path: param.path.clone(),
+            old_shape: param.shape.clone(),
+            new_shape: param.shape_at(&new_widths),
+            roles: param.roles.clone(),
+            active: (
+                param.active.fraction(&blueprint.widths),
+                param.active.fraction(&new_widths),
+            ),
+        };
+        let params = blueprint.params.iter().map(param).collect();
+        let factor = |multiplier: &Constant<f64>| {
+            let factor = grown(&multiplier.axis)?.tied_factor()?;
+            Some(Constant {
+                value: factor,
+                ..multiplier.clone()
             })
-            .collect();
-        let multipliers = blueprint
-            .multipliers
-            .iter()
-            .filter(|multiplier| axes.contains_key(&multiplier.axis))
-            .map(|multiplier| multiplier.path.clone())
-            .collect();
+        };
+        let multipliers = blueprint.multipliers.iter().filter_map(factor).collect();
         Ok(Self {
             axes,
+            widths: blueprint.widths.clone(),
             params,
             multipliers,
+            seed: expansion.seed,
         })
     }
 
@@ -153,37 +133,62 @@ impl Plan {
 
     /// Whether nothing grows: every axis keeps its width.
     pub fn is_identity(&self) -> bool {
-        self.axes
-            .values()
-            .all(|axis| axis.old_width() == axis.new_width())
+        !self.axes.values().any(AxisPlan::grows)
     }
 
-    /// The old coordinate that each new coordinate of dimension `dim` copies, if it grows.
-    pub fn source(&self, param: &ParamPlan, dim: usize) -> Option<Vec<usize>> {
-        let (role, axis) = self.growing(param, dim)?;
-        Some(role.layout.spread(axis.source(), axis.old_width()))
+    /// The old coordinate that each new coordinate of dimension `dim` is or copies, if it grows; none
+    /// where the plan draws or starts from zero.
+    pub fn source(&self, param: &ParamPlan, dim: usize) -> Option<Vec<Option<usize>>> {
+        let coordinates = self.dimension(param, dim)?;
+        Some(coordinates.iter().map(Coordinate::kept).collect())
     }
 
-    /// The role and the axis of dimension `dim`, if it grows.
-    pub fn growing<'a>(
-        &'a self,
-        param: &'a ParamPlan,
-        dim: usize,
-    ) -> Option<(&'a Role, &'a AxisPlan)> {
+    /// Whether each new coordinate of dimension `dim` was there before, if it grows.
+    pub fn kept(&self, param: &ParamPlan, dim: usize) -> Option<Vec<bool>> {
+        let coordinates = self.dimension(param, dim)?;
+        let kept = coordinates
+            .iter()
+            .enumerate()
+            .map(|(index, coordinate)| coordinate.is_kept(index));
+        Some(kept.collect())
+    }
+
+    /// The role of dimension `dim`, if it grows.
+    pub fn growing<'a>(&self, param: &'a ParamPlan, dim: usize) -> Option<&'a Role> {
         let role = param.roles[dim].as_ref()?;
-        let axis = self.axes.get(&role.axis)?;
-        (axis.old_width() != axis.new_width()).then_some((role, axis))
+        role.axes()
+            .any(|axis| self.axis(axis).is_some_and(AxisPlan::grows))
+            .then_some(role)
     }
 
-    /// The factors of `param`: the dimension and what its coordinates are multiplied with.
-    pub(crate) fn factors<'a>(
-        &'a self,
-        param: &'a ParamPlan,
-    ) -> impl Iterator<Item = (usize, &'a Role, &'a AxisPlan)> {
-        (0..param.roles.len()).filter_map(|dim| {
-            let (role, axis) = self.growing(param, dim)?;
-            (role.kind == RoleKind::FanIn).then_some((dim, role, axis))
-        })
+    /// The width of every axis before.
+    pub fn widths(&self) -> &BTreeMap<Axis, usize> {
+        &self.widths
+    }
+
+    /// The width of `axis` before.
+    pub(crate) fn width(&self, axis: &Axis) -> usize {
+        self.widths.get(axis).copied().unwrap_or(1)
+    }
+
+    /// What seeds everything drawn.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether a rival adds noise.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.axes.values().any(|axis| axis.noise().is_some())
+    }
+
+    /// The grown axes whose factors `param` is multiplied with, dimension by dimension.
+    fn factors<'a>(&'a self, param: &'a ParamPlan) -> impl Iterator<Item = &'a AxisPlan> {
+        let roles = param.roles.iter().flatten();
+        let parts = roles.flat_map(|role| &role.parts);
+        parts
+            .filter(|part| part.kind == RoleKind::FanIn)
+            .flat_map(|part| part.axes())
+            .filter_map(|axis| self.axis(axis).filter(|planned| planned.grows()))
     }
 
     /// The number of parameters before and after.
@@ -200,8 +205,8 @@ impl Plan {
     pub fn active_params(&self) -> (f64, f64) {
         self.params.iter().fold((0.0, 0.0), |(old, new), param| {
             (
-                old + param.active * param.old_shape.iter().product::<usize>() as f64,
-                new + param.active * param.new_shape.iter().product::<usize>() as f64,
+                old + param.active.0 * param.old_shape.iter().product::<usize>() as f64,
+                new + param.active.1 * param.new_shape.iter().product::<usize>() as f64,
             )
         })
     }
@@ -216,9 +221,7 @@ impl fmt::Display for Plan {
                 Some(role) => role.to_string(),
                 None => "-".into(),
             });
-            let factors = self
-                .factors(param)
-                .map(|(_, _, axis)| axis.factor().to_string());
+            let factors = self.factors(param).map(|axis| axis.factor().to_string());
             rows.push([
                 param.path.clone(),
                 shape(&param.old_shape),
@@ -227,8 +230,10 @@ impl fmt::Display for Plan {
                 factors.collect::<Vec<_>>().join(" x "),
             ]);
         }
-        for path in &self.multipliers {
-            rows.push([path.as_str(), "", "", "multiplier", ""].map(String::from));
+        for multiplier in &self.multipliers {
+            let factor = format!("{:.4}", multiplier.value);
+            let row = [multiplier.path.as_str(), "", "", "multiplier", &factor];
+            rows.push(row.map(String::from));
         }
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
         let widths: [usize; 4] = core::array::from_fn(width);
@@ -242,16 +247,19 @@ impl fmt::Display for Plan {
         for (axis, planned) in &self.axes {
             writeln!(
                 f,
-                "axis {axis}: {} -> {}, factor {}",
+                "axis {axis}: {} -> {}, {}, factor {}",
                 planned.old_width(),
                 planned.new_width(),
+                planned.method(),
                 planned.factor()
             )?;
         }
         let (old, new) = self.num_params();
         writeln!(f, "parameters: {old} -> {new}")?;
         let (old, new) = self.active_params();
-        write!(f, "active parameters: {old:.0} -> {new:.0}")
+        writeln!(f, "active parameters: {old:.0} -> {new:.0}")?;
+        let (old, new) = (training_flops(old, 1.0), training_flops(new, 1.0));
+        write!(f, "training FLOPs per token (6N): {old:.3e} -> {new:.3e}")
     }
 }
 

@@ -8,15 +8,21 @@ use crate::Axis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleKind {
-    /// The dimension makes the axis: its new coordinates are copied and not rescaled (Eq. 8-9).
+    /// The dimension makes the axis: its new coordinates are what the producer side of the init pair
+    /// says, and are not rescaled (Eq. 8-9).
     FanOut,
-    /// The dimension consumes the axis: the whole parameter is rescaled (Eq. 14-17).
+    /// The dimension consumes the axis: its new coordinates are what the consumer side of the init
+    /// pair says, and the whole parameter is rescaled (Eq. 14-17).
     FanIn,
-    /// A fan-out that multiplies another fan-out, as the gate of a SwiGLU unit does. It is never
-    /// initialised with zeros: with both sides zero the unit has no gradient and stays dead.
+    /// A fan-out that multiplies another fan-out, as the gate of a SwiGLU unit does. Where the pair
+    /// says zeros it is copied: with both sides zero the unit has no gradient and stays dead.
     Gate,
-    /// The dimension rides along: norm gains and biases, running statistics (Eq. 19).
+    /// The dimension rides along: norm gains and biases, running statistics (Eq. 19), whole experts.
+    /// Always copied.
     Gain,
+    /// The dimension lists symbols: its new coordinates are drawn at the mean and the spread of the
+    /// old ones, column by column, whatever the init pair says.
+    Vocab,
 }
 
 impl fmt::Display for RoleKind {
@@ -26,79 +32,72 @@ impl fmt::Display for RoleKind {
             Self::FanIn => "fan_in",
             Self::Gate => "gate",
             Self::Gain => "gain",
+            Self::Vocab => "vocab",
         })
     }
 }
 
-/// How the units of an axis lie along a dimension: `size = groups * width * unit`, the last
-/// fastest.
-///
-/// A fused gate-and-up matrix has two groups, attention heads have `unit = head_dim`, and query
-/// heads under grouped-query attention have `groups = n_kv_heads`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Layout {
-    /// How many times the whole axis is repeated.
-    pub groups: usize,
-    /// How many consecutive coordinates one unit of the axis takes.
-    pub unit: usize,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self { groups: 1, unit: 1 }
-    }
-}
-
-impl Layout {
-    /// The size of a dimension that holds `width` units.
-    pub fn size(&self, width: usize) -> usize {
-        self.groups * width * self.unit
-    }
-
-    /// The width held by a dimension of `size` coordinates, if the layout divides it.
-    pub fn width(&self, size: usize) -> Option<usize> {
-        let block = self.groups * self.unit;
-        (block > 0 && size.is_multiple_of(block)).then(|| size / block)
-    }
-
-    /// The unit of the axis that each coordinate of the dimension belongs to.
-    pub fn units(&self, width: usize) -> impl Iterator<Item = usize> + '_ {
-        let unit = self.unit;
-        (0..self.groups)
-            .flat_map(move |_| (0..width).flat_map(move |index| core::iter::repeat_n(index, unit)))
-    }
-
-    /// Spreads a map between units (`source[new] = old`) over the coordinates of the dimension.
-    pub fn spread(&self, source: &[usize], old_width: usize) -> Vec<usize> {
-        let mut map = Vec::with_capacity(self.size(source.len()));
-        for group in 0..self.groups {
-            for old in source {
-                let start = (group * old_width + old) * self.unit;
-                map.extend(start..start + self.unit);
-            }
-        }
-        map
-    }
-}
-
-/// The role of one dimension: what it does, with which axis, in which layout.
+/// One term of the product that a dimension's size is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Role {
-    /// What the dimension does with the axis.
+#[serde(untagged)]
+pub enum Term {
+    /// A number that never grows.
+    Fixed(usize),
+    /// The width of an axis.
+    Axis(Axis),
+}
+
+/// One stretch of a dimension: a product of terms, the last fastest, that plays one role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// What the stretch does with its axes.
     pub kind: RoleKind,
-    /// The axis.
-    pub axis: Axis,
-    /// How the axis lies along the dimension.
-    pub layout: Layout,
+    /// Its size, outermost term first.
+    pub terms: Vec<Term>,
+}
+
+impl Part {
+    /// The axes of the stretch, outermost first.
+    pub fn axes(&self) -> impl Iterator<Item = &Axis> {
+        self.terms.iter().filter_map(|term| match term {
+            Term::Axis(axis) => Some(axis),
+            Term::Fixed(_) => None,
+        })
+    }
+
+    /// The number of coordinates, given the width of every axis.
+    pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
+        let size = |term: &Term| match term {
+            Term::Fixed(size) => *size,
+            Term::Axis(axis) => width(axis),
+        };
+        self.terms.iter().map(size).product()
+    }
+}
+
+/// The role of one dimension: which axes lie along it, in which order, and what it does with them.
+///
+/// ```
+/// # use burn_grow_core::Role;
+/// let plain = Role::fan_out("inner");
+/// // Query heads under grouped-query attention.
+/// let queries = Role::fan_out("kv_heads").and("queries").with_unit(64);
+/// // Gate and up fused into one matrix.
+/// let fused = Role::gate("inner").then(Role::fan_out("inner"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Role {
+    /// The stretches of the dimension, one after another.
+    pub parts: Vec<Part>,
 }
 
 impl Role {
     /// A dimension that plays `kind` on `axis`, one coordinate a unit.
     pub fn new(kind: RoleKind, axis: impl Into<Axis>) -> Self {
+        let terms = vec![Term::Axis(axis.into())];
         Self {
-            kind,
-            axis: axis.into(),
-            layout: Layout::default(),
+            parts: vec![Part { kind, terms }],
         }
     }
 
@@ -122,29 +121,88 @@ impl Role {
         Self::new(RoleKind::Gain, axis)
     }
 
-    /// Repeats the axis `groups` times along the dimension.
-    pub fn with_groups(mut self, groups: usize) -> Self {
-        self.layout.groups = groups;
+    /// A dimension that lists the symbols of `axis`.
+    pub fn vocab(axis: impl Into<Axis>) -> Self {
+        Self::new(RoleKind::Vocab, axis)
+    }
+
+    /// A stretch of `size` coordinates that never grows.
+    pub fn fixed(size: usize) -> Self {
+        let part = Part {
+            kind: RoleKind::Gain,
+            terms: vec![Term::Fixed(size)],
+        };
+        Self { parts: vec![part] }
+    }
+
+    /// Repeats `axis` inside every unit of the axes named so far: the product of two axes.
+    pub fn and(mut self, axis: impl Into<Axis>) -> Self {
+        let axis = axis.into();
+        for part in &mut self.parts {
+            part.terms.push(Term::Axis(axis.clone()));
+        }
         self
     }
 
-    /// Gives every unit of the axis `unit` consecutive coordinates.
-    pub fn with_unit(mut self, unit: usize) -> Self {
-        self.layout.unit = unit;
+    /// Repeats everything named so far `groups` times.
+    pub fn with_groups(mut self, groups: usize) -> Self {
+        for part in &mut self.parts {
+            part.terms.insert(0, Term::Fixed(groups));
+        }
         self
+    }
+
+    /// Gives every unit of the axes named so far `unit` consecutive coordinates.
+    pub fn with_unit(mut self, unit: usize) -> Self {
+        for part in &mut self.parts {
+            part.terms.push(Term::Fixed(unit));
+        }
+        self
+    }
+
+    /// Puts `next` behind this role along the same dimension, as fused matrices do.
+    pub fn then(mut self, next: Self) -> Self {
+        self.parts.extend(next.parts);
+        self
+    }
+
+    /// The same axes in another role.
+    pub fn with_kind(mut self, kind: RoleKind) -> Self {
+        for part in &mut self.parts {
+            part.kind = kind;
+        }
+        self
+    }
+
+    /// The axes along the dimension, part by part, outermost first.
+    pub fn axes(&self) -> impl Iterator<Item = &Axis> {
+        self.parts.iter().flat_map(Part::axes)
+    }
+
+    /// The number of coordinates, given the width of every axis.
+    pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
+        self.parts.iter().map(|part| part.size(&width)).sum()
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let terms = self.terms.iter().map(|term| match term {
+            Term::Fixed(size) => size.to_string(),
+            Term::Axis(axis) => axis.to_string(),
+        });
+        let terms = terms.collect::<Vec<_>>().join(" x ");
+        match self.axes().next() {
+            Some(_) => write!(f, "{}({terms})", self.kind),
+            None => f.write_str(&terms),
+        }
     }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({}", self.kind, self.axis)?;
-        if self.layout.groups != 1 {
-            write!(f, ", groups={}", self.layout.groups)?;
-        }
-        if self.layout.unit != 1 {
-            write!(f, ", unit={}", self.layout.unit)?;
-        }
-        f.write_str(")")
+        let parts: Vec<_> = self.parts.iter().map(Part::to_string).collect();
+        f.write_str(&parts.join(" + "))
     }
 }
 
@@ -153,22 +211,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_layout_spreads_units_over_groups_and_coordinates() {
-        let layout = Layout { groups: 2, unit: 2 };
-        // Two groups of two units of two coordinates grow to three units: the third copies the first.
-        let map = layout.spread(&[0, 1, 0], 2);
-        assert_eq!(map, [0, 1, 2, 3, 0, 1, 4, 5, 6, 7, 4, 5]);
+    fn a_size_is_a_sum_of_products() {
+        let width = |axis: &Axis| match axis.as_str() {
+            "kv_heads" => 2,
+            _ => 3,
+        };
+        let queries = Role::fan_out("kv_heads").and("queries").with_unit(4);
+        let keys = Role::fan_out("kv_heads").with_unit(4);
+        assert_eq!(queries.size(width), 24);
+        let fused = queries.then(keys.clone()).then(keys);
+        assert_eq!(fused.size(width), 40);
         assert_eq!(
-            layout.units(3).collect::<Vec<_>>(),
-            [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]
+            fused.to_string(),
+            "fan_out(kv_heads x queries x 4) + fan_out(kv_heads x 4) + fan_out(kv_heads x 4)"
         );
-    }
-
-    #[test]
-    fn a_layout_divides_a_size_or_says_so() {
-        let layout = Layout { groups: 2, unit: 3 };
-        assert_eq!(layout.width(12), Some(2));
-        assert_eq!(layout.width(13), None);
-        assert_eq!(layout.size(2), 12);
+        assert_eq!(fused.then(Role::fixed(5)).size(width), 45);
     }
 }

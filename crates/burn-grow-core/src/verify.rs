@@ -21,15 +21,7 @@ pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<(), GrowErro
                 lacks: "wide model",
             });
         }
-        let expected: Vec<usize> = param
-            .shape
-            .iter()
-            .zip(&param.roles)
-            .map(|(size, role)| match role {
-                Some(role) => role.layout.size(wide.widths()[&role.axis]),
-                None => *size,
-            })
-            .collect();
+        let expected = param.shape_at(wide.widths());
         if expected != other.shape {
             return Err(GrowError::Shape {
                 path: param.path.clone(),

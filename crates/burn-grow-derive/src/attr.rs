@@ -10,20 +10,27 @@ use syn::{
 
 use crate::error::{Errors, unknown};
 
-const FIELD: [&str; 10] = [
+const FIELD: [&str; 16] = [
     "fan_in",
     "fan_out",
     "gate",
     "gain",
+    "vocab",
+    "inner",
+    "heads",
+    "concat",
     "dims",
     "width",
+    "count",
     "multiplier",
+    "frozen",
     "skip",
     "with",
     "active",
 ];
 const CONTAINER: [&str; 1] = ["crate"];
-const ROLES: [&str; 4] = ["fan_in", "fan_out", "gate", "gain"];
+const ROLES: [&str; 6] = ["fan_in", "fan_out", "gate", "gain", "vocab", "concat"];
+const PARTS: [&str; 6] = ["fan_in", "fan_out", "gate", "gain", "vocab", "fixed"];
 const LAYOUT: [&str; 2] = ["groups", "unit"];
 
 /// The attributes of the type.
@@ -41,7 +48,9 @@ pub(crate) enum Value {
     Role(Role),
     Dims(Dims),
     Width(LitStr),
+    Count(LitStr),
     Multiplier(LitStr),
+    Frozen { axis: LitStr, reason: LitStr },
     Skip,
     With(Path),
     Active(Path),
@@ -53,13 +62,34 @@ pub(crate) enum RoleKind {
     FanOut,
     Gate,
     Gain,
+    Vocab,
+    Inner,
+    Heads,
 }
 
+/// What lies along a dimension, part by part.
 pub(crate) struct Role {
-    pub(crate) kind: RoleKind,
-    pub(crate) axis: LitStr,
-    pub(crate) groups: Option<Box<Expr>>,
-    pub(crate) unit: Option<Box<Expr>>,
+    pub(crate) parts: Vec<Part>,
+}
+
+pub(crate) enum Part {
+    Axes {
+        kind: RoleKind,
+        axes: Vec<LitStr>,
+        groups: Option<Box<Expr>>,
+        unit: Option<Box<Expr>>,
+    },
+    Fixed(Box<Expr>),
+}
+
+impl Role {
+    /// The kinds of the parts that have one.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = RoleKind> + Clone {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Axes { kind, .. } => Some(*kind),
+            Part::Fixed(_) => None,
+        })
+    }
 }
 
 /// One role a dimension.
@@ -186,6 +216,8 @@ fn entry(input: ParseStream) -> syn::Result<Entry> {
     let value = match name.as_str() {
         "dims" => Value::Dims(dims(input, &key)?),
         "width" => Value::Width(assigned_axis(input, &key)?),
+        "count" => Value::Count(assigned_axis(input, &key)?),
+        "frozen" => frozen(input, &key)?,
         "multiplier" => Value::Multiplier(assigned_axis(input, &key)?),
         "skip" => {
             if input.peek(Token![=]) || input.peek(token::Paren) {
@@ -209,41 +241,59 @@ fn entry(input: ParseStream) -> syn::Result<Entry> {
     Ok(Entry { key, value })
 }
 
-/// `"axis"` or `("axis", groups = expr, unit = expr)` after the name of a role.
+/// `= "axis"` or `("axis", .., groups = expr, unit = expr)` after the name of a role, or
+/// `(part, ..)` after `concat`.
 fn role(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Result<Role> {
-    let kind = match key.to_string().as_str() {
+    if key == "concat" && legal.contains(&"concat") {
+        return concat(input, key);
+    }
+    let part = part(input, key, what, legal)?;
+    Ok(Role { parts: vec![part] })
+}
+
+fn part(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Result<Part> {
+    let name = key.to_string();
+    let kind = match name.as_str() {
         "fan_in" => RoleKind::FanIn,
         "fan_out" => RoleKind::FanOut,
         "gate" => RoleKind::Gate,
         "gain" => RoleKind::Gain,
+        "vocab" => RoleKind::Vocab,
+        "inner" => RoleKind::Inner,
+        "heads" => RoleKind::Heads,
         _ => return Err(unknown(key, what, legal)),
     };
+    if !legal.contains(&name.as_str()) {
+        return Err(unknown(key, what, legal));
+    }
+    let mut axes = Vec::new();
+    let (mut groups, mut unit) = (None, None);
     if !input.peek(token::Paren) {
-        return Ok(Role {
+        axes.push(assigned_axis(input, key)?);
+        return Ok(Part::Axes {
             kind,
-            axis: assigned_axis(input, key)?,
-            groups: None,
-            unit: None,
+            axes,
+            groups,
+            unit,
         });
     }
     let content;
     parenthesized!(content in input);
     drained(&content, |content| {
-        let mut role = Role {
-            kind,
-            axis: axis(content, key)?,
-            groups: None,
-            unit: None,
-        };
+        axes.push(axis(content, key)?);
         while !content.is_empty() {
             content.parse::<Token![,]>()?;
             if content.is_empty() {
                 break;
             }
+            if content.peek(LitStr) {
+                axes.push(axis(content, key)?);
+                continue;
+            }
             let name = Ident::parse_any(content)?;
             let slot = match name.to_string().as_str() {
-                "groups" => &mut role.groups,
-                "unit" => &mut role.unit,
+                "groups" => &mut groups,
+                "unit" => &mut unit,
                 _ => return Err(unknown(&name, "layout", &LAYOUT)),
             };
             if slot.is_some() {
@@ -253,7 +303,63 @@ fn role(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Res
             content.parse::<Token![=]>()?;
             *slot = Some(content.parse()?);
         }
-        Ok(role)
+        Ok(Part::Axes {
+            kind,
+            axes,
+            groups,
+            unit,
+        })
+    })
+}
+
+/// `(part, part, ..)`: what lies along a dimension, one after another.
+fn concat(input: ParseStream, key: &Ident) -> syn::Result<Role> {
+    let example = "`concat(gate = \"axis\", fan_out = \"axis\")`: what lies along one dimension, \
+                   one after another; `fixed = size` where nothing grows";
+    if !input.peek(token::Paren) {
+        return Err(syn::Error::new(key.span(), format!("expected {example}")));
+    }
+    let content;
+    let span = parenthesized!(content in input).span.join();
+    let mut errors = Errors::default();
+    let mut parts = Vec::new();
+    separated(&content, &mut errors, |content| {
+        let key = Ident::parse_any(content)?;
+        if key == "fixed" {
+            content.parse::<Token![=]>()?;
+            parts.push(Part::Fixed(content.parse()?));
+        } else {
+            parts.push(part(content, &key, "part", &PARTS)?);
+        }
+        Ok(())
+    });
+    if let Some(error) = errors.into_error() {
+        return Err(error);
+    }
+    let role = Role { parts };
+    if role.kinds().next().is_none() {
+        return Err(syn::Error::new(span, format!("expected {example}")));
+    }
+    Ok(role)
+}
+
+/// `("axis", "reason")`.
+fn frozen(input: ParseStream, key: &Ident) -> syn::Result<Value> {
+    if !input.peek(token::Paren) {
+        let message = "expected `frozen(\"axis\", \"why it cannot grow\")`";
+        return Err(syn::Error::new(key.span(), message));
+    }
+    let content;
+    parenthesized!(content in input);
+    drained(&content, |content| {
+        let axis = axis(content, key)?;
+        content.parse::<Token![,]>()?;
+        let reason = content.parse()?;
+        content.parse::<Option<Token![,]>>()?;
+        match content.is_empty() {
+            true => Ok(Value::Frozen { axis, reason }),
+            false => Err(content.error("expected nothing after the reason")),
+        }
     })
 }
 

@@ -26,7 +26,12 @@ pub(crate) enum Form {
         optional: bool,
     },
     Width(LitStr),
+    Count(LitStr),
     Multiplier(LitStr),
+    Frozen {
+        axis: LitStr,
+        reason: LitStr,
+    },
     Fixed,
     With(Path),
 }
@@ -38,6 +43,9 @@ pub(crate) struct Roles {
     /// A fan-out or a gate.
     pub(crate) fan_out: Option<Role>,
     pub(crate) gain: Option<Role>,
+    pub(crate) vocab: Option<Role>,
+    pub(crate) inner: Option<Role>,
+    pub(crate) heads: Option<Role>,
 }
 
 pub(crate) fn body<'a>(body: Body<Field<'a>>, errors: &mut Errors) -> Body<Part<'a>> {
@@ -83,8 +91,9 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
                     let other = other.as_ref().map_or_else(String::new, Ident::to_string);
                     let message = format!(
                         "`{key}` contradicts `{other}`: a field is a layer (`fan_in`, `fan_out`, \
-                         `gate`, `gain`), a parameter (`dims`), a `width`, a `multiplier`, or \
-                         described elsewhere (`skip`, `with`)"
+                         `gate`, `gain`, `vocab`, `inner`, `heads`, `concat`), a parameter (`dims`), \
+                         a constant (`width`, `count`, `multiplier`, `frozen`), or described \
+                         elsewhere (`skip`, `with`)"
                     );
                     errors.at(key.span(), message);
                 }
@@ -92,7 +101,11 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
         }
         decided.get_or_insert(key);
     }
-    if let (Some(key), Form::Width(_) | Form::Multiplier(_)) = (active, &part.form) {
+    let constant = matches!(
+        part.form,
+        Form::Width(_) | Form::Count(_) | Form::Multiplier(_) | Form::Frozen { .. }
+    );
+    if let (Some(key), true) = (active, constant) {
         let message = "`active` is the fraction of parameters that takes part in one token, and a \
                        constant holds none";
         errors.at(key.span(), message);
@@ -121,6 +134,16 @@ fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
             );
             Form::Width(axis)
         }
+        Value::Count(axis) => {
+            let what = "`count` marks a field that is an axis of its own";
+            primitive(ty, "usize", what, errors);
+            Form::Count(axis)
+        }
+        Value::Frozen { axis, reason } => {
+            let what = "`frozen` marks a field that stores a width which cannot grow";
+            primitive(ty, "usize", what, errors);
+            Form::Frozen { axis, reason }
+        }
         Value::Multiplier(axis) => {
             primitive(
                 ty,
@@ -138,18 +161,38 @@ fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
 }
 
 fn add_role(roles: &mut Roles, key: &Ident, role: Role, errors: &mut Errors) {
-    let side = match role.kind {
-        RoleKind::FanIn => &mut roles.fan_in,
-        RoleKind::FanOut | RoleKind::Gate => &mut roles.fan_out,
-        RoleKind::Gain => &mut roles.gain,
+    let side = |kind| match kind {
+        RoleKind::FanIn => 0,
+        RoleKind::FanOut | RoleKind::Gate => 1,
+        RoleKind::Gain => 2,
+        RoleKind::Vocab => 3,
+        RoleKind::Inner => 4,
+        RoleKind::Heads => 5,
     };
-    match side {
-        Some(other) if other.kind == role.kind => twice(key, errors),
+    let Some(first) = role.kinds().next() else {
+        return;
+    };
+    if role.kinds().any(|kind| side(kind) != side(first)) {
+        let message = "the parts of a layer's `concat` lie on one side: all `fan_in`, all `fan_out` \
+                       or `gate`, or all `gain`";
+        return errors.at(key.span(), message);
+    }
+    let slot = match side(first) {
+        0 => &mut roles.fan_in,
+        1 => &mut roles.fan_out,
+        2 => &mut roles.gain,
+        3 => &mut roles.vocab,
+        4 => &mut roles.inner,
+        _ => &mut roles.heads,
+    };
+    match slot {
+        Some(other) if other.kinds().eq(role.kinds()) => twice(key, errors),
         Some(_) => errors.at(
             key.span(),
-            "`gate` and `fan_out` exclude each other: a gate is the fan-out that multiplies another one",
+            "`gate` and `fan_out` exclude each other: a gate is the fan-out that multiplies another \
+             one; `concat` puts both into one dimension",
         ),
-        None => *side = Some(role),
+        None => *slot = Some(role),
     }
 }
 

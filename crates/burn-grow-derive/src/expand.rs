@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, Generics, Path, Token};
 
 use crate::ast::{Body, Variant};
-use crate::attr::{Container, Dims, Role, RoleKind};
+use crate::attr::{self, Container, Dims, Role, RoleKind};
 use crate::bound;
 use crate::check::{Form, Part, Roles};
 
@@ -174,6 +174,8 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
             scope(describe, name, statement)
         }
         Form::Width(axis) => quote!(#describe.width(#name, #axis, #value);),
+        Form::Count(axis) => quote!(#describe.count(#name, #axis, #value);),
+        Form::Frozen { axis, reason } => quote!(#describe.frozen(#axis, #reason);),
         Form::Multiplier(axis) => quote!(#describe.multiplier(#name, #axis, #value);),
         Form::Fixed => quote_spanned!(ty.span()=> #describe.fixed(#reference);),
         Form::With(path) => {
@@ -195,11 +197,19 @@ fn update_constants(names: &Names, part: &Part, access: &Access) -> Option<Token
     let Access { reference, .. } = access;
     let ty = part.field.ty;
     match &part.form {
-        Form::Passed | Form::Layer(_) | Form::Param { .. } | Form::Fixed => None,
+        Form::Passed | Form::Param { .. } | Form::Frozen { .. } | Form::Fixed => None,
+        // The roles may name fields of `self`, so they come before the borrow.
+        Form::Layer(layer) => {
+            let roles = layer_roles(layer);
+            Some(quote! {
+                let roles = #roles;
+                <#ty as _grow::Layer>::update_constants(#reference, &roles, #constants);
+            })
+        }
         Form::Child => Some(quote! {
             <#ty as _grow::Growable>::update_constants(#reference, #constants);
         }),
-        Form::Width(axis) => Some(quote!(#constants.width(#axis, #reference);)),
+        Form::Width(axis) | Form::Count(axis) => Some(quote!(#constants.width(#axis, #reference);)),
         Form::Multiplier(axis) => Some(quote!(#constants.multiplier(#axis, #reference);)),
         Form::With(path) => {
             let function = function_in(path, "update_constants");
@@ -217,9 +227,29 @@ fn layer_roles(roles: &Roles) -> TokenStream {
         fan_in,
         fan_out,
         gain,
+        vocab,
+        inner,
+        heads,
     } = roles;
-    let [fan_in, fan_out, gain] = [fan_in, fan_out, gain].map(|role| option(role.as_ref()));
-    quote!(_grow::LayerRoles { fan_in: #fan_in, fan_out: #fan_out, gain: #gain })
+    let named = [
+        ("fan_in", fan_in),
+        ("fan_out", fan_out),
+        ("gain", gain),
+        ("vocab", vocab),
+        ("inner", inner),
+        ("heads", heads),
+    ];
+    let fields = named.iter().filter_map(|(name, role)| {
+        let name = Ident::new(name, Span::call_site());
+        let role = role_expr(role.as_ref()?);
+        Some(quote!(#name: ::core::option::Option::Some(#role)))
+    });
+    quote! {
+        _grow::LayerRoles {
+            #(#fields,)*
+            ..::core::default::Default::default()
+        }
+    }
 }
 
 /// An array that stands where the list of dimensions does, for a wrong number of them.
@@ -238,21 +268,34 @@ fn option(role: Option<&Role>) -> TokenStream {
 }
 
 fn role_expr(role: &Role) -> TokenStream {
-    let Role {
-        kind,
-        axis,
-        groups,
-        unit,
-    } = role;
+    let mut parts = role.parts.iter().map(part_expr);
+    let first = parts.next();
+    let rest = parts.map(|part| quote!(.then(#part)));
+    quote!(#first #(#rest)*)
+}
+
+fn part_expr(part: &attr::Part) -> TokenStream {
+    let (kind, axes, groups, unit) = match part {
+        attr::Part::Fixed(size) => return quote!(_grow::Role::fixed(#size)),
+        attr::Part::Axes {
+            kind,
+            axes,
+            groups,
+            unit,
+        } => (kind, axes, groups, unit),
+    };
     let constructor = match kind {
         RoleKind::FanIn => quote!(fan_in),
-        RoleKind::FanOut => quote!(fan_out),
+        // The layer knows what its own widths are to each of its parameters.
+        RoleKind::FanOut | RoleKind::Inner | RoleKind::Heads => quote!(fan_out),
         RoleKind::Gate => quote!(gate),
         RoleKind::Gain => quote!(gain),
+        RoleKind::Vocab => quote!(vocab),
     };
+    let (first, rest) = (axes.first(), axes.iter().skip(1));
     let groups = groups.iter().map(|groups| quote!(.with_groups(#groups)));
     let unit = unit.iter().map(|unit| quote!(.with_unit(#unit)));
-    quote!(_grow::Role::#constructor(#axis) #(#groups)* #(#unit)*)
+    quote!(_grow::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
 }
 
 /// `path::name`, where a missing function is an error on `path`.

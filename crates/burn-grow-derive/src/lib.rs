@@ -22,15 +22,22 @@
 //! | `fan_out = "axis"` | a layer | its output side makes the axis |
 //! | `gate = "axis"` | a layer | the same, and multiplies another fan-out; never with `fan_out` |
 //! | `gain = "axis"` | a layer | norm gains, biases and statistics that ride along |
+//! | `vocab = "axis"` | a layer | the rows of an embedding, the outputs of a language-model head |
+//! | `inner = "axis"` | a layer | a width of its own, between its input and its output |
+//! | `heads = "axis"` | an attention layer | its heads |
+//! | `concat(gate = "axis", fan_out = "axis", ..)` | a layer | what lies on one side of it, one after another; `fixed = expr` for a stretch that never grows |
 //! | `dims(_, fan_in = "axis", ..)` | `Param<Tensor<D>>`, or an `Option` of one | one role a dimension, `_` never grows |
 //! | `width = "axis"` | `usize` | stores the width of the axis |
+//! | `count = "axis"` | `usize` | is an axis of its own, on which no parameter lies, such as the experts of a token |
+//! | `frozen("axis", "reason")` | `usize` | stores a width that cannot grow: naming it in an expansion answers with the reason |
 //! | `multiplier = "axis"` | `f64` | absorbs the fan-in factor of the axis (tied embeddings) |
 //! | `skip` | a module or parameter | never grows |
 //! | `with = path` | a foreign type | `path::describe(&T, &mut Describe)` and `path::update_constants(&mut T, &Constants)` |
-//! | `active = path` | whatever holds parameters | `fn(&Self) -> f64`, the fraction of them that takes part in one token; combines with the others |
+//! | `active = path` | whatever holds parameters | `fn(&Self) -> Active` (or `f64`), how much of them takes part in one token; combines with the others |
 //!
-//! Wherever a role is named, `role("axis", groups = expr, unit = expr)` gives its layout,
-//! `size = groups * width * unit`; the expressions are of type `usize` and may use `self`.
+//! Wherever a role is named, `role("axis", "axis inside it", .., groups = expr, unit = expr)` gives its
+//! layout, `size = groups * width * .. * unit`, the last fastest; the expressions are of type `usize` and
+//! may use `self`.
 //!
 //! A field with `#[module(skip)]` holds no parameters for Burn and is passed over.
 //!

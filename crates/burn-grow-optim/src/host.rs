@@ -111,17 +111,17 @@ mod tests {
 
     #[test]
     fn one_pass_gives_the_bits_of_the_tensor_operations() {
-        let vector = [region(&[(3, 1, 1)])];
+        let vector = [region(&[&[3, 4]])];
         check(random([7]), random([7]), &vector);
         let twice = [
-            region(&[(2, 2, 1), (3, 1, 2)]),
-            region(&[(4, 2, 1), (3, 1, 2)]),
+            region(&[&[4, 2, 4, 2], &[3, 3, 2, 2]]),
+            region(&[&[8, 4], &[6, 4]]),
         ];
         check(random([12, 10]), random([12, 10]), &twice);
         check(random([10, 12]).transpose(), random([12, 10]), &twice);
-        let experts = [region(&[(3, 1, 1), (2, 1, 1), (3, 1, 1)])];
+        let experts = [region(&[&[3], &[2, 2], &[3, 2]])];
         check(random([3, 4, 5]), random([3, 4, 5]), &experts);
-        let all = [region(&[(0, 1, 1), (0, 1, 1)])];
+        let all = [region(&[&[0, 2], &[0, 3]])];
         check(random([2, 3]), random([2, 3]), &all);
     }
 

@@ -74,11 +74,11 @@ pub fn expand_optimizer<M: Module>(
         let bytes = Bytes::from_bytes_vec(bytes);
         tensors.push(burn_pack::Tensor::new(name, dtype, shape, id, bytes));
     }
-    if let Some((ramp, scope)) = rewarmup {
-        for (id, param) in &params {
-            if let Some(region) = Region::of(param, ramp, scope) {
-                record_region(*id, &param.path, &region, &mut scalars, &mut paths);
-            }
+    for (id, param) in &params {
+        expand_regions(*id, plan, param, &mut scalars);
+        let region = rewarmup.and_then(|(ramp, scope)| Region::of(plan, param, ramp, scope));
+        if let Some(region) = region {
+            record_region(*id, &param.path, &region, &mut scalars, &mut paths);
         }
     }
     let record = record(tensors, &scalars, &paths)?;
@@ -135,6 +135,21 @@ fn record(
         writer = writer.with_metadata(id, path);
     }
     Ok(OptimizerRecord::from_bytes(writer.into_bytes()?)?)
+}
+
+/// Maps the regions already recorded for the parameter.
+fn expand_regions(id: u64, plan: &Plan, param: &ParamPlan, scalars: &mut BTreeMap<String, Scalar>) {
+    for index in 0.. {
+        let prefix = format!("{id}.{REGIONS}.{index}.");
+        let read = |name: &str| scalars.get(&format!("{prefix}{name}")).copied();
+        let Some(region) = Region::from_scalars(param.roles.len(), read) else {
+            return;
+        };
+        scalars.retain(|name, _| !name.starts_with(&prefix));
+        for (name, value) in region.expanded(plan, param).scalars() {
+            scalars.insert(format!("{prefix}{name}"), value);
+        }
+    }
 }
 
 /// Appends `region` to those already recorded for the parameter.

@@ -1,6 +1,6 @@
 use core::ops::Range;
 
-use burn_grow_core::{Layout, ParamPlan};
+use burn_grow_core::{ParamPlan, Plan};
 use burn_optim::LearningRate;
 use burn_pack::Scalar;
 
@@ -8,12 +8,12 @@ use crate::{Ramp, RewarmupSchedule, RewarmupScope};
 
 /// The coordinates that one expansion added to a parameter, and their learning rate.
 ///
-/// All scalars, so that a region travels in an optimizer record. Old units keep their place on an
-/// axis, so a region stays right when the parameter grows again; where regions overlap, the newest
-/// one counts.
+/// All scalars, so that a region travels in an optimizer record. It tells coordinates, not units: a later
+/// expansion maps it along with everything else that has the parameter's shape. Where regions overlap,
+/// the newest one counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Region {
-    /// Where the old coordinates end, dimension by dimension.
+    /// Which coordinates were there before the expansion, dimension by dimension.
     pub extents: Vec<Extent>,
     /// The optimizer steps taken since the expansion.
     pub age: usize,
@@ -23,46 +23,57 @@ pub struct Region {
     pub ramp: Ramp,
 }
 
-/// The old part of one dimension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The old part of one dimension: the lengths of the runs of old and new coordinates in turn, old
+/// first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// The units that were there before the expansion.
-    pub old_width: usize,
-    /// How units lie along the dimension.
-    pub layout: Layout,
+    /// The lengths.
+    pub runs: Vec<usize>,
 }
 
 impl Extent {
-    /// Whether each of `size` coordinates was there before the expansion.
-    fn is_old(&self, size: usize) -> Vec<bool> {
-        let width = size / (self.layout.groups * self.layout.unit);
-        let old_width = self.old_width;
-        self.layout
-            .units(width)
-            .map(|unit| unit < old_width)
-            .collect()
+    /// The runs of these coordinates, each old or not.
+    fn of(old: impl IntoIterator<Item = bool>) -> Self {
+        let mut runs = vec![0];
+        let mut last = true;
+        for old in old {
+            if old != last {
+                runs.push(0);
+                last = old;
+            }
+            *runs
+                .last_mut()
+                .unwrap_or_else(|| unreachable!("starts with one")) += 1;
+        }
+        Self { runs }
+    }
+
+    /// Whether each coordinate was there before the expansion.
+    fn is_old(&self) -> impl Iterator<Item = bool> + '_ {
+        self.runs
+            .iter()
+            .enumerate()
+            .flat_map(|(index, run)| core::iter::repeat_n(index % 2 == 0, *run))
     }
 }
 
 impl Region {
     /// The region that an expansion adds to `param`; none if nothing of it is re-warmed.
-    pub(crate) fn of(param: &ParamPlan, ramp: Ramp, scope: RewarmupScope) -> Option<Self> {
+    pub(crate) fn of(
+        plan: &Plan,
+        param: &ParamPlan,
+        ramp: Ramp,
+        scope: RewarmupScope,
+    ) -> Option<Self> {
         if scope == RewarmupScope::NewCoordinates && !param.grows() {
             return None;
         }
-        let extents = (0..param.roles.len()).map(|dim| {
-            // In units, also where nothing grows yet: a later expansion may move coordinates.
-            let layout = param.roles[dim]
-                .as_ref()
-                .map_or_else(Layout::default, |role| role.layout);
-            let old_width = param.old_shape[dim] / layout.size(1);
-            match scope {
-                RewarmupScope::NewCoordinates => Extent { old_width, layout },
-                RewarmupScope::All => Extent {
-                    old_width: 0,
-                    layout,
-                },
-            }
+        let extents = (0..param.roles.len()).map(|dim| match scope {
+            RewarmupScope::NewCoordinates => match plan.kept(param, dim) {
+                Some(kept) => Extent::of(kept),
+                None => Extent::of(core::iter::repeat_n(true, param.new_shape[dim])),
+            },
+            RewarmupScope::All => Extent::of(core::iter::repeat_n(false, param.new_shape[dim])),
         });
         Some(Self {
             extents: extents.collect(),
@@ -70,6 +81,21 @@ impl Region {
             start: None,
             ramp,
         })
+    }
+
+    /// The region after a later expansion: a copy is as old as what it copies.
+    pub(crate) fn expanded(&self, plan: &Plan, param: &ParamPlan) -> Self {
+        let mut next = self.clone();
+        for (dim, extent) in next.extents.iter_mut().enumerate() {
+            if let Some(source) = plan.source(param, dim) {
+                let old: Vec<bool> = extent.is_old().collect();
+                *extent = Extent::of(source.into_iter().map(|old_index| {
+                    // What is drawn is new in the newest region, whatever it is here.
+                    old_index.is_none_or(|index| old[index])
+                }));
+            }
+        }
+        next
     }
 
     /// The rate for one more step at base rate `base`.
@@ -95,9 +121,9 @@ impl Region {
             scalars.push(("min_lr".into(), min_lr.into()));
         }
         for (dim, extent) in self.extents.iter().enumerate() {
-            scalars.push((format!("{dim}.old"), extent.old_width.into()));
-            scalars.push((format!("{dim}.groups"), extent.layout.groups.into()));
-            scalars.push((format!("{dim}.unit"), extent.layout.unit.into()));
+            for (index, run) in extent.runs.iter().enumerate() {
+                scalars.push((format!("{dim}.{index}"), (*run).into()));
+            }
         }
         scalars
     }
@@ -111,17 +137,13 @@ impl Region {
         let age = size("age")?;
         let steps = size("steps")?;
         let horizon = size("horizon")?;
-        let extents = (0..rank)
-            .map(|dim| {
-                Some(Extent {
-                    old_width: size(&format!("{dim}.old"))?,
-                    layout: Layout {
-                        groups: size(&format!("{dim}.groups"))?,
-                        unit: size(&format!("{dim}.unit"))?,
-                    },
-                })
-            })
-            .collect::<Option<Vec<_>>>()?;
+        let extents = (0..rank).map(|dim| {
+            let runs = (0..).map_while(|index| size(&format!("{dim}.{index}")));
+            Extent {
+                runs: runs.collect(),
+            }
+        });
+        let extents = extents.collect();
         let mut rate = |name: &str| f64::try_from(scalar(name)?).ok();
         Some(Self {
             extents,
@@ -189,7 +211,7 @@ pub(crate) fn cells<const D: usize>(regions: &[Region], shape: [usize; D]) -> Ve
 fn segments(regions: &[Region], dim: usize, size: usize) -> Vec<(Range<usize>, usize)> {
     let mut newest = vec![0; size];
     for (index, region) in regions.iter().enumerate() {
-        for (newest, old) in newest.iter_mut().zip(region.extents[dim].is_old(size)) {
+        for (newest, old) in newest.iter_mut().zip(region.extents[dim].is_old()) {
             if !old {
                 *newest = index + 1;
             }
@@ -210,13 +232,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::Rewarmup;
 
-    pub(crate) fn region(extents: &[(usize, usize, usize)]) -> Region {
-        let extents = extents.iter().map(|(old_width, groups, unit)| Extent {
-            old_width: *old_width,
-            layout: Layout {
-                groups: *groups,
-                unit: *unit,
-            },
+    /// Runs of old and new coordinates, dimension by dimension.
+    pub(crate) fn region(runs: &[&[usize]]) -> Region {
+        let extents = runs.iter().map(|runs| Extent {
+            runs: runs.to_vec(),
         });
         Region {
             extents: extents.collect(),
@@ -232,8 +251,9 @@ pub(crate) mod tests {
         for row in 0..shape[0] {
             for column in 0..shape[1] {
                 out.push(regions.iter().rposition(|region| {
-                    !region.extents[0].is_old(shape[0])[row]
-                        || !region.extents[1].is_old(shape[1])[column]
+                    let new =
+                        |dim: usize, at: usize| region.extents[dim].is_old().nth(at) == Some(false);
+                    new(0, row) || new(1, column)
                 }));
             }
         }
@@ -243,22 +263,19 @@ pub(crate) mod tests {
     #[test]
     fn cells_cover_exactly_the_coordinates_of_each_region() {
         let table = [
-            (vec![region(&[(2, 1, 1), (3, 1, 1)])], [4, 6]),
-            (vec![region(&[(1, 2, 2), (6, 1, 1)])], [8, 6]),
-            (vec![region(&[(1, 2, 1), (1, 2, 2)])], [6, 12]),
+            (vec![region(&[&[2, 2], &[3, 3]])], [4, 6]),
+            (vec![region(&[&[2, 2, 2, 2], &[6]])], [8, 6]),
+            (vec![region(&[&[1, 2, 1, 2], &[2, 4, 2, 4]])], [6, 12]),
             (
                 vec![
-                    region(&[(2, 1, 1), (4, 1, 1)]),
-                    region(&[(3, 1, 1), (4, 1, 1)]),
-                    region(&[(6, 1, 1), (4, 1, 1)]),
+                    region(&[&[2, 4], &[4, 4]]),
+                    region(&[&[3, 3], &[4, 4]]),
+                    region(&[&[6], &[4, 4]]),
                 ],
                 [6, 8],
             ),
             (
-                vec![
-                    region(&[(2, 1, 1), (6, 1, 1)]),
-                    region(&[(0, 1, 1), (0, 1, 1)]),
-                ],
+                vec![region(&[&[2, 2], &[6]]), region(&[&[0, 4], &[0, 6]])],
                 [4, 6],
             ),
         ];
@@ -279,7 +296,7 @@ pub(crate) mod tests {
 
     #[test]
     fn new_rows_are_one_cell() {
-        let region = region(&[(2, 1, 1), (3, 1, 1)]);
+        let region = region(&[&[2, 2], &[3, 3]]);
         let ranges: Vec<_> = cells(&[region], [4, 6])
             .into_iter()
             .map(|cell| cell.ranges)

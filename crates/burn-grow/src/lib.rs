@@ -40,9 +40,10 @@
 //! `tui` the terminal dashboard.
 
 pub use burn_grow_core::{
-    Axis, AxisPlan, Blueprint, Constant, Constants, Describe, Expansion, Factor, Fill, GrowError,
-    Growable, Layer, LayerRoles, Layout, ParamBlueprint, ParamPlan, Plan, Role, RoleKind, Scaling,
-    Target, block_copy, saved_flops, training_flops, two_width_check,
+    Active, Axis, AxisPlan, Blueprint, Constant, Constants, CopyMap, Describe, Expansion, Factor,
+    Fill, GrowError, Growable, Init, InitPair, Layer, LayerRoles, Method, Origin, ParamBlueprint,
+    ParamPlan, Part, Plan, Rival, Role, RoleKind, Scaling, Share, Target, Term, saved_flops,
+    training_flops, two_width_check,
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{

@@ -78,6 +78,12 @@ impl<L: Layer> Layer for Option<L> {
             layer.describe(roles, describe);
         }
     }
+
+    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+        if let Some(layer) = self {
+            layer.update_constants(roles, constants);
+        }
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -87,6 +93,12 @@ impl<L: Layer> Layer for Vec<L> {
             describe.layer(&index.to_string(), layer, roles);
         }
     }
+
+    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+        for layer in self {
+            layer.update_constants(roles, constants);
+        }
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -94,6 +106,12 @@ impl<L: Layer, const N: usize> Layer for [L; N] {
     fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
         for (index, layer) in self.iter().enumerate() {
             describe.layer(&index.to_string(), layer, roles);
+        }
+    }
+
+    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+        for layer in self {
+            layer.update_constants(roles, constants);
         }
     }
 }

@@ -3,11 +3,11 @@ use burn_nn::Embedding;
 use super::{Layer, LayerRoles};
 use crate::Describe;
 
-/// Weight `[n_embedding, fan_out]`.
+/// Weight `[vocab, fan_out]`.
 #[diagnostic::do_not_recommend]
 impl Layer for Embedding {
     fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
-        roles.only(&["fan_out"], "Embedding", describe);
-        describe.param(&self.weight, [None, roles.fan_out.clone()]);
+        roles.only(&["vocab", "fan_out"], "Embedding", describe);
+        describe.param(&self.weight, [roles.vocab.clone(), roles.fan_out.clone()]);
     }
 }

@@ -8,7 +8,7 @@ mod parameterless;
 
 use burn_core::module::Module;
 
-use crate::{Describe, GrowError, Role};
+use crate::{Constants, Describe, GrowError, Role};
 
 /// A parametrised layer, described by the roles that its field attribute names.
 ///
@@ -22,6 +22,11 @@ use crate::{Describe, GrowError, Role};
 pub trait Layer: Module {
     /// Names the roles of the layer's parameters.
     fn describe(&self, roles: &LayerRoles, describe: &mut Describe);
+
+    /// Rewrites the constants of the layer that depend on a width, after an expansion.
+    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+        let _ = (roles, constants);
+    }
 }
 
 /// The roles named by the attribute of a layer field.
@@ -33,6 +38,12 @@ pub struct LayerRoles {
     pub fan_out: Option<Role>,
     /// The side that rides along: `gain`.
     pub gain: Option<Role>,
+    /// The symbols: `vocab`.
+    pub vocab: Option<Role>,
+    /// A width of the layer's own, between input and output: `inner`.
+    pub inner: Option<Role>,
+    /// The heads of an attention layer: `heads`.
+    pub heads: Option<Role>,
 }
 
 impl LayerRoles {
@@ -42,6 +53,9 @@ impl LayerRoles {
             ("fan_in", self.fan_in.is_some()),
             ("fan_out", self.fan_out.is_some()),
             ("gain", self.gain.is_some()),
+            ("vocab", self.vocab.is_some()),
+            ("inner", self.inner.is_some()),
+            ("heads", self.heads.is_some()),
         ];
         for (role, present) in named {
             if present && !supported.contains(&role) {
@@ -49,5 +63,17 @@ impl LayerRoles {
                 describe.refuse(GrowError::UnsupportedRole { path, layer, role });
             }
         }
+    }
+
+    /// The output side of a layer that may also be the head of a language model.
+    fn output(&self, layer: &'static str, describe: &mut Describe) -> Option<Role> {
+        if self.fan_out.is_some() && self.vocab.is_some() {
+            describe.refuse(GrowError::UnsupportedRole {
+                path: describe.path(),
+                layer,
+                role: "vocab beside fan_out",
+            });
+        }
+        self.fan_out.clone().or_else(|| self.vocab.clone())
     }
 }

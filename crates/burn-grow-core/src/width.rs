@@ -1,0 +1,180 @@
+//! The width of every axis, from the sizes of the dimensions it lies along.
+
+use std::collections::BTreeMap;
+
+use crate::{Axis, Constant, GrowError, ParamBlueprint, Part, Role, Term};
+
+/// What is known so far: the width of an axis, and what fixed it.
+type Known<'a> = BTreeMap<Axis, (usize, &'a str)>;
+
+/// The width every parameter and constant agrees on, axis by axis.
+///
+/// A dimension with one unknown axis fixes it, so products of axes are solved once enough of them are
+/// known from elsewhere. `widths` store the width of an axis that parameters lie on, `counts` are axes of
+/// their own.
+pub(crate) fn widths(
+    params: &[ParamBlueprint],
+    widths: &[Constant<usize>],
+    counts: &[Constant<usize>],
+) -> Result<BTreeMap<Axis, usize>, GrowError> {
+    let mut known: Known<'_> = BTreeMap::new();
+    for count in counts {
+        agree(&mut known, &count.axis, count.value, &count.path)?;
+    }
+    let dims = || {
+        params.iter().flat_map(|param| {
+            let dims = param.roles.iter().zip(&param.shape).enumerate();
+            dims.filter_map(move |(dim, (role, size))| {
+                let role = role.as_ref()?;
+                Some(Dim {
+                    param,
+                    dim,
+                    role,
+                    size: *size,
+                })
+            })
+        })
+    };
+    loop {
+        let found = known.len();
+        for dim in dims() {
+            if let Some((axis, width)) = dim.solve(&known)? {
+                known.insert(axis, (width, &dim.param.path));
+            }
+        }
+        if known.len() == found {
+            break;
+        }
+    }
+    for constant in widths {
+        let named = dims().any(|dim| dim.role.axes().any(|axis| *axis == constant.axis));
+        if !named {
+            return Err(GrowError::UnknownAxis {
+                axis: constant.axis.clone(),
+                known: known.into_keys().collect(),
+            });
+        }
+        agree(&mut known, &constant.axis, constant.value, &constant.path)?;
+    }
+    // A constant may have been the missing piece of a product.
+    for dim in dims() {
+        if let Some((axis, width)) = dim.solve(&known)? {
+            known.insert(axis, (width, &dim.param.path));
+        }
+    }
+    for dim in dims() {
+        dim.verify(&known)?;
+    }
+    Ok(known
+        .into_iter()
+        .map(|(axis, (width, _))| (axis, width))
+        .collect())
+}
+
+/// One dimension with a role.
+#[derive(Clone, Copy)]
+struct Dim<'a> {
+    param: &'a ParamBlueprint,
+    dim: usize,
+    role: &'a Role,
+    size: usize,
+}
+
+impl Dim<'_> {
+    /// The one axis whose width is not known, and its width; none if there is no such axis.
+    fn solve(&self, known: &Known<'_>) -> Result<Option<(Axis, usize)>, GrowError> {
+        let mut unknown = self.role.axes().filter(|axis| !known.contains_key(axis));
+        let Some(axis) = unknown.next() else {
+            return Ok(None);
+        };
+        if unknown.any(|other| other != axis) {
+            return Ok(None);
+        }
+        match self.width(axis, known) {
+            Some(width) => Ok(Some((axis.clone(), width))),
+            None => Err(self.layout()),
+        }
+    }
+
+    /// The width of `axis` that gives the dimension its size, all other axes being known.
+    fn width(&self, axis: &Axis, known: &Known<'_>) -> Option<usize> {
+        let (with, without): (Vec<&Part>, Vec<&Part>) = self
+            .role
+            .parts
+            .iter()
+            .partition(|part| part.axes().any(|other| other == axis));
+        let size = |parts: &[&Part], width: usize| -> usize {
+            let width = |other: &Axis| match other == axis {
+                true => width,
+                false => known.get(other).map_or(0, |(width, _)| *width),
+            };
+            parts.iter().map(|part| part.size(width)).sum()
+        };
+        let rest = self.size.checked_sub(size(&without, 0))?;
+        let linear = with.iter().all(|part| {
+            part.terms
+                .iter()
+                .filter(|term| **term == Term::Axis(axis.clone()))
+                .count()
+                == 1
+        });
+        let one = size(&with, 1);
+        (linear && one > 0 && rest.is_multiple_of(one)).then(|| rest / one)
+    }
+
+    /// Whether the dimension has the size that the widths give it.
+    fn verify(&self, known: &Known<'_>) -> Result<(), GrowError> {
+        if let Some(axis) = self.role.axes().find(|axis| !known.contains_key(axis)) {
+            return Err(GrowError::UndeterminedAxis {
+                path: self.param.path.clone(),
+                dim: self.dim,
+                axis: axis.clone(),
+                role: self.role.to_string(),
+            });
+        }
+        if self.role.size(|axis| known[axis].0) == self.size {
+            return Ok(());
+        }
+        for axis in self.role.axes() {
+            if let Some(found) = self.width(axis, known) {
+                let (expected, other) = known[axis];
+                return Err(GrowError::WidthDisagreement {
+                    axis: axis.clone(),
+                    path: self.param.path.clone(),
+                    found,
+                    other: other.to_owned(),
+                    expected,
+                });
+            }
+        }
+        Err(self.layout())
+    }
+
+    fn layout(&self) -> GrowError {
+        GrowError::Layout {
+            path: self.param.path.clone(),
+            dim: self.dim,
+            size: self.size,
+            role: self.role.to_string(),
+        }
+    }
+}
+
+fn agree<'a>(
+    known: &mut Known<'a>,
+    axis: &Axis,
+    width: usize,
+    path: &'a str,
+) -> Result<(), GrowError> {
+    let (expected, other) = *known.entry(axis.clone()).or_insert((width, path));
+    if expected == width {
+        return Ok(());
+    }
+    Err(GrowError::WidthDisagreement {
+        axis: axis.clone(),
+        path: path.to_owned(),
+        found: width,
+        other: other.to_owned(),
+        expected,
+    })
+}
