@@ -12,8 +12,8 @@ use burn::optim::{
 };
 use burn::tensor::{Device, FloatDType, Tensor};
 use burn_grow::{
-    AsymmetricExt, Expansion, Growable, OptimError, ParamPlan, Plan, Ramp, Rewarmup, RewarmupScope,
-    StatePolicy, expand_optimizer,
+    AsymmetricExt, CopyMap, Expansion, Growable, OptimError, ParamPlan, Plan, Ramp, Rewarmup,
+    RewarmupScope, StatePolicy, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump};
@@ -53,6 +53,7 @@ macro_rules! enrol {
                 a_base_rate_of_zero_moves_new_coordinates_only,
                 a_base_rate_that_starts_at_zero_moves_nothing,
                 the_newest_region_counts,
+                interleaved_copies_move_at_their_own_rate,
                 states_that_burn_cannot_load_back_are_refused,
             );
         }
@@ -338,7 +339,18 @@ fn a_policy_says_what_becomes_of_the_state(enrolled: Enrolled) {
             .into_iter()
             .map(|(path, param)| (param.id, path))
             .collect();
-        for policy in [StatePolicy::KeepAndZero, StatePolicy::CopyAll] {
+        // The factors of the two axes where they are consumed.
+        let factor = |path: &str| match path {
+            "gate_up.weight" | "head.weight" => 0.5,
+            "down.weight" => 1.0 / 2.5f32.sqrt(),
+            _ => 1.0,
+        };
+        for policy in [
+            StatePolicy::KeepAndZero,
+            StatePolicy::CopyAll,
+            StatePolicy::DropAll,
+            StatePolicy::Scale,
+        ] {
             let expanded = expand_optimizer(&optim, &model, &plan, policy, None).unwrap();
             let after = dump::record(&expanded);
             assert_eq!(after.scalars, before.scalars);
@@ -347,19 +359,59 @@ fn a_policy_says_what_becomes_of_the_state(enrolled: Enrolled) {
             for (name, state) in &before.tensors {
                 let param = param(&plan, &ids[&state.param]);
                 let values = state.values();
+                let square = name.contains("moment_2");
+                let scale = factor(&param.path).powi(if square { 2 } else { 1 });
                 let expected: Vec<f32> = origins(&plan, param)
                     .into_iter()
-                    .map(
-                        |origin| match origin.old || policy == StatePolicy::CopyAll {
-                            true => values[origin.source],
-                            false => 0.0,
-                        },
-                    )
+                    .map(|origin| match policy {
+                        StatePolicy::KeepAndZero if origin.old => values[origin.source],
+                        StatePolicy::KeepAndZero | StatePolicy::DropAll => 0.0,
+                        StatePolicy::CopyAll => values[origin.source],
+                        StatePolicy::Scale => values[origin.source] * scale,
+                    })
                     .collect();
-                assert_eq!(after.tensors[name].values(), expected, "{name} {policy:?}");
+                let found = after.tensors[name].values();
+                match policy {
+                    StatePolicy::Scale => assert_close(&found, &expected, 1e-6, name),
+                    _ => assert_eq!(found, expected, "{name} {policy:?}"),
+                }
                 assert_eq!(after.tensors[name].shape, param.new_shape, "{name}");
             }
         }
+    }
+}
+
+fn interleaved_copies_move_at_their_own_rate(enrolled: Enrolled) {
+    let mut adapted = enrolled.adapted;
+    let mut model = Fused::narrow(8, &device());
+    for at in 0..4 {
+        model = step(model, &mut adapted, at);
+    }
+    let interleaved = Expansion::by("inner", 2.0).with_map(CopyMap::Interleaved);
+    let by = plan(&model, &interleaved);
+    let rewarmup = Rewarmup::proportional().with_rho(3.0).with_steps(1);
+    let ramp = rewarmup.ramp(4, TOTAL);
+    model = expand(model, &mut adapted, &by, Some((ramp, rewarmup.scope)));
+    for at in 4..8 {
+        // Blocks from here on: what was a copy stays one.
+        let second = (at == 7).then(|| plan(&model, &Expansion::by("inner", 1.5)));
+        if let Some(second) = &second {
+            model = expand(model, &mut adapted, second, None);
+        }
+        let before = dump::params(&model);
+        let mut plain = plain_in_the_state_of(&enrolled.plain, &adapted);
+        let by_plain = dump::params(&step(model.clone(), &mut plain, at));
+        model = step(model, &mut adapted, at);
+        let width = if at == 7 { 18 } else { 12 };
+        assert_displacements(&before, &by_plain, &dump::params(&model), |path, index| {
+            let unit = match path {
+                "gate_up.weight" | "gate_up.bias" => index % width,
+                "down.weight" => index / 4,
+                _ => 0,
+            };
+            // Odd units copy their even neighbours, and what comes later follows what it copies.
+            (unit % 2 == 1).then_some(3.0)
+        });
     }
 }
 

@@ -153,6 +153,13 @@ impl Plan {
         Some(kept.collect())
     }
 
+    /// What each new coordinate of dimension `dim` is multiplied with, if it grows.
+    pub fn factor(&self, param: &ParamPlan, dim: usize) -> Option<Vec<f64>> {
+        let coordinates = self.dimension(param, dim)?;
+        let factors = coordinates.iter().map(|coordinate| coordinate.factor);
+        Some(factors.collect())
+    }
+
     /// The role of dimension `dim`, if it grows.
     pub fn growing<'a>(&self, param: &'a ParamPlan, dim: usize) -> Option<&'a Role> {
         let role = param.roles[dim].as_ref()?;

@@ -34,6 +34,17 @@ pub enum OptimError {
         /// The data type of the state tensor.
         found: String,
     },
+    /// A state tensor of which it is not known how it follows a rescaled gradient.
+    #[error(
+        "optimizer state `{field}` of parameter `{path}` is none that can be scaled: take another \
+         state policy"
+    )]
+    UnknownState {
+        /// The path of the parameter.
+        path: String,
+        /// The name of the state tensor.
+        field: String,
+    },
     /// A plan made for another model.
     #[error("parameter `{path}` is in the plan but not in the model")]
     Missing {

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn_core::module::{Module, ModuleVisitor, Param};
-use burn_core::tensor::{DType, Device, Tensor};
+use burn_core::tensor::{DType, Device, Tensor, TensorData};
 use burn_grow_core::{Fill, ParamPlan, Plan};
 use burn_optim::{ModuleOptimizer, OptimizerRecord};
 use burn_pack::{Bytes, Reader, Scalar, Writer};
 
 use crate::asymmetric::REGIONS;
+use crate::policy::power;
 use crate::{OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StatePolicy};
 
 /// Expands the state of `optim` along `plan`: the state of every grown parameter is mapped by
@@ -39,40 +40,15 @@ pub fn expand_optimizer<M: Module>(
         })?;
         params.insert(*id, param);
     }
-    let fill = match policy {
-        StatePolicy::KeepAndZero => Fill::Zero,
-        StatePolicy::CopyAll => Fill::Copy,
-    };
-    let loaded = DType::from(Device::default().settings().float_dtype);
     let reader = Reader::from_bytes(optim.into_bytes()?)?;
     let mut scalars = reader.scalars().clone();
     let mut paths = reader.metadata().clone();
     let mut tensors = Vec::new();
     for tensor in reader.into_tensors()? {
-        let param = tensor.param_id.and_then(|id| params.get(&id));
-        let Some(param) = param.filter(|param| param.grows()) else {
-            tensors.push(tensor);
-            continue;
-        };
-        let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
-        if dtype != loaded {
-            return Err(OptimError::DType {
-                path: param.path.clone(),
-                field: name,
-                expected: format!("{loaded:?}"),
-                found: format!("{dtype:?}"),
-            });
-        }
-        let (shape, bytes) = plan
-            .expand_bytes(param, &shape, &bytes, fill)
-            .ok_or_else(|| OptimError::State {
-                path: param.path.clone(),
-                field: name.clone(),
-                expected: param.old_shape.clone(),
-                found: shape.to_vec(),
-            })?;
-        let bytes = Bytes::from_bytes_vec(bytes);
-        tensors.push(burn_pack::Tensor::new(name, dtype, shape, id, bytes));
+        tensors.push(match tensor.param_id.and_then(|id| params.get(&id)) {
+            Some(param) => expand_state(tensor, plan, param, policy)?,
+            None => tensor,
+        });
     }
     for (id, param) in &params {
         expand_regions(*id, plan, param, &mut scalars);
@@ -135,6 +111,73 @@ fn record(
         writer = writer.with_metadata(id, path);
     }
     Ok(OptimizerRecord::from_bytes(writer.into_bytes()?)?)
+}
+
+/// Maps one state tensor of `param`.
+fn expand_state(
+    tensor: burn_pack::Tensor,
+    plan: &Plan,
+    param: &ParamPlan,
+    policy: StatePolicy,
+) -> Result<burn_pack::Tensor, OptimError> {
+    if !param.grows() && policy != StatePolicy::DropAll {
+        return Ok(tensor);
+    }
+    let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
+    let loaded = DType::from(Device::default().settings().float_dtype);
+    if dtype != loaded {
+        return Err(OptimError::DType {
+            path: param.path.clone(),
+            field: name,
+            expected: format!("{loaded:?}"),
+            found: format!("{dtype:?}"),
+        });
+    }
+    let fill = match policy {
+        StatePolicy::KeepAndZero | StatePolicy::DropAll => Fill::Zero,
+        StatePolicy::CopyAll | StatePolicy::Scale => Fill::Copy,
+    };
+    let expanded = plan.expand_bytes(param, &shape, &bytes, fill);
+    let (new_shape, mut bytes) = expanded.ok_or_else(|| OptimError::State {
+        path: param.path.clone(),
+        field: name.clone(),
+        expected: param.old_shape.clone(),
+        found: shape.to_vec(),
+    })?;
+    match policy {
+        StatePolicy::KeepAndZero | StatePolicy::CopyAll => {}
+        StatePolicy::DropAll => bytes.fill(0),
+        StatePolicy::Scale => {
+            let power = power(&name).ok_or_else(|| OptimError::UnknownState {
+                path: param.path.clone(),
+                field: name.clone(),
+            })?;
+            let data = TensorData::from_bytes_vec(bytes, new_shape.clone(), dtype);
+            bytes = scaled(data, plan, param, power).as_bytes().to_vec();
+        }
+    }
+    let bytes = Bytes::from_bytes_vec(bytes);
+    Ok(burn_pack::Tensor::new(name, dtype, new_shape, id, bytes))
+}
+
+/// The values times `power` of the factors of `param`; a dimension that the state reduces has none.
+fn scaled(data: TensorData, plan: &Plan, param: &ParamPlan, power: i32) -> TensorData {
+    let (shape, dtype) = (data.shape(), data.dtype());
+    let mut values: Vec<f64> = data.iter::<f64>().collect();
+    let mut inner = values.len();
+    for (dim, size) in shape.iter().enumerate() {
+        inner /= size;
+        let Some(factors) = plan
+            .factor(param, dim)
+            .filter(|factors| factors.len() == *size)
+        else {
+            continue;
+        };
+        for (flat, value) in values.iter_mut().enumerate() {
+            *value *= factors[flat / inner % size].powi(power);
+        }
+    }
+    TensorData::new(values, shape).convert_dtype(dtype)
 }
 
 /// Maps the regions already recorded for the parameter.

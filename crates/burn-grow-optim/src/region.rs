@@ -117,8 +117,24 @@ impl Region {
         if let Some(start) = self.start {
             scalars.push(("start".into(), start.into()));
         }
-        if let RewarmupSchedule::Cosine { min_lr } = self.ramp.schedule {
-            scalars.push(("min_lr".into(), min_lr.into()));
+        match self.ramp.schedule {
+            RewarmupSchedule::Proportional => {}
+            RewarmupSchedule::Cosine { min_lr } => {
+                scalars.push(("min_lr".into(), min_lr.into()));
+            }
+            RewarmupSchedule::Remapped {
+                peak,
+                min_lr,
+                progress,
+                within,
+            } => {
+                scalars.push(("peak".into(), peak.into()));
+                scalars.push(("min_lr".into(), min_lr.into()));
+                scalars.push(("within".into(), within.into()));
+                if let Some(progress) = progress {
+                    scalars.push(("progress".into(), progress.into()));
+                }
+            }
         }
         for (dim, extent) in self.extents.iter().enumerate() {
             for (index, run) in extent.runs.iter().enumerate() {
@@ -150,9 +166,15 @@ impl Region {
             age,
             start: rate("start"),
             ramp: Ramp {
-                schedule: match rate("min_lr") {
-                    Some(min_lr) => RewarmupSchedule::Cosine { min_lr },
-                    None => RewarmupSchedule::Proportional,
+                schedule: match (rate("min_lr"), rate("peak")) {
+                    (None, _) => RewarmupSchedule::Proportional,
+                    (Some(min_lr), None) => RewarmupSchedule::Cosine { min_lr },
+                    (Some(min_lr), Some(peak)) => RewarmupSchedule::Remapped {
+                        peak,
+                        min_lr,
+                        progress: rate("progress"),
+                        within: rate("within")?,
+                    },
                 },
                 rho: rate("rho")?,
                 steps,
@@ -291,6 +313,27 @@ pub(crate) mod tests {
                 }
             }
             assert_eq!(found, naive(&regions, shape));
+        }
+    }
+
+    #[test]
+    fn a_region_comes_back_from_its_scalars() {
+        let schedules = [
+            Rewarmup::proportional(),
+            Rewarmup::cosine(1e-4),
+            Rewarmup::faster_decay(1.0, 0.1, 0.25),
+            Rewarmup::remapped(1.0, 0.1, 0.3),
+        ];
+        for schedule in schedules {
+            let mut region = region(&[&[2, 1, 2, 1], &[0, 4]]);
+            region.ramp = schedule.ramp(10, 100);
+            for start in [None, Some(0.5)] {
+                region.start = start;
+                let scalars: std::collections::BTreeMap<_, _> =
+                    region.scalars().into_iter().collect();
+                let back = Region::from_scalars(2, |name| scalars.get(name).copied());
+                assert_eq!(back.as_ref(), Some(&region));
+            }
         }
     }
 

@@ -36,6 +36,19 @@ pub enum RewarmupSchedule {
     },
     /// Stays at `rho` times the base rate, whatever the base schedule does.
     Proportional,
+    /// No re-warmup, for comparison: the cosine from `peak` to `min_lr` that the base schedule follows,
+    /// entered elsewhere or left sooner.
+    Remapped {
+        /// The highest rate of the cosine.
+        peak: f64,
+        /// The rate at its end.
+        min_lr: f64,
+        /// How much of the cosine lies behind at the expansion, between 0 and 1; absent, what the base
+        /// rate says.
+        progress: Option<f64>,
+        /// The fraction of the steps left after which it ends.
+        within: f64,
+    },
 }
 
 /// Which coordinates a [`Rewarmup`] moves.
@@ -66,6 +79,33 @@ impl Rewarmup {
         Self {
             schedule: RewarmupSchedule::Proportional,
             ..Self::cosine(0.0)
+        }
+    }
+
+    /// Moves every coordinate down the base cosine faster, so that it ends after `1 - faster` of the steps
+    /// left: LEMON's schedule (arXiv 2310.07999), for comparison.
+    pub fn faster_decay(peak: f64, min_lr: f64, faster: f64) -> Self {
+        Self::remap(peak, min_lr, None, 1.0 - faster)
+    }
+
+    /// Puts every coordinate where `progress` of the base cosine lies behind, as if the wide model had
+    /// been trained from scratch to the same loss: the schedule of staged training (arXiv 2203.06211),
+    /// for comparison.
+    pub fn remapped(peak: f64, min_lr: f64, progress: f64) -> Self {
+        Self::remap(peak, min_lr, Some(progress), 1.0)
+    }
+
+    fn remap(peak: f64, min_lr: f64, progress: Option<f64>, within: f64) -> Self {
+        Self {
+            schedule: RewarmupSchedule::Remapped {
+                peak,
+                min_lr,
+                progress,
+                within,
+            },
+            rho: 1.0,
+            steps: Some(0),
+            scope: RewarmupScope::All,
         }
     }
 
@@ -125,10 +165,29 @@ impl Ramp {
             RewarmupSchedule::Cosine { min_lr } => {
                 let left = self.horizon.saturating_sub(self.steps).max(1);
                 let progress = ((age - self.steps) as f64 / left as f64).min(1.0);
-                min_lr + (self.rho * start - min_lr) * 0.5 * (1.0 + (PI * progress).cos())
+                cosine(self.rho * start, min_lr, progress)
+            }
+            RewarmupSchedule::Remapped {
+                peak,
+                min_lr,
+                progress,
+                within,
+            } => {
+                let from = progress.unwrap_or_else(|| {
+                    let height = (start - min_lr) / (peak - min_lr);
+                    (2.0 * height.clamp(0.0, 1.0) - 1.0).acos() / PI
+                });
+                let left = (self.horizon as f64 * within).max(1.0);
+                let progress = (from + (1.0 - from) * age as f64 / left).min(1.0);
+                cosine(peak, min_lr, progress)
             }
         }
     }
+}
+
+/// From `high` to `low`.
+fn cosine(high: f64, low: f64, progress: f64) -> f64 {
+    low + (high - low) * 0.5 * (1.0 + (PI * progress).cos())
 }
 
 #[cfg(test)]
@@ -153,5 +212,26 @@ mod tests {
         assert_eq!(ramp.rate(0, 9.0, 1.0), 1.5);
         assert_eq!(ramp.rate(1, 9.0, 1.0), 2.0);
         assert_eq!(ramp.rate(50, 9.0, 0.5), 1.0);
+    }
+
+    #[test]
+    fn faster_decay_leaves_the_base_cosine_and_ends_sooner() {
+        let base = |step: f64| cosine(1.0, 0.01, step / 1000.0);
+        let ramp = Rewarmup::faster_decay(1.0, 0.01, 0.25).ramp(600, 1000);
+        assert!((ramp.rate(0, base(600.0), base(600.0)) - base(600.0)).abs() < 1e-12);
+        assert!((ramp.rate(150, base(600.0), 0.0) - base(800.0)).abs() < 1e-12);
+        assert!((ramp.rate(300, base(600.0), 0.0) - 0.01).abs() < 1e-12);
+        assert!((ramp.rate(400, base(600.0), 0.0) - 0.01).abs() < 1e-12);
+        // Nothing faster is the base schedule.
+        let same = Rewarmup::faster_decay(1.0, 0.01, 0.0).ramp(600, 1000);
+        assert!((same.rate(250, base(600.0), 0.0) - base(850.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_remapped_schedule_goes_back_on_the_cosine() {
+        let ramp = Rewarmup::remapped(1.0, 0.01, 0.2).ramp(600, 1000);
+        assert!((ramp.rate(0, 0.3, 0.3) - cosine(1.0, 0.01, 0.2)).abs() < 1e-12);
+        assert!((ramp.rate(200, 0.3, 0.3) - cosine(1.0, 0.01, 0.6)).abs() < 1e-12);
+        assert!((ramp.rate(400, 0.3, 0.3) - 0.01).abs() < 1e-12);
     }
 }
