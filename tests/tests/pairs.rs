@@ -424,6 +424,49 @@ fn new_symbols_stand_at_the_mean_and_spread_of_the_old() {
     );
 }
 
+/// A norm between a producer and a consumer of one axis.
+#[derive(Module, Growable, Debug)]
+struct NormedPair {
+    #[grow(fan_out = "hidden")]
+    up: Linear,
+    #[grow(gain = "hidden")]
+    norm: burn::nn::RmsNorm,
+    #[grow(fan_in = "hidden")]
+    down: Linear,
+}
+
+#[test]
+fn a_norm_over_unevenly_copied_units_is_off_by_one_factor_a_row() {
+    let device = Device::flex();
+    let normal =
+        |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let mut narrow = NormedPair {
+        up: LinearConfig::new(64, 256).with_bias(false).init(&device),
+        norm: burn::nn::RmsNormConfig::new(256)
+            .with_epsilon(1e-12)
+            .init(&device),
+        down: LinearConfig::new(256, 8).with_bias(false).init(&device),
+    };
+    narrow.up.weight = narrow.up.weight.map(|_| normal([64, 256]));
+    let x = normal([512, 64]);
+    let hidden = |model: &NormedPair| model.up.forward(x.clone());
+    let output = |model: &NormedPair| model.down.forward(model.norm.forward(hidden(model)));
+    let row_rms = |hidden: Tensor<2>| hidden.powi_scalar(2).mean_dim(1).sqrt();
+    for (target, cv) in [(384, 1.0 / 3.0), (512, 0.0)] {
+        let uneven = Expansion::to("hidden", target).with_scaling(Scaling::FunctionPreserving);
+        let wide = grown(&narrow, &uneven);
+        let off = row_rms(hidden(&narrow)) / row_rms(hidden(&wide));
+        let expected = values(output(&narrow) * off.clone());
+        assert_close(&values(output(&wide)), &expected, 1e-4, "one factor a row");
+        let deviation = rms(&values(off.sub_scalar(1.0)));
+        let predicted = cv / (2.0 * 256.0f64).sqrt();
+        assert!(
+            (deviation - predicted).abs() < 0.25 * predicted + 1e-6,
+            "{deviation}"
+        );
+    }
+}
+
 #[test]
 fn silent_units_of_a_relu_network_change_nothing() {
     let narrow = Mlp::of([3, 4, 2], 2, &Device::flex());

@@ -143,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn between_whole_multiples_the_paper_is_off_by_the_variance_of_the_counts() {
+        for (old, new) in [(4, 10), (8, 20), (4, 11), (16, 100)] {
+            let times = new as f64 / old as f64;
+            let f = times.fract();
+            let off = times.recip() / rms(InitPair::COPY_COPY, old, new);
+            assert!((off - (1.0 + f * (1.0 - f) / times.powi(2)).sqrt()).abs() < 1e-12);
+            assert!(off > 1.0 && off < 1.0201, "{off}");
+        }
+    }
+
+    #[test]
     fn rms_preserving_takes_the_other_pairs_as_independent() {
         for init in &InitPair::ALL[1..] {
             assert_eq!(rms(*init, 4, 16), 0.5, "{init}");
