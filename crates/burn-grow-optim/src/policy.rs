@@ -20,7 +20,7 @@ pub enum StatePolicy {
 /// How a state tensor follows a rescaled gradient: with which power of the factor.
 ///
 /// The leaf names of burn-optim's states.
-const POWERS: [(&str, i32); 15] = [
+const POWERS: [(&str, i32); 16] = [
     ("moment_1", 1),
     ("moment_2", 2),
     ("max_moment_2", 2),
@@ -30,7 +30,8 @@ const POWERS: [(&str, i32); 15] = [
     ("exp_avg_sq", 2),
     ("exp_avg_diff", 1),
     ("neg_pre_grad", 1),
-    ("avg", 1),
+    ("grad_avg", 1),
+    ("avg", 2),
     ("square_avg", 2),
     ("buf", 1),
     ("sum", 2),

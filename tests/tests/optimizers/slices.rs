@@ -1,0 +1,64 @@
+//! Against parameters held apart.
+
+use super::*;
+
+/// One parameter that grows along its second dimension.
+#[derive(Module, Growable, Debug)]
+struct Bare {
+    #[grow(dims(_, fan_out = "width"))]
+    weight: Param<Tensor<2>>,
+}
+
+#[rstest]
+fn a_grown_parameter_equals_two_with_their_own_state_and_rate(
+    #[values(0.95, 0.999)] beta_2: f32,
+    #[values(false, true)] amsgrad: bool,
+) {
+    let adamw = AdamWConfig::new()
+        .with_beta_2(beta_2)
+        .with_weight_decay(0.1)
+        .with_amsgrad(amsgrad)
+        .build();
+    let device = device();
+    let plain = device.clone().without_autodiff();
+    let first = random([3, 4], 1, &plain);
+    let mut whole = Bare {
+        weight: Param::from_tensor(first.clone().autodiff()),
+    };
+    let mut optim = ModuleOptimizer::from(adamw.clone().asymmetric());
+    let (mut old, mut old_state) = (first, None);
+    for at in 0..10 {
+        let gradient = random([3, 4], 100 + at as u64, &plain);
+        let mut gradients = GradientsParams::new();
+        gradients.register(whole.weight.id, gradient.clone());
+        whole = optim.step(base(at), whole, gradients);
+        (old, old_state) = adamw.step(base(at), old, gradient, old_state);
+    }
+    assert_eq!(values(whole.weight.val()), values(old.clone()));
+
+    let plan = plan(&whole, &Expansion::to("width", 7));
+    let rewarmup = Rewarmup::cosine(1e-3).with_steps(6);
+    let ramp = rewarmup.ramp(10, TOTAL);
+    whole = expand(whole, &mut optim, &plan, Some((ramp, rewarmup.scope)));
+    let mut new = old.clone().narrow(1, 0, 3);
+    let zeros = || Tensor::zeros([3, 3], &plain);
+    let mut momentum = AdaptiveMomentumState::new(10, zeros(), zeros());
+    momentum.max_moment_2 = amsgrad.then(zeros);
+    let mut new_state = Some(AdamWState::new(momentum));
+    for at in 10..TOTAL {
+        let gradient = random([3, 7], 100 + at as u64, &plain);
+        let (of_old, of_new) = (
+            gradient.clone().narrow(1, 0, 4),
+            gradient.clone().narrow(1, 4, 3),
+        );
+        let mut gradients = GradientsParams::new();
+        gradients.register(whole.weight.id, gradient);
+        whole = optim.step(base(at), whole, gradients);
+        (old, old_state) = adamw.step(base(at), old, of_old, old_state);
+        let rate = ramp.rate(at - 10, base(10), base(at));
+        (new, new_state) = adamw.step(rate, new, of_new, new_state);
+        let slices = Tensor::cat(vec![old.clone(), new.clone()], 1);
+        let what = format!("after step {at}");
+        assert_close(&values(whole.weight.val()), &values(slices), 1e-6, &what);
+    }
+}
