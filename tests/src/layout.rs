@@ -1,6 +1,6 @@
 //! The map from new to old coordinates, written a second time, index by index.
 
-use burn_grow::{ParamPlan, Part, Plan, Term};
+use burn_grow::{ParamPlan, Part, Plan, RoleKind, Term};
 
 /// Where a coordinate of an expanded tensor comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,4 +74,41 @@ pub fn origins(plan: &Plan, param: &ParamPlan) -> Vec<Origin> {
             origin
         })
         .collect()
+}
+
+/// What every coordinate of the expanded parameter is multiplied with, row by row, where every axis has
+/// one factor; none if the parameter consumes no axis.
+pub fn factors(plan: &Plan, param: &ParamPlan) -> Option<Vec<f64>> {
+    let consumes = |part: &Part| part.kind == RoleKind::FanIn;
+    let mut parts = param.roles.iter().flatten().flat_map(|role| &role.parts);
+    if !parts.any(consumes) {
+        return None;
+    }
+    let factor = |part: &Part| -> f64 {
+        let axes = part.axes().filter_map(|axis| plan.axis(axis));
+        let factors = axes.map(|axis| axis.factor().uniform().expect("one factor"));
+        if consumes(part) {
+            factors.product()
+        } else {
+            1.0
+        }
+    };
+    let rank = param.new_shape.len();
+    let of = |mut flat: usize| {
+        let mut product = 1.0;
+        for dim in (0..rank).rev() {
+            let mut index = flat % param.new_shape[dim];
+            flat /= param.new_shape[dim];
+            for part in param.roles[dim].iter().flat_map(|role| &role.parts) {
+                let size: usize = terms(plan, part).iter().map(|term| term[1]).product();
+                if index < size {
+                    product *= factor(part);
+                    break;
+                }
+                index -= size;
+            }
+        }
+        product
+    };
+    Some((0..param.new_shape.iter().product()).map(of).collect())
 }

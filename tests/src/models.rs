@@ -11,6 +11,10 @@ use burn_grow::Growable;
 
 use crate::data::{random, seeded};
 
+mod fused;
+
+pub use fused::{FusedHeads, GatedUnit, Stages};
+
 /// A model whose output on a fixed input can be compared before and after an expansion.
 pub trait Probe: Growable {
     /// The narrow model, its weights drawn from `seed`.

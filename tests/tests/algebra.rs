@@ -12,8 +12,10 @@ use burn_grow::{
 use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
 use burn_grow_tests::dump::{self, ParamDump};
 use burn_grow_tests::growth::{grown, plan};
-use burn_grow_tests::layout::{along, origins, terms};
-use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
+use burn_grow_tests::layout::{along, factors, origins, terms};
+use burn_grow_tests::models::{
+    Fused, FusedHeads, GatedUnit, Heads, Mlp, Nested, Normed, Probe, Stages, Tied,
+};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -35,6 +37,9 @@ macro_rules! for_every_model {
         $check::<Fused>("fused", $($argument),*);
         $check::<Heads>("heads", $($argument),*);
         $check::<Nested>("nested", $($argument),*);
+        $check::<GatedUnit>("gated unit", $($argument),*);
+        $check::<FusedHeads>("fused heads", $($argument),*);
+        $check::<Stages>("stages", $($argument),*);
     };
 }
 
@@ -91,6 +96,20 @@ fn function_preserving_scaling_preserves_the_function_at_any_width() {
             to("queries", 5).and_to("hidden", 7),
         ],
     );
+    check_function::<GatedUnit>(
+        "gated unit",
+        &[to("inner", 7), to("inner", 9).and_to("hidden", 5)],
+    );
+    check_function::<FusedHeads>(
+        "fused heads",
+        &[
+            to("kv_heads", 3),
+            to("queries", 5),
+            to("kv_heads", 5).and_to("queries", 7).and_to("hidden", 6),
+        ],
+    );
+    // The norm stands on the third stage.
+    check_function::<Stages>("stages", &[to("first", 3).and_to("second", 7)]);
     // The norms and the multiplier stand on `hidden`: these grow along the other axis.
     check_function::<Tied>("tied", &[to("inner", 9)]);
     check_function::<Nested>("nested", &[to("inner", 7)]);
@@ -175,29 +194,17 @@ fn every_coordinate_is_a_copy_times_its_factors() {
             let after = dump::params(&plan.apply(narrow.clone()).unwrap());
             for param in plan.params() {
                 let source = before[&param.path].values();
-                let scale: f32 = param
-                    .roles
-                    .iter()
-                    .flatten()
-                    .filter(|role| role.parts[0].kind == RoleKind::FanIn)
-                    .flat_map(Role::axes)
-                    .map(|axis| plan.axis(axis).unwrap().factor().uniform().unwrap() as f32)
-                    .product();
-                let expected: Vec<f32> = origins(&plan, param)
+                let copies = origins(&plan, param)
                     .into_iter()
-                    .map(|origin| source[origin.source] * scale)
-                    .collect();
+                    .map(|origin| source[origin.source]);
                 let found = after[&param.path].values();
-                match param
-                    .roles
-                    .iter()
-                    .flatten()
-                    .any(|role| role.parts[0].kind == RoleKind::FanIn)
-                {
-                    true => {
-                        assert_close(&found, &expected, 1e-6, &format!("{name} {}", param.path))
+                let what = format!("{name} {}", param.path);
+                match factors(&plan, param) {
+                    Some(factors) => {
+                        let scaled = copies.zip(factors).map(|(copy, by)| copy * by as f32);
+                        assert_close(&found, &scaled.collect::<Vec<_>>(), 1e-6, &what);
                     }
-                    false => assert_eq!(found, expected, "{name} {}", param.path),
+                    None => assert_eq!(found, copies.collect::<Vec<_>>(), "{what}"),
                 }
             }
         }
@@ -429,7 +436,7 @@ fn a_plan_survives_serialization() {
         let narrow = M::narrow(10, &Device::flex());
         let mut expansions = vec![every::<M>(2.0)];
         if name != "tied" {
-            let to = Expansion::to(*M::axes().last().unwrap(), 7);
+            let to = Expansion::to(*M::axes().last().unwrap(), 9);
             expansions.push(to.with_scaling(Scaling::FunctionPreserving));
         }
         for expansion in expansions {
@@ -480,7 +487,7 @@ fn a_model_built_at_two_widths_passes_the_two_width_check() {
     );
     assert_eq!(
         error.unwrap_err().to_string(),
-        "parameter `up.weight`: the plan expects shape [3, 7], found [5, 7]"
+        "parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does"
     );
 }
 

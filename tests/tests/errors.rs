@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use burn::module::{Lora, Module, Param, ParamGroup, Quantizer};
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
+use burn::nn::{
+    Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig, RmsNorm,
+    RmsNormConfig,
+};
 use burn::optim::{
     AdamWConfig, LearningRate, ModuleOptimizer, Optimizer, RecordState, SgdConfig, StateSink,
     StateSource,
@@ -12,9 +15,9 @@ use burn::optim::{
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::{
-    AsymmetricExt, Blueprint, Constants, Describe, Expansion, GrowError, Growable, InitPair,
-    LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Role, Scaling, StatePolicy,
-    check_asymmetric, expand_optimizer,
+    Activations, Active, AsymmetricExt, Blueprint, Constants, Describe, Expansion, GrowError,
+    Growable, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Role,
+    Scaling, StatePolicy, check_asymmetric, expand_optimizer, two_width_check, verify,
 };
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
@@ -108,6 +111,29 @@ struct Frozen {
     head_dim: usize,
 }
 
+#[derive(Module, Growable, Debug)]
+struct Routed {
+    #[grow(dims(gain = "experts", _, _), active = Self::active)]
+    experts: Param<Tensor<3>>,
+    #[grow(count = "top_k")]
+    top_k: usize,
+}
+
+impl Routed {
+    fn active(&self) -> Active {
+        Active::ratio("top_k", "experts")
+    }
+}
+
+/// As many outputs as it says.
+struct Outputs(usize);
+
+impl burn_grow::Probe<()> for Outputs {
+    fn probe(&self, (): ()) -> Activations {
+        Activations::new(Tensor::<1>::zeros([self.0], &Device::flex()))
+    }
+}
+
 #[derive(Module, Debug)]
 struct Silent {
     up: Linear,
@@ -137,6 +163,12 @@ struct Gained {
 struct Consuming {
     #[grow(fan_in = "inner")]
     embedding: Embedding,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Grouped {
+    #[grow(gain = "inner")]
+    norm: GroupNorm,
 }
 
 #[derive(Module, Growable, Debug)]
@@ -247,6 +279,24 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             &["`inner`", "random-copy"],
         ),
         (
+            planned(
+                Routed {
+                    experts: Param::from_tensor(Tensor::zeros([4, 2, 2], &Device::flex())),
+                    top_k: 2,
+                },
+                Expansion::to("top_k", 5),
+            ),
+            &["`top_k`", "5", "4", "`experts`"],
+        ),
+        (
+            two_width_check(&mlp(), &Mlp::of([5, 4, 2], 1, &Device::flex())).unwrap_err(),
+            &["`up.weight`", "3 -> 5"],
+        ),
+        (
+            verify(&Outputs(2), &Outputs(3), ()).unwrap_err(),
+            &["2 outputs", "3 outputs"],
+        ),
+        (
             "copy-none".parse::<InitPair>().unwrap_err(),
             &["`copy-none`"],
         ),
@@ -287,6 +337,12 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
                 embedding: EmbeddingConfig::new(4, 4).init(&Device::flex()),
             }),
             &["`embedding`", "Embedding", "`fan_in`"],
+        ),
+        (
+            described(Grouped {
+                norm: GroupNormConfig::new(2, 4).init(&Device::flex()),
+            }),
+            &["`norm`", "GroupNorm", "`gain(\"inner\", groups = 2)`"],
         ),
         (described(quantized()), &["`up.weight`", "Q8S"]),
         (
@@ -394,6 +450,9 @@ fn the_messages_read_well() {
     axis `head_dim` cannot grow: the scores are divided by its root
     a method is given for axis `outer`, which the expansion does not name
     axis `inner`: random-copy cannot preserve the function; copy-copy can, and so can a pair with a zero side
+    axis `top_k` would be 5 wide, but there are only 4 of `experts`
+    parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does
+    the models cannot be compared: 2 outputs before, 3 outputs after
     `copy-none` is no init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`
     axis `inner` has width 4 in `up.weight` but 5 in `down.weight`
     axis `inner` has width 4 in `up.weight` but 6 in `inner`
@@ -401,6 +460,7 @@ fn the_messages_read_well() {
     parameter `down.weight` is the same as `up.weight`: shared parameters cannot grow
     layer `up`: Linear has no `gain`
     layer `embedding`: Embedding has no `fan_in`
+    layer `norm`: GroupNorm cannot grow so: `gain` would copy channels of one of its 2 groups into another: lay them out group by group, `gain("inner", groups = 2)`, here and wherever these channels are made or read
     parameter `up.weight` is quantized (QFloat(QuantScheme { value: Q8S, store: Native, mode: Symmetric, tensor: None, block: None })): grow the model before quantizing it
     parameter `up.weight` is reparameterized (lora): call `materialize` before growing the model
     multiplier `logit_scale` holds one number, but this expansion of axis `hidden` scales its units differently: use RMS-preserving scaling or a whole multiple

@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo`, `test` and `bench`.
+//! The project's commands: `cargo xtask demo`, `plan`, `test` and `bench`.
 
 mod bench;
 mod cargo;
 mod demo;
+mod plan;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,9 @@ enum Command {
     /// Trains a small language model that widens mid-run, beside its controls (`-- --help`)
     #[command(disable_help_flag = true)]
     Demo(demo::Demo),
+    /// Prints what an expansion would do and cost, before anything is trained (`--help`)
+    #[command(disable_help_flag = true)]
+    Plan(plan::Plan),
     /// Checks everything: format, lints, documentation, tests, and the quick demo
     Test,
     /// Prints what growing costs, as ratios to the plain training step
@@ -28,6 +32,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo(demo) => demo.run(),
+        Command::Plan(plan) => plan.run(),
         Command::Test => test::run(),
         Command::Bench => bench::run(),
     }

@@ -18,7 +18,7 @@ impl Plan {
     ///
     /// When `model` is not the one the plan was made for. It is then returned to nobody, so clone it
     /// (which copies no tensor) to keep it.
-    pub fn apply<G: Growable>(&self, model: G) -> Result<G, GrowError> {
+    pub fn apply<G: Growable>(&self, mut model: G) -> Result<G, GrowError> {
         self.check(&model)?;
         if self.is_identity() {
             return Ok(model);
@@ -28,9 +28,9 @@ impl Plan {
             params: self.by_path(),
             path: Vec::new(),
         };
-        let mut model = model.map(&mut expand);
+        // First, because running statistics are shared with clones until their layer sets them apart.
         model.update_constants(&Constants::new(self));
-        Ok(model)
+        Ok(model.map(&mut expand))
     }
 
     /// Whether `model` has exactly the parameters and shapes the plan was made for.

@@ -26,7 +26,8 @@ pub struct ParamBlueprint {
     pub path: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The role of each dimension; `None` never grows.
+    /// The role of each dimension; `None` never grows. Serialized as a role of no parts.
+    #[serde(with = "crate::role::optional")]
     pub roles: Vec<Option<Role>>,
     /// How much of it takes part in one token.
     pub active: Active,
@@ -56,23 +57,24 @@ impl Blueprint {
     /// When parameters and constants disagree about the width of an axis, a layout does not divide
     /// its dimension, or a parameter is undescribed, shared, quantized or reparameterized.
     pub fn of<G: Growable>(model: &G) -> Result<Self, GrowError> {
-        let mut describe = Describe::default();
-        model.describe(&mut describe);
-        if let Some(error) = describe.errors.into_iter().next() {
-            return Err(error);
-        }
-        let mut survey = Survey {
-            descriptions: &describe.params,
-            path: Vec::new(),
-            seen: HashMap::new(),
-            params: Vec::new(),
-            error: None,
-        };
-        model.visit(&mut survey);
-        if let Some(error) = survey.error {
-            return Err(error);
-        }
-        let params = survey.params;
+        Self::new(Surveyed::of(model, Shapes::Initialized)?)
+    }
+
+    /// As [`of`](Self::of), without initializing a parameter: for planning on a model that does not fit
+    /// in memory.
+    ///
+    /// A parameter that nobody has looked at yet has the shape it was declared with. That is the shape of
+    /// its value for every Burn layer but a [`Linear`](burn_nn::Linear) in column layout, which is declared
+    /// transposed: such a model needs [`of`](Self::of).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`of`](Self::of).
+    pub fn of_lazy<G: Growable>(model: &G) -> Result<Self, GrowError> {
+        Self::new(Surveyed::of(model, Shapes::Declared)?)
+    }
+
+    fn new(Surveyed { params, describe }: Surveyed) -> Result<Self, GrowError> {
         let widths = widths(&params, &describe.widths, &describe.counts)?;
         let ratios = params.iter().flat_map(|param| param.active.axes());
         let multipliers = describe
@@ -171,9 +173,51 @@ pub(crate) fn reparameterized(path: &[String], name: &str, container: &str) -> O
     })
 }
 
+/// Where the shapes of parameters come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Shapes {
+    /// Their values, which are initialized for it.
+    Initialized,
+    /// Their declarations, as long as there is no value.
+    Declared,
+}
+
+/// What a model says about itself, before anyone asks whether it agrees with itself.
+pub(crate) struct Surveyed {
+    pub(crate) params: Vec<ParamBlueprint>,
+    pub(crate) describe: Describe,
+}
+
+impl Surveyed {
+    pub(crate) fn of<G: Growable>(model: &G, shapes: Shapes) -> Result<Self, GrowError> {
+        let mut describe = Describe::default();
+        model.describe(&mut describe);
+        if !describe.errors.is_empty() {
+            return Err(describe.errors.swap_remove(0));
+        }
+        let mut survey = Survey {
+            descriptions: &describe.params,
+            shapes,
+            path: Vec::new(),
+            seen: HashMap::new(),
+            params: Vec::new(),
+            error: None,
+        };
+        model.visit(&mut survey);
+        match survey.error {
+            Some(error) => Err(error),
+            None => Ok(Self {
+                params: survey.params,
+                describe,
+            }),
+        }
+    }
+}
+
 /// Walks the module as Burn does, so that paths are the ones records and optimizers use.
 struct Survey<'a> {
     descriptions: &'a HashMap<ParamId, Description>,
+    shapes: Shapes,
     path: Vec<String>,
     seen: HashMap<ParamId, String>,
     params: Vec<ParamBlueprint>,
@@ -185,13 +229,13 @@ impl Survey<'_> {
         &mut self,
         id: ParamId,
         shape: Vec<usize>,
-        dtype: DType,
+        dtype: Option<DType>,
     ) -> Result<ParamBlueprint, GrowError> {
         let path = self.path.join(".");
         if let Some(other) = self.seen.insert(id, path.clone()) {
             return Err(GrowError::Shared { path, other });
         }
-        if let Some(error) = quantized(&path, dtype) {
+        if let Some(error) = dtype.and_then(|dtype| quantized(&path, dtype)) {
             return Err(error);
         }
         let Some(description) = self.descriptions.get(&id) else {
@@ -222,9 +266,15 @@ impl ModuleVisitor for Survey<'_> {
         if self.error.is_some() {
             return;
         }
-        // The value, not the lazy shape: a column-layout weight is stored transposed until then.
-        let value = param.base();
-        match self.record(param.id, value.dims().to_vec(), value.dtype()) {
+        let (shape, dtype) = match self.shapes {
+            Shapes::Declared if !param.is_initialized() => (param.lazy_shape().to_vec(), None),
+            // A column-layout weight is declared transposed.
+            _ => {
+                let value = param.base();
+                (value.dims().to_vec(), Some(value.dtype()))
+            }
+        };
+        match self.record(param.id, shape, dtype) {
             Ok(param) => self.params.push(param),
             Err(error) => self.error = Some(error),
         }

@@ -1,4 +1,4 @@
-use crate::{Axis, InitPair};
+use crate::{Axis, InitPair, RoleMismatch};
 
 /// Why a model cannot be described, an expansion cannot be planned, or a plan cannot be applied.
 ///
@@ -45,6 +45,20 @@ pub enum GrowError {
         axis: Axis,
         /// Why.
         reason: String,
+    },
+    /// Widths at which more would take part in a token than there is.
+    #[error(
+        "axis `{part}` would be {part_width} wide, but there are only {whole_width} of `{whole}`"
+    )]
+    PartExceedsWhole {
+        /// The axis of what takes part.
+        part: Axis,
+        /// The width it would have.
+        part_width: usize,
+        /// The axis that it is a part of.
+        whole: Axis,
+        /// The width that one would have.
+        whole_width: usize,
     },
     /// A method for an axis that the expansion does not grow.
     #[error("a method is given for axis `{axis}`, which the expansion does not name")]
@@ -142,6 +156,16 @@ pub enum GrowError {
         /// The name of the attribute.
         role: &'static str,
     },
+    /// A layer that cannot grow the way its attribute asks.
+    #[error("layer `{path}`: {layer} cannot grow so: {reason}")]
+    UnsupportedLayer {
+        /// The path of the layer.
+        path: String,
+        /// The type of the layer.
+        layer: &'static str,
+        /// Why, and what to write instead.
+        reason: String,
+    },
     /// A parameter whose values are quantized.
     #[error("parameter `{path}` is quantized ({dtype}): grow the model before quantizing it")]
     Quantized {
@@ -191,6 +215,25 @@ pub enum GrowError {
         /// Which of the two lacks it.
         lacks: &'static str,
     },
+    /// Roles that a model built at another width contradicts.
+    #[error("{}", lines(mismatches))]
+    Roles {
+        /// Every one of them, in the order of the module tree.
+        mismatches: Vec<RoleMismatch>,
+    },
+    /// Two models without a common output or common sites.
+    #[error("the models cannot be compared: {before} before, {after} after")]
+    Incomparable {
+        /// What the first one has.
+        before: String,
+        /// What the second one has.
+        after: String,
+    },
+}
+
+fn lines(mismatches: &[RoleMismatch]) -> String {
+    let lines: Vec<_> = mismatches.iter().map(RoleMismatch::to_string).collect();
+    lines.join("\n")
 }
 
 fn list(axes: &[Axis]) -> String {

@@ -5,12 +5,13 @@
 //! is applied to everything that has a shape: the parameters here, the optimizer state and the
 //! learning-rate regions in `burn-grow-optim`.
 //!
-//! - [`Axis`], [`Role`], [`Layout`]: how a dimension lies on a width.
+//! - [`Axis`], [`Role`], [`RoleKind`]: how a dimension lies on a width.
 //! - [`Growable`], [`Layer`], [`Describe`]: how a module says so.
 //! - [`Expansion`], [`Scaling`]: which axes grow, and how their consumers are rescaled.
 //! - [`Plan`]: the dry run, and [`Plan::apply`].
-//! - [`two_width_check`]: whether a description is right; [`training_flops`], [`saved_flops`]: what
-//!   growing costs and saves.
+//! - [`two_width_check`]: whether a description is right; [`verify`], [`symmetry`]: what an expansion
+//!   did to the function, and what training then does to the copies.
+//! - [`Cost`], [`Forecast`], [`training_flops`], [`saved_flops`]: what growing costs and saves.
 //!
 //! The method is SPARKLING, [arXiv 2602.02472](https://arxiv.org/abs/2602.02472); equation numbers
 //! are the paper's.
@@ -28,6 +29,7 @@ mod dimension;
 mod draw;
 mod error;
 mod expansion;
+mod forecast;
 mod gather;
 mod growable;
 mod init;
@@ -37,6 +39,7 @@ mod plan;
 mod rival;
 mod role;
 mod scaling;
+mod table;
 mod verify;
 mod width;
 
@@ -46,10 +49,11 @@ pub use axis_plan::{AxisPlan, Origin};
 pub use blueprint::{Blueprint, ParamBlueprint};
 pub use constants::Constants;
 pub use copy_map::CopyMap;
-pub use cost::{saved_flops, training_flops};
+pub use cost::{Cost, CostChange, StateSize, saved_flops, training_flops};
 pub use describe::{Constant, Describe};
 pub use error::GrowError;
 pub use expansion::{Expansion, Method, Target};
+pub use forecast::{Budget, Forecast, ForecastPoint};
 pub use gather::Fill;
 pub use growable::Growable;
 pub use init::{Init, InitPair};
@@ -58,4 +62,9 @@ pub use plan::{ParamPlan, Plan};
 pub use rival::{Rival, Share};
 pub use role::{Part, Role, RoleKind, Term};
 pub use scaling::{Factor, Scaling};
-pub use verify::two_width_check;
+#[doc(hidden)]
+pub use table::table;
+pub use verify::{
+    Activations, CopySymmetry, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry, Verification,
+    symmetry, symmetry_of, two_width_check, verify,
+};

@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::blueprint::known;
 use crate::dimension::Coordinate;
+use crate::table::table;
 use crate::{Axis, AxisPlan, Blueprint, Constant, Expansion, GrowError, ParamBlueprint, Role};
 use crate::{RoleKind, training_flops};
 
 /// What an expansion does to every parameter, computed before anything is touched.
 ///
 /// The same plan is applied to the parameters ([`apply`](Self::apply)), to the optimizer state and
-/// to the learning-rate regions. Printed, it is the dry-run table.
+/// to the learning-rate regions. Printed, it is the dry-run table. Serialized, it is data to be applied
+/// elsewhere; a reader has to be exact about floats, which serde_json is with its feature
+/// `float_roundtrip`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     axes: BTreeMap<Axis, AxisPlan>,
@@ -31,7 +34,8 @@ pub struct ParamPlan {
     pub old_shape: Vec<usize>,
     /// Its shape after.
     pub new_shape: Vec<usize>,
-    /// The role of each dimension.
+    /// The role of each dimension; `None` never grows. Serialized as a role of no parts.
+    #[serde(with = "crate::role::optional")]
     pub roles: Vec<Option<Role>>,
     /// The fraction of its elements that takes part in one token, before and after.
     pub active: (f64, f64),
@@ -50,8 +54,8 @@ impl Plan {
     /// # Errors
     ///
     /// When the expansion names no axis or an unknown one, would shrink an axis, asks for a width
-    /// that is not whole, asks an init pair for a scaling that it cannot have, or scales the units of a
-    /// tied axis differently.
+    /// that is not whole, asks an init pair for a scaling that it cannot have, scales the units of a
+    /// tied axis differently, or leaves fewer units of an axis than take part in a token.
     pub fn new(blueprint: &Blueprint, expansion: &Expansion) -> Result<Self, GrowError> {
         if expansion.targets.is_empty() {
             return Err(GrowError::EmptyExpansion);
@@ -77,6 +81,21 @@ impl Plan {
             let planned = AxisPlan::new(axis, old_width, new_width, expansion)?;
             new_widths.insert(axis.clone(), new_width);
             axes.insert(axis.clone(), planned);
+        }
+        let ratios = blueprint
+            .params
+            .iter()
+            .flat_map(|param| &param.active.ratios);
+        for (part, whole) in ratios {
+            let (part_width, whole_width) = (known(&new_widths, part)?, known(&new_widths, whole)?);
+            if part_width > whole_width {
+                return Err(GrowError::PartExceedsWhole {
+                    part: part.clone(),
+                    part_width,
+                    whole: whole.clone(),
+                    whole_width,
+                });
+            }
         }
         let grown = |axis: &Axis| axes.get(axis).filter(|planned: &&AxisPlan| planned.grows());
         for multiplier in &blueprint.multipliers {
@@ -156,8 +175,12 @@ impl Plan {
     /// What each new coordinate of dimension `dim` is multiplied with, if it grows.
     pub fn factor(&self, param: &ParamPlan, dim: usize) -> Option<Vec<f64>> {
         let coordinates = self.dimension(param, dim)?;
-        let factors = coordinates.iter().map(|coordinate| coordinate.factor);
-        Some(factors.collect())
+        Some(
+            coordinates
+                .iter()
+                .map(|coordinate| coordinate.factor)
+                .collect(),
+        )
     }
 
     /// The role of dimension `dim`, if it grows.
@@ -222,14 +245,15 @@ impl Plan {
 /// The dry-run table.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![["parameter", "old", "new", "roles", "factor"].map(String::from)];
+        let header = ["parameter", "old", "new", "roles", "factor"];
+        let mut rows = vec![header.map(String::from).to_vec()];
         for param in &self.params {
             let roles = param.roles.iter().map(|role| match role {
                 Some(role) => role.to_string(),
                 None => "-".into(),
             });
             let factors = self.factors(param).map(|axis| axis.factor().to_string());
-            rows.push([
+            rows.push(vec![
                 param.path.clone(),
                 shape(&param.old_shape),
                 shape(&param.new_shape),
@@ -240,17 +264,9 @@ impl fmt::Display for Plan {
         for multiplier in &self.multipliers {
             let factor = format!("{:.4}", multiplier.value);
             let row = [multiplier.path.as_str(), "", "", "multiplier", &factor];
-            rows.push(row.map(String::from));
+            rows.push(row.map(String::from).to_vec());
         }
-        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-        let widths: [usize; 4] = core::array::from_fn(width);
-        for row in &rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(widths) {
-                line += &format!("{cell:<width$}  ");
-            }
-            writeln!(f, "{}", (line + &row[4]).trim_end())?;
-        }
+        f.write_str(&table(&rows))?;
         for (axis, planned) in &self.axes {
             writeln!(
                 f,

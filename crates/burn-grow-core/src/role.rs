@@ -206,6 +206,29 @@ impl fmt::Display for Role {
     }
 }
 
+/// Optional roles as roles, none as one of no parts: TOML has no nothing.
+pub(crate) mod optional {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Role;
+
+    pub(crate) fn serialize<S: Serializer>(
+        roles: &[Option<Role>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let none = Role { parts: Vec::new() };
+        serializer.collect_seq(roles.iter().map(|role| role.as_ref().unwrap_or(&none)))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Option<Role>>, D::Error> {
+        let roles = Vec::<Role>::deserialize(deserializer)?.into_iter();
+        let roles = roles.map(|role| (!role.parts.is_empty()).then_some(role));
+        Ok(roles.collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

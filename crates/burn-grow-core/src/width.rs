@@ -21,20 +21,7 @@ pub(crate) fn widths(
     for count in counts {
         agree(&mut known, &count.axis, count.value, &count.path)?;
     }
-    let dims = || {
-        params.iter().flat_map(|param| {
-            let dims = param.roles.iter().zip(&param.shape).enumerate();
-            dims.filter_map(move |(dim, (role, size))| {
-                let role = role.as_ref()?;
-                Some(Dim {
-                    param,
-                    dim,
-                    role,
-                    size: *size,
-                })
-            })
-        })
-    };
+    let dims = || dims(params);
     loop {
         let found = known.len();
         for dim in dims() {
@@ -69,6 +56,22 @@ pub(crate) fn widths(
         .into_iter()
         .map(|(axis, (width, _))| (axis, width))
         .collect())
+}
+
+/// Every dimension with a role.
+fn dims(params: &[ParamBlueprint]) -> impl Iterator<Item = Dim<'_>> {
+    params.iter().flat_map(|param| {
+        let dims = param.roles.iter().zip(&param.shape).enumerate();
+        dims.filter_map(move |(dim, (role, size))| {
+            let role = role.as_ref()?;
+            Some(Dim {
+                param,
+                dim,
+                role,
+                size: *size,
+            })
+        })
+    })
 }
 
 /// One dimension with a role.
@@ -177,4 +180,40 @@ fn agree<'a>(
         other: other.to_owned(),
         expected,
     })
+}
+
+/// The width that most dimensions and constants ask for, axis by axis: for a description that may be
+/// wrong.
+pub(crate) fn voted<'a>(
+    params: &[ParamBlueprint],
+    constants: impl Iterator<Item = &'a Constant<usize>>,
+) -> BTreeMap<Axis, usize> {
+    let mut known: Known<'_> = BTreeMap::new();
+    let mut votes: BTreeMap<Axis, BTreeMap<usize, usize>> = BTreeMap::new();
+    for constant in constants {
+        let votes = votes.entry(constant.axis.clone()).or_default();
+        *votes.entry(constant.value).or_default() += 1;
+    }
+    // Those of one axis first, then the products of which one is left.
+    loop {
+        for dim in dims(params) {
+            if let Ok(Some((axis, width))) = dim.solve(&known) {
+                *votes.entry(axis).or_default().entry(width).or_default() += 1;
+            }
+        }
+        let found = known.len();
+        for (axis, votes) in std::mem::take(&mut votes) {
+            let most = votes.into_iter().max_by_key(|(_, count)| *count);
+            if let Some((width, _)) = most {
+                known.entry(axis).or_insert((width, ""));
+            }
+        }
+        if known.len() == found {
+            break;
+        }
+    }
+    known
+        .into_iter()
+        .map(|(axis, (width, _))| (axis, width))
+        .collect()
 }

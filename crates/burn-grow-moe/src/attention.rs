@@ -12,20 +12,25 @@ use crate::kernels::{Angles, Positions, causal_attention, norm_rotate};
 /// `o(softmax(rot(norm(q x)) rot(norm(k x))^T / sqrt(head_dim)) v x)`, no biases. The norms of the heads
 /// ([arXiv 2302.05442](https://arxiv.org/abs/2302.05442)) have a gain of `head_dim`, which never grows:
 /// the logits stay in range whatever the width of the residual stream.
+///
+/// Heads lie on two axes: `"kv_heads"`, key heads with all that read them, and `"queries"`, the query
+/// heads of one key head. Query head `h` reads key head `h / queries`, so the former is the outer one.
+/// A zero producer makes no silent query head: its scores are all zero, and it answers the mean of the
+/// values.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct Attention {
-    /// `[hidden, n_heads * head_dim]`
-    #[grow(fan_in = "hidden")]
+    /// `[hidden, n_kv_heads * queries * head_dim]`
+    #[grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = self.head_dim))]
     pub q_proj: Linear,
-    /// `[hidden, n_kv_heads * head_dim]`
-    #[grow(fan_in = "hidden")]
+    /// `[hidden, n_kv_heads * head_dim]`. Keys multiply queries: with both at zero neither would learn.
+    #[grow(fan_in = "hidden", gate("kv_heads", unit = self.head_dim))]
     pub k_proj: Linear,
     /// `[hidden, n_kv_heads * head_dim]`
-    #[grow(fan_in = "hidden")]
+    #[grow(fan_in = "hidden", fan_out("kv_heads", unit = self.head_dim))]
     pub v_proj: Linear,
-    /// `[n_heads * head_dim, hidden]`
-    #[grow(fan_out = "hidden")]
+    /// `[n_kv_heads * queries * head_dim, hidden]`
+    #[grow(fan_in("kv_heads", "queries", unit = self.head_dim), fan_out = "hidden")]
     pub o_proj: Linear,
     /// `[head_dim]`
     #[grow(skip)]
@@ -33,11 +38,18 @@ pub struct Attention {
     /// `[head_dim]`
     #[grow(skip)]
     pub k_norm: RmsNorm,
-    /// The number of query heads.
-    pub n_heads: usize,
     /// The number of key and value heads.
+    #[grow(width = "kv_heads")]
     pub n_kv_heads: usize,
+    /// The number of query heads that share a key head.
+    #[grow(width = "queries")]
+    pub queries: usize,
     /// The size of a head.
+    #[grow(frozen(
+        "head_dim",
+        "the rotary frequencies and the scale of the scores depend on the size of a head; grow \
+         `kv_heads` or `queries`"
+    ))]
     pub head_dim: usize,
     /// The base of the rotary frequencies.
     pub rope_theta: f64,
@@ -55,8 +67,8 @@ impl Attention {
             o_proj: init.linear(queries, config.hidden),
             q_norm: init.norm(config.head_dim),
             k_norm: init.norm(config.head_dim),
-            n_heads: config.n_heads,
             n_kv_heads: config.n_kv_heads,
+            queries: config.n_heads / config.n_kv_heads,
             head_dim: config.head_dim,
             rope_theta: config.rope_theta,
         }
@@ -80,18 +92,22 @@ impl Attention {
         let turned = |heads: Tensor<4>, norm: &RmsNorm| {
             norm_rotate(heads, norm.gamma.val(), norm.epsilon, positions)
         };
-        let q = turned(heads(&self.q_proj, self.n_heads), &self.q_norm);
+        let q = turned(heads(&self.q_proj, self.n_heads()), &self.q_norm);
         let k = turned(heads(&self.k_proj, self.n_kv_heads), &self.k_norm);
         let v = heads(&self.v_proj, self.n_kv_heads);
         let out = causal_attention(q, k, v, positions);
-        let out = out.reshape([batch * seq, self.n_heads * self.head_dim]);
+        let out = out.reshape([batch * seq, self.n_heads() * self.head_dim]);
         self.o_proj.forward(out).reshape([batch, seq, hidden])
+    }
+
+    /// The number of query heads.
+    pub fn n_heads(&self) -> usize {
+        self.n_kv_heads * self.queries
     }
 
     /// What the layers of one forward pass share about `seq` positions.
     pub fn positions(&self, seq: usize, dtype: DType, device: &Device) -> Positions {
-        let group = self.n_heads / self.n_kv_heads;
         let angles = Angles::new(seq, self.head_dim, self.rope_theta);
-        Positions::new(angles, group, dtype, device.clone())
+        Positions::new(angles, self.queries, dtype, device.clone())
     }
 }

@@ -15,10 +15,37 @@ use crate::{MoeConfigError, MoeTransformer};
 /// let config = MoeConfig { hidden: 64, inner: 32, ..MoeConfig::default() };
 /// assert!(config.validate().is_ok());
 /// ```
+///
+/// # Axes
+///
+/// | axis | width | what lies on it |
+/// |---|---|---|
+/// | `"hidden"` | `hidden` | the residual stream |
+/// | `"inner"` | `inner` | the units of an expert |
+/// | `"kv_heads"` | `n_kv_heads` | key and value heads, each with the query heads that read it |
+/// | `"queries"` | `n_heads / n_kv_heads` | the query heads of one key head |
+/// | `"experts"` | `n_experts` | whole experts, and the rows of the router |
+/// | `"top_k"` | `top_k` | nothing: a count |
+/// | `"vocab"` | `vocab_size` | the rows of the embedding, the outputs of an untied head |
+///
+/// Copied to whole multiples, `"hidden"`, `"inner"`, `"kv_heads"` and `"queries"` keep the logits, each by
+/// itself and together. The others:
+///
+/// - **`"experts"` with `"top_k"` by the same whole factor** `m` keeps the logits: every copy has `1 / m` of
+///   the probability, and all copies of a chosen expert are chosen. The load-balancing loss and its
+///   bounds grow by `m`, the logarithm in the z-loss by `ln m`. Experts are copies whatever the init
+///   pair, and no factor scales them.
+/// - **`"experts"` alone** spends the choices of a token on copies: by a whole factor `m` that divides
+///   `top_k`, the model answers as the old one would with `top_k / m` choices.
+/// - **`"top_k"` alone** lets tokens meet the next most probable experts, too. More choices than experts
+///   are refused.
+/// - **`"vocab"`** keeps the logits of old symbols. New ones are drawn at the mean and the spread of the
+///   old ones, column by column.
+/// - **`"head_dim"`** is refused: the rotary frequencies and the scale of the scores depend on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MoeConfig {
-    /// The number of token ids.
+    /// The number of token ids: axis `"vocab"`.
     pub vocab_size: usize,
     /// The number of blocks.
     pub n_layers: usize,
@@ -26,15 +53,16 @@ pub struct MoeConfig {
     pub hidden: usize,
     /// The width between the two matrices of an expert: axis `"inner"`.
     pub inner: usize,
-    /// The number of query heads.
+    /// The number of query heads, the product of the axes `"kv_heads"` and `"queries"`.
     pub n_heads: usize,
-    /// The number of key and value heads, each shared by `n_heads / n_kv_heads` query heads.
+    /// The number of key and value heads, each shared by `n_heads / n_kv_heads` query heads: axis
+    /// `"kv_heads"`.
     pub n_kv_heads: usize,
     /// The size of a head. It is not tied to `hidden`, so heads keep their size when that grows.
     pub head_dim: usize,
-    /// The number of experts of a layer.
+    /// The number of experts of a layer: axis `"experts"`.
     pub n_experts: usize,
-    /// The number of experts a token is sent to.
+    /// The number of experts a token is sent to: axis `"top_k"`.
     pub top_k: usize,
     /// Whether the probabilities of the chosen experts are divided by their sum: Qwen3-MoE does,
     /// OLMoE does not.

@@ -1,6 +1,7 @@
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
+use burn_grow_core::Active;
 use burn_grow_derive::Growable;
 
 use crate::init::Init;
@@ -11,19 +12,21 @@ use crate::{Routed, Router};
 ///
 /// `y = sum_e w_e down_e (silu(gate_e x) * up_e x)` over the chosen experts, without dropping any
 /// token however uneven the load. The weights of all experts are stacked.
+///
+/// Grown along `"experts"`, whole experts are copied, and so are the outputs of the router.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct MoeFeedForward {
     /// Chooses the experts.
     pub router: Router,
     /// `[n_experts, hidden, inner]`
-    #[grow(dims(_, fan_in = "hidden", gate = "inner"), active = Self::active_fraction)]
+    #[grow(dims(gain = "experts", fan_in = "hidden", gate = "inner"), active = Self::active)]
     pub gate_proj: Param<Tensor<3>>,
     /// `[n_experts, hidden, inner]`
-    #[grow(dims(_, fan_in = "hidden", fan_out = "inner"), active = Self::active_fraction)]
+    #[grow(dims(gain = "experts", fan_in = "hidden", fan_out = "inner"), active = Self::active)]
     pub up_proj: Param<Tensor<3>>,
     /// `[n_experts, inner, hidden]`
-    #[grow(dims(_, fan_in = "inner", fan_out = "hidden"), active = Self::active_fraction)]
+    #[grow(dims(gain = "experts", fan_in = "inner", fan_out = "hidden"), active = Self::active)]
     pub down_proj: Param<Tensor<3>>,
 }
 
@@ -58,9 +61,9 @@ impl MoeFeedForward {
         (y.reshape([batch, seq, hidden]), routed)
     }
 
-    /// The fraction of the experts that a token meets: `top_k / n_experts`.
-    pub fn active_fraction(&self) -> f64 {
-        self.router.top_k as f64 / self.n_experts() as f64
+    /// How much of the experts a token meets: `top_k / n_experts`, whatever they grow to.
+    pub fn active(&self) -> Active {
+        Active::ratio("top_k", "experts")
     }
 
     /// The number of experts.

@@ -2,8 +2,8 @@
 //!
 //! The shapes of OLMoE and Qwen3-MoE: pre-norm RMSNorm, a norm on every query and key head, rotary
 //! positions, grouped-query attention, SwiGLU experts with dropless routing, no biases. It grows along
-//! two axes: `"hidden"`, the residual stream, and `"inner"`, the width of an expert. The number and
-//! the size of the heads are not tied to either.
+//! the residual stream, the width of an expert, the heads, the experts and the vocabulary; the axes are
+//! listed at [`MoeConfig`].
 //!
 //! - [`MoeConfig`]: the shape of a model; [`MoeTransformer`]: the model.
 //! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss.

@@ -10,7 +10,7 @@ use crate::init::Init;
 use crate::kernels::cross_entropy;
 use crate::{Block, MoeConfig, MoeLoss, MoeOutput, Probe, Site};
 
-/// A decoder language model of experts that grows along `"hidden"` and `"inner"`.
+/// A decoder language model of experts that grows along the axes of [`MoeConfig`].
 ///
 /// Embedding, blocks, a norm and the output projection, as OLMoE
 /// ([arXiv 2409.02060](https://arxiv.org/abs/2409.02060)) and Qwen3-MoE
@@ -20,7 +20,7 @@ use crate::{Block, MoeConfig, MoeLoss, MoeOutput, Probe, Site};
 #[grow(crate = burn_grow_core)]
 pub struct MoeTransformer {
     /// `[vocab, hidden]`
-    #[grow(fan_out = "hidden")]
+    #[grow(vocab = "vocab", fan_out = "hidden")]
     pub embedding: Embedding,
     /// The layers.
     pub blocks: Vec<Block>,
@@ -28,7 +28,7 @@ pub struct MoeTransformer {
     #[grow(gain = "hidden")]
     pub norm: RmsNorm,
     /// `[hidden, vocab]`, unless the embedding is used for it.
-    #[grow(fan_in = "hidden")]
+    #[grow(fan_in = "hidden", vocab = "vocab")]
     pub lm_head: Option<Linear>,
     /// Stands in for `lm_head` when the embedding is tied.
     pub tied: Option<TiedOutput>,
@@ -84,7 +84,7 @@ impl MoeTransformer {
             n_layers: self.blocks.len(),
             hidden: self.hidden,
             inner: experts.inner(),
-            n_heads: attention.n_heads,
+            n_heads: attention.n_heads(),
             n_kv_heads: attention.n_kv_heads,
             head_dim: attention.head_dim,
             n_experts: experts.n_experts(),

@@ -1,6 +1,9 @@
 use core::fmt;
 
-use burn_core::tensor::{DType, Tensor};
+use burn_core::tensor::{DType, Int, Tensor};
+use burn_grow_core::Activations;
+
+use crate::MoeTransformer;
 
 /// A place of the model where an activation can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,5 +77,17 @@ impl Probe for RmsProbe {
     fn see(&mut self, site: Site, activation: &Tensor<3>) {
         let activation = activation.clone().without_autodiff().cast(DType::F32);
         self.sites.push((site, activation.square().mean().sqrt()));
+    }
+}
+
+/// The logits of tokens, `[batch, seq]`, and the root mean square at every [`Site`].
+impl burn_grow_core::Probe<Tensor<2, Int>> for MoeTransformer {
+    fn probe(&self, tokens: Tensor<2, Int>) -> Activations {
+        let mut probe = RmsProbe::default();
+        let output = self.forward_probed(tokens, &mut probe);
+        let sites = probe.values().into_iter();
+        sites.fold(Activations::new(output.logits), |found, (site, rms)| {
+            found.with_rms(site.to_string(), rms)
+        })
     }
 }

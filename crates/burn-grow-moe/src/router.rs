@@ -16,12 +16,27 @@ use crate::init::Init;
 #[grow(crate = burn_grow_core)]
 pub struct Router {
     /// `[hidden, n_experts]`
-    #[grow(fan_in = "hidden")]
+    #[grow(with = scores)]
     pub linear: Linear,
     /// The number of experts a token is sent to.
+    #[grow(count = "top_k")]
     pub top_k: usize,
     /// Whether the weights of a token sum to one.
     pub norm_topk_prob: bool,
+}
+
+/// The router's outputs ride along: whatever the init pair, a new expert is a whole copy, and so is
+/// what chooses it.
+mod scores {
+    use burn_grow_core::{Constants, Describe, Role};
+    use burn_nn::Linear;
+
+    pub(super) fn describe(linear: &Linear, describe: &mut Describe) {
+        let roles = [Role::fan_in("hidden"), Role::gain("experts")].map(Some);
+        describe.param(&linear.weight, roles);
+    }
+
+    pub(super) fn update_constants(_linear: &mut Linear, _constants: &Constants<'_>) {}
 }
 
 /// Where one layer sent its tokens.

@@ -14,6 +14,10 @@ impl Routing {
     /// Sends every token to its `top_k` most probable experts, most probable first, the lower index
     /// first among equals.
     ///
+    /// Copies of an expert are equals to the last bit, so they are chosen together, unless different
+    /// experts tie with them, as all do under a router of zeros: then only copies that stand side by side
+    /// (`CopyMap::Interleaved`) are.
+    ///
     /// # Shapes
     ///
     /// - probabilities: `[tokens, n_experts]`, row-major

@@ -6,15 +6,11 @@ mod common;
 use burn::tensor::Device;
 use burn_grow_moe::MoeConfig;
 use common::{
-    build, gradients, ids, largest, largest_difference, naive, tiny, tokens, values, weights,
+    build, devices, gradients, ids, largest, largest_difference, naive, tiny, tokens, values,
+    weights,
 };
 
 const SHAPE: [usize; 2] = [2, 7];
-
-fn devices() -> [Device; 2] {
-    let device = Device::flex().autodiff();
-    [device.clone(), device.gradient_checkpointing()]
-}
 
 fn cases() -> Vec<(&'static str, MoeConfig)> {
     let grouped = MoeConfig {

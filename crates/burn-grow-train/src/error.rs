@@ -34,6 +34,14 @@ pub enum TrainError {
         /// The reason.
         source: GrowError,
     },
+    /// A candidate of a trial that cannot be tried.
+    #[error("candidate `{name}`: {source}")]
+    Candidate {
+        /// Its name.
+        name: String,
+        /// The reason.
+        source: Box<TrainError>,
+    },
     /// The model cannot be described.
     #[error(transparent)]
     Model(#[from] GrowError),

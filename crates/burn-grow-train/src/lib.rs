@@ -22,6 +22,9 @@
 //!     end-of-epoch hook                      Event::Epoch, the user's early stopping
 //! ```
 //!
+//! [`Trial`] is the other way to train: a few steps of several expansions from one checkpoint, ranked
+//! by their loss.
+//!
 //! Steps are counted where the optimizer steps, so gradient accumulation and several devices count
 //! as the optimizer does, and a resumed run expands at the same step.
 
@@ -35,6 +38,7 @@ mod metric;
 mod progressive;
 mod report;
 mod run;
+mod trial;
 
 pub use at::At;
 pub use callback::{WidthExpansionBuilder, WidthExpansionCallback};
@@ -44,3 +48,4 @@ pub use event::Event;
 pub use metric::{ActiveParamsMetric, WidthMetric};
 pub use progressive::Progressive;
 pub use report::{AxisReport, ExpansionReport};
+pub use trial::{Candidate, CandidateReport, Trial, TrialReport};

@@ -40,10 +40,12 @@
 //! `tui` the terminal dashboard.
 
 pub use burn_grow_core::{
-    Active, Axis, AxisPlan, Blueprint, Constant, Constants, CopyMap, Describe, Expansion, Factor,
-    Fill, GrowError, Growable, Init, InitPair, Layer, LayerRoles, Method, Origin, ParamBlueprint,
-    ParamPlan, Part, Plan, Rival, Role, RoleKind, Scaling, Share, Target, Term, saved_flops,
-    training_flops, two_width_check,
+    Activations, Active, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,
+    CopySymmetry, Cost, CostChange, Describe, Expansion, Factor, Fill, Forecast, ForecastPoint,
+    GrowError, Growable, Init, InitPair, Layer, LayerRoles, Method, Origin, ParamBlueprint,
+    ParamPlan, ParamTensors, Part, Plan, Probe, Rival, Role, RoleKind, RoleMismatch, Scaling,
+    Share, SiteRms, StateSize, Symmetry, Target, Term, Verification, saved_flops, symmetry,
+    symmetry_of, training_flops, two_width_check, verify,
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
@@ -51,8 +53,9 @@ pub use burn_grow_optim::{
     RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Clock, Event, ExpansionReport, Progressive, TrainError,
-    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric,
+    ActiveParamsMetric, At, AxisReport, Candidate, CandidateReport, Clock, Event, ExpansionReport,
+    Progressive, TrainError, Trial, TrialReport, WidthExpansionBuilder, WidthExpansionCallback,
+    WidthMetric,
 };
 
 /// A growable mixture-of-experts transformer.

@@ -14,6 +14,7 @@ pub mod device;
 pub mod error;
 pub mod language_model;
 pub mod loader;
+pub mod planning;
 pub mod probe;
 pub mod progress;
 pub mod recorder;

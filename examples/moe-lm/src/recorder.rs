@@ -109,8 +109,10 @@ impl Recorder {
         if let Some(growth) = grown
             && step > growth.at
         {
-            let cosine = rounded(probe::copy_cosine(model, &growth.plan));
-            state.rows.cosine.push((step, cosine));
+            match probe::copy_cosine(model, &growth.plan) {
+                Ok(cosine) => state.rows.cosine.push((step, rounded(cosine))),
+                Err(error) => log::warn!("the copies cannot be looked at: {error}"),
+            }
         }
     }
 

@@ -1,14 +1,20 @@
 //! How the parametrised layers of burn-nn lie on their axes, and which modules have nothing to grow.
 
+mod activation;
+mod attention;
 mod container;
+mod conv;
 mod embedding;
+mod groups;
 mod linear;
 mod norm;
 mod parameterless;
+mod recurrent;
+mod transformer;
 
 use burn_core::module::Module;
 
-use crate::{Constants, Describe, GrowError, Role};
+use crate::{Constants, Describe, GrowError, Role, RoleKind};
 
 /// A parametrised layer, described by the roles that its field attribute names.
 ///
@@ -27,6 +33,20 @@ pub trait Layer: Module {
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
         let _ = (roles, constants);
     }
+}
+
+/// Refuses what the attribute asks of `layer`, and says what to write instead.
+fn refuse(layer: &'static str, reason: impl Into<String>, describe: &mut Describe) {
+    describe.refuse(GrowError::UnsupportedLayer {
+        path: describe.path(),
+        layer,
+        reason: reason.into(),
+    });
+}
+
+/// The same axes in another role.
+fn kind(role: Option<&Role>, kind: RoleKind) -> Option<Role> {
+    role.map(|role| role.clone().with_kind(kind))
 }
 
 /// The roles named by the attribute of a layer field.

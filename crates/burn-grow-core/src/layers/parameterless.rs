@@ -3,14 +3,24 @@
 use burn_core::module::{Flag, Param};
 use burn_core::tensor::kind::Autodiff;
 use burn_core::tensor::{Bool, Int, Tensor};
+use burn_nn::activation::{
+    Celu, Elu, GLU, Gelu, HardShrink, HardSigmoid, HardSwish, Hardtanh, LeakyRelu, LogSigmoid,
+    Mish, RRelu, Relu, Relu6, Selu, Shrink, SiLU, Sigmoid, SoftShrink, Softplus, Softsign, Tanh,
+    Tanhshrink, Threshold, ThresholdedRelu,
+};
 use burn_nn::interpolate::{Interpolate1d, Interpolate2d};
+use burn_nn::loss::{
+    BinaryCrossEntropyLoss, CTCLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, LpLoss, MarginRankingLoss, MseLoss, MultiMarginLoss,
+    PoissonNllLoss, RNNTLoss, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
+};
 use burn_nn::pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool1d, AvgPool2d, MaxPool1d,
     MaxPool2d,
 };
 use burn_nn::{
-    Dropout, GLU, GaussianNoise, Gelu, HardSigmoid, Identity, LeakyRelu, LocalResponseNorm,
-    PositionalEncoding, Relu, RotaryEncoding, Selu, Sigmoid, Softplus, Tanh, Unfold4d,
+    CosineSimilarity, Dropout, Fold4d, GaussianNoise, Identity, LocalResponseNorm,
+    PairwiseDistance, PixelShuffle, PixelUnshuffle, PositionalEncoding, RotaryEncoding, Unfold4d,
 };
 
 use crate::{Constants, Describe, Growable};
@@ -36,27 +46,71 @@ parameterless!(
     AdaptiveAvgPool3d,
     AvgPool1d,
     AvgPool2d,
+    CosineSimilarity,
     Dropout,
-    GLU,
+    Fold4d,
     GaussianNoise,
-    Gelu,
-    HardSigmoid,
     Identity,
     Interpolate1d,
     Interpolate2d,
-    LeakyRelu,
     LocalResponseNorm,
     MaxPool1d,
     MaxPool2d,
+    PairwiseDistance,
     Param<Flag>,
+    PixelShuffle,
+    PixelUnshuffle,
     PositionalEncoding,
-    Relu,
     RotaryEncoding,
-    Selu,
-    Sigmoid,
-    Softplus,
-    Tanh,
     Unfold4d,
+);
+
+parameterless!(
+    Celu,
+    Elu,
+    GLU,
+    Gelu,
+    HardShrink,
+    HardSigmoid,
+    HardSwish,
+    Hardtanh,
+    LeakyRelu,
+    LogSigmoid,
+    Mish,
+    RRelu,
+    Relu,
+    Relu6,
+    Selu,
+    Shrink,
+    SiLU,
+    Sigmoid,
+    SoftShrink,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+    Threshold,
+    ThresholdedRelu,
+);
+
+parameterless!(
+    BinaryCrossEntropyLoss,
+    CTCLoss,
+    CosineEmbeddingLoss,
+    CrossEntropyLoss,
+    GaussianNLLLoss,
+    HingeEmbeddingLoss,
+    HuberLoss,
+    KLDivLoss,
+    LpLoss,
+    MarginRankingLoss,
+    MseLoss,
+    MultiMarginLoss,
+    PoissonNllLoss,
+    RNNTLoss,
+    SmoothL1Loss,
+    SoftMarginLoss,
+    TripletMarginLoss,
 );
 
 #[diagnostic::do_not_recommend]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Int, Tensor, TensorData};
+use burn_grow_core::{Blueprint, Expansion, Plan};
 use burn_grow_moe::{MoeConfig, MoeTransformer};
 
 pub(crate) use naive::{Naive, naive};
@@ -33,6 +34,48 @@ pub(crate) fn tiny() -> MoeConfig {
         router_z_loss: 0.2,
         ..MoeConfig::default()
     }
+}
+
+/// Every way heads, embeddings and routing weights come in.
+pub(crate) fn shapes() -> Vec<MoeConfig> {
+    let grouped = MoeConfig {
+        n_heads: 4,
+        n_kv_heads: 2,
+        ..tiny()
+    };
+    vec![
+        tiny(),
+        MoeConfig {
+            tied_embeddings: false,
+            ..grouped.clone()
+        },
+        MoeConfig {
+            norm_topk_prob: true,
+            ..grouped
+        },
+    ]
+}
+
+/// With the kernels of Flex, and with the tensor API, which gradient checkpointing keeps to.
+pub(crate) fn devices() -> [Device; 2] {
+    let device = Device::flex().autodiff();
+    [device.clone(), device.gradient_checkpointing()]
+}
+
+pub(crate) fn plan(model: &MoeTransformer, expansion: &Expansion) -> Plan {
+    Plan::new(&Blueprint::of(model).expect("described"), expansion).expect("planned")
+}
+
+pub(crate) fn grown(model: &MoeTransformer, expansion: &Expansion) -> MoeTransformer {
+    plan(model, expansion)
+        .apply(model.clone())
+        .expect("applied")
+}
+
+/// The logits of tokens that the smallest vocabulary has, `[2, 12, vocab]`.
+pub(crate) fn logits(model: &MoeTransformer, device: &Device) -> Vec<f64> {
+    let x = tokens(&ids(1, 24, 11), [2, 12], device);
+    values(model.forward(x).logits)
 }
 
 /// Builds a model whose gains are not all one.

@@ -1,0 +1,193 @@
+//! Convolutions. Their channels grow; their kernels do not.
+
+use burn_core::module::Param;
+use burn_core::tensor::Tensor;
+use burn_nn::conv::{
+    Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, DeformConv2d,
+};
+
+use super::{Layer, LayerRoles, groups, refuse};
+use crate::{Constants, Describe, Role};
+
+/// Which channels the first two dimensions of a weight hold.
+#[derive(Clone, Copy)]
+enum Order {
+    /// `[channels_out, channels_in / groups, ..]`.
+    OutIn,
+    /// `[channels_in, channels_out / groups, ..]`, as transposed convolutions have it.
+    InOut,
+}
+
+/// What all convolutions have.
+struct Conv<'a, const D: usize> {
+    name: &'static str,
+    weight: &'a Param<Tensor<D>>,
+    bias: Option<&'a Param<Tensor<1>>>,
+    groups: usize,
+    /// The groups of input channels that one field of offsets moves.
+    offset_groups: usize,
+    order: Order,
+}
+
+impl<const D: usize> Conv<'_, D> {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+        roles.only(&["fan_in", "fan_out", "gain"], self.name, describe);
+        let ([first, second], bias) = match &roles.gain {
+            Some(gain) => self.grouped(gain, roles, describe),
+            None => self.dense(roles, describe),
+        };
+        let mut dims = [const { None }; D];
+        for (dim, role) in dims.iter_mut().zip([first, second]) {
+            *dim = role;
+        }
+        describe.param(self.weight, dims);
+        if let Some(param) = self.bias {
+            describe.param(param, [bias]);
+        }
+    }
+
+    /// Every group gets more channels.
+    fn dense(
+        &self,
+        roles: &LayerRoles,
+        describe: &mut Describe,
+    ) -> ([Option<Role>; 2], Option<Role>) {
+        let mut within = |attribute, role: &Option<Role>, all: &[usize]| {
+            let role = role.as_ref()?;
+            for groups in all {
+                if groups::within(role, *groups).is_none() {
+                    let advice = groups::advice(attribute, role, *groups);
+                    refuse(self.name, advice, describe);
+                }
+            }
+            groups::within(role, self.groups)
+        };
+        let fan_in = within("fan_in", &roles.fan_in, &[self.groups, self.offset_groups]);
+        let fan_out = within("fan_out", &roles.fan_out, &[self.groups]);
+        let dims = match self.order {
+            Order::OutIn => [roles.fan_out.clone(), fan_in],
+            Order::InOut => [roles.fan_in.clone(), fan_out],
+        };
+        (dims, roles.fan_out.clone())
+    }
+
+    /// More groups of as many channels, each a copy with all its weights: nothing sums over the axis, so
+    /// nothing is rescaled.
+    fn grouped(
+        &self,
+        gain: &Role,
+        roles: &LayerRoles,
+        describe: &mut Describe,
+    ) -> ([Option<Role>; 2], Option<Role>) {
+        let reason = if roles.fan_in.is_some() || roles.fan_out.is_some() {
+            "`gain` adds groups and `fan_in` and `fan_out` widen each of them: name one or the other"
+        } else if self.groups == 1 {
+            "`gain` adds groups, and it has one: name `fan_in` and `fan_out`"
+        } else if self.offset_groups > 1 {
+            "the field of offsets of each group of channels cannot follow: use one offset group"
+        } else {
+            let [first, second] = self.channels();
+            let per_group = match self.order {
+                Order::OutIn => first,
+                Order::InOut => second,
+            };
+            return (
+                [Some(groups::times(gain, first)), None],
+                Some(groups::times(gain, per_group)),
+            );
+        };
+        refuse(self.name, reason, describe);
+        ([None, None], None)
+    }
+
+    /// The channels of one group along the first two dimensions.
+    fn channels(&self) -> [usize; 2] {
+        let dims = self.weight.dims();
+        [dims[0] / self.groups, dims[1]]
+    }
+}
+
+macro_rules! conv {
+    ($($layer:ident),+) => {
+        $(
+            /// Weight `[fan_out, fan_in / groups, ..]`, bias `[fan_out]`. With `groups > 1` the channels
+            /// lie group by group on both sides; `gain` names the axis of the groups themselves, as in
+            /// a depthwise convolution.
+            #[diagnostic::do_not_recommend]
+            impl Layer for $layer {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                    let conv = Conv {
+                        name: stringify!($layer),
+                        weight: &self.weight,
+                        bias: self.bias.as_ref(),
+                        groups: self.groups,
+                        offset_groups: 1,
+                        order: Order::OutIn,
+                    };
+                    conv.describe(roles, describe);
+                }
+
+                fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+                    constants.size(roles.gain.as_ref(), &mut self.groups);
+                }
+            }
+        )+
+    };
+}
+
+macro_rules! transposed {
+    ($($layer:ident),+) => {
+        $(
+            /// Weight `[fan_in, fan_out / groups, ..]`, bias `[fan_out]`, groups as in a convolution.
+            /// `channels` follows, though nothing but its display reads it.
+            #[diagnostic::do_not_recommend]
+            impl Layer for $layer {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                    let conv = Conv {
+                        name: stringify!($layer),
+                        weight: &self.weight,
+                        bias: self.bias.as_ref(),
+                        groups: self.groups,
+                        offset_groups: 1,
+                        order: Order::InOut,
+                    };
+                    conv.describe(roles, describe);
+                }
+
+                fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+                    let [fan_in, fan_out] = &mut self.channels;
+                    constants.size(roles.fan_in.as_ref(), fan_in);
+                    constants.size(roles.fan_out.as_ref(), fan_out);
+                    let groups = self.groups;
+                    constants.size(roles.gain.as_ref(), &mut self.groups);
+                    self.channels = self.channels.map(|size| size / groups * self.groups);
+                }
+            }
+        )+
+    };
+}
+
+conv!(Conv1d, Conv2d, Conv3d);
+transposed!(ConvTranspose1d, ConvTranspose2d, ConvTranspose3d);
+
+/// Weight `[fan_out, fan_in / weight_groups, ..]`, bias `[fan_out]`, groups as in a convolution; the
+/// input lies group by group of its offsets, too. Offsets and mask are inputs of their own, whose
+/// channels no axis changes.
+#[diagnostic::do_not_recommend]
+impl Layer for DeformConv2d {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+        let conv = Conv {
+            name: "DeformConv2d",
+            weight: &self.weight,
+            bias: self.bias.as_ref(),
+            groups: self.weight_groups,
+            offset_groups: self.offset_groups,
+            order: Order::OutIn,
+        };
+        conv.describe(roles, describe);
+    }
+
+    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+        constants.size(roles.gain.as_ref(), &mut self.weight_groups);
+    }
+}

@@ -1,0 +1,312 @@
+use core::fmt;
+use std::collections::HashMap;
+
+use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::tensor::{DType, Gradients, Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::table::table;
+use crate::{Axis, AxisPlan, GrowError, Origin, ParamPlan, Plan, Role, RoleKind};
+
+/// How alike units and their copies are: 1 everywhere is the symmetry lock (Eq. 20-23).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Symmetry {
+    /// Every dimension of every parameter along which units were copied.
+    pub rows: Vec<CopySymmetry>,
+}
+
+/// How alike units and their copies are along one dimension of one parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CopySymmetry {
+    /// The path of the parameter.
+    pub path: String,
+    /// The dimension.
+    pub dim: usize,
+    /// The axis.
+    pub axis: Axis,
+    /// The number of pairs of a unit and a copy of it.
+    pub pairs: usize,
+    /// The mean cosine between the two.
+    pub mean: f64,
+    /// The smallest.
+    pub min: f64,
+}
+
+impl Symmetry {
+    /// The mean cosine over all pairs; none if there are no copies.
+    pub fn mean(&self) -> Option<f64> {
+        self.mean_of(|_| true)
+    }
+
+    /// The mean cosine over the pairs of the rows that `wanted` accepts; none if there are none.
+    pub fn mean_of(&self, wanted: impl Fn(&CopySymmetry) -> bool) -> Option<f64> {
+        let rows = self.rows.iter().filter(|row| wanted(row));
+        let (sum, pairs) = rows.fold((0.0, 0.0), |(sum, pairs), row| {
+            let count = row.pairs as f64;
+            (sum + row.mean * count, pairs + count)
+        });
+        (pairs > 0.0).then(|| sum / pairs)
+    }
+}
+
+/// A tensor for every parameter of a model: its weights, or their gradients.
+///
+/// Implemented for [`Gradients`]. For burn-optim's `GradientsParams`, a wrapper that answers
+/// `self.0.get(param.id)` does; one that answers for some parameters only looks at no others.
+pub trait ParamTensors {
+    /// The tensor of `param`, in its shape; none if there is none.
+    fn tensor_of<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<D>>;
+}
+
+impl ParamTensors for Gradients {
+    fn tensor_of<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        param.grad(self)
+    }
+}
+
+struct Weights;
+
+impl ParamTensors for Weights {
+    fn tensor_of<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        Some(param.val())
+    }
+}
+
+/// How alike the units of `model` and the copies that `plan` made of them are: for every dimension
+/// along which units were copied, the cosine between the slice of a unit and that of each of its copies.
+///
+/// A slice is every weight at the unit's coordinates of that dimension. Stacked parameters are compared
+/// member by member where an axis belongs to the members, as the inner width of stacked experts does:
+/// where dimension 0 of every parameter on the axis is the same stack. Copies that the plan drew anew or
+/// made zero are none, slices of a single number have no direction, and pairs with a slice of zeros have
+/// no cosine.
+///
+/// # Errors
+///
+/// When `model` is not what the plan expands to.
+pub fn symmetry<M: Module>(model: &M, plan: &Plan) -> Result<Symmetry, GrowError> {
+    symmetry_of(model, &Weights, plan)
+}
+
+/// As [`symmetry`], of a tensor for every parameter, such as its gradient.
+///
+/// # Errors
+///
+/// When `model` is not what the plan expands to.
+pub fn symmetry_of<M: Module>(
+    model: &M,
+    tensors: &impl ParamTensors,
+    plan: &Plan,
+) -> Result<Symmetry, GrowError> {
+    let params = plan.params().iter();
+    let grown = plan.axes().iter().filter(|(_, axis)| axis.grows());
+    let mut look = Look {
+        plan,
+        axes: grown
+            .map(|(axis, grown)| (axis, grown, stacked(plan, axis)))
+            .collect(),
+        tensors,
+        params: params.map(|param| (param.path.as_str(), param)).collect(),
+        path: Vec::new(),
+        found: Ok(Symmetry::default()),
+    };
+    model.visit(&mut look);
+    look.found
+}
+
+struct Look<'a, T> {
+    plan: &'a Plan,
+    /// Every grown axis, and whether its units belong to the members of a stack.
+    axes: Vec<(&'a Axis, &'a AxisPlan, bool)>,
+    tensors: &'a T,
+    params: HashMap<&'a str, &'a ParamPlan>,
+    path: Vec<String>,
+    found: Result<Symmetry, GrowError>,
+}
+
+impl<T: ParamTensors> ModuleVisitor for Look<'_, T> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Ok(found) = &mut self.found else {
+            return;
+        };
+        let path = self.path.join(".");
+        let Some(planned) = self.params.get(path.as_str()) else {
+            self.found = Err(GrowError::Missing {
+                path,
+                has: "model",
+                lacks: "plan",
+            });
+            return;
+        };
+        let shape = param.dims().to_vec();
+        if shape != planned.new_shape {
+            self.found = Err(GrowError::Shape {
+                path,
+                expected: planned.new_shape.clone(),
+                found: shape,
+            });
+            return;
+        }
+        let Some(tensor) = self.tensors.tensor_of(param) else {
+            return;
+        };
+        let tensor = tensor.without_autodiff().cast(DType::F32);
+        for dim in 0..D {
+            let Some(role) = self.plan.growing(planned, dim) else {
+                continue;
+            };
+            for (axis, grown, stacked) in &self.axes {
+                let pairs = pairs(self.plan, role, axis, grown);
+                let cosines = cosines(&tensor, dim, *stacked, &pairs);
+                found.rows.extend(row(&path, dim, axis, &cosines));
+            }
+        }
+    }
+}
+
+fn row(path: &str, dim: usize, axis: &Axis, cosines: &[f64]) -> Option<CopySymmetry> {
+    (!cosines.is_empty()).then(|| CopySymmetry {
+        path: path.to_owned(),
+        dim,
+        axis: axis.clone(),
+        pairs: cosines.len(),
+        mean: cosines.iter().sum::<f64>() / cosines.len() as f64,
+        min: cosines.iter().copied().fold(f64::INFINITY, f64::min),
+    })
+}
+
+/// The coordinates of a unit and of a copy of it, pair by pair.
+fn pairs(plan: &Plan, role: &Role, axis: &Axis, grown: &AxisPlan) -> Vec<[Vec<usize>; 2]> {
+    let mut kinds: Vec<RoleKind> = Vec::new();
+    for part in &role.parts {
+        if part.axes().any(|other| other == axis) && !kinds.contains(&part.kind) {
+            kinds.push(part.kind);
+        }
+    }
+    let mut pairs = Vec::new();
+    for kind in kinds {
+        let mut coordinates = vec![Vec::new(); grown.new_width()];
+        let units = plan.units_along(role, axis, &[kind]);
+        for (coordinate, unit) in units.into_iter().enumerate() {
+            if let Some(unit) = unit {
+                coordinates[unit].push(coordinate);
+            }
+        }
+        let origins = grown.origins(kind);
+        for (copy, origin) in origins.iter().enumerate() {
+            if let Origin::Like(unit) = origin
+                && matches!(origins[*unit], Origin::Kept(_))
+            {
+                pairs.push([coordinates[*unit].clone(), coordinates[copy].clone()]);
+            }
+        }
+    }
+    pairs
+}
+
+/// Whether the units of `axis` belong to the members of a stack: dimension 0 of every parameter that
+/// lies on the axis is one and the same that makes and consumes nothing, and what is stacked are matrices.
+fn stacked(plan: &Plan, axis: &Axis) -> bool {
+    let on_axis = |role: &Option<Role>| {
+        let mut axes = role.iter().flat_map(Role::axes);
+        axes.any(|other| other == axis)
+    };
+    let mut stack = None;
+    let mut matrices = false;
+    for param in plan.params() {
+        if !param.roles.iter().any(on_axis) {
+            continue;
+        }
+        let rides = |role: &Role| role.parts.iter().all(|part| part.kind == RoleKind::Gain);
+        let first = &param.roles[0];
+        let size = param.new_shape[0];
+        let rides = first.as_ref().is_none_or(rides) && !on_axis(first);
+        if !rides || *stack.get_or_insert(size) != size {
+            return false;
+        }
+        matrices |= param.roles.len() > 2;
+    }
+    matrices
+}
+
+/// The cosine of each pair of slices along `dim`, for every member of the stack if there is one.
+fn cosines<const D: usize>(
+    tensor: &Tensor<D>,
+    dim: usize,
+    stacked: bool,
+    pairs: &[[Vec<usize>; 2]],
+) -> Vec<f64> {
+    let Some([unit, _]) = pairs.first() else {
+        return Vec::new();
+    };
+    let shape = tensor.dims();
+    let members = match stacked && dim > 0 {
+        true => shape[0],
+        false => 1,
+    };
+    let before = shape[..dim].iter().product::<usize>() / members;
+    let after: usize = shape[dim + 1..].iter().product();
+    let (count, size) = (pairs.len(), unit.len());
+    let length = before * size * after;
+    if length < 2 {
+        return Vec::new();
+    }
+    let tensor = tensor.clone().reshape([members, before, shape[dim], after]);
+    // `[members x pairs, length]`, the unit's or the copy's.
+    let slices = |side: usize| -> Tensor<2> {
+        let coordinates = pairs.iter().flat_map(|pair| &pair[side]);
+        let coordinates: Vec<i64> = coordinates.map(|index| *index as i64).collect();
+        let coordinates = Tensor::<1, Int>::from_ints(coordinates.as_slice(), &tensor.device());
+        tensor
+            .clone()
+            .select(2, coordinates)
+            .reshape([members, before, count, size * after])
+            .swap_dims(1, 2)
+            .reshape([members * count, length])
+    };
+    let (units, copies) = (slices(0), slices(1));
+    let norm = |slices: &Tensor<2>| read(slices.clone().square().sum_dim(1).sqrt());
+    let norms = norm(&units).into_iter().zip(norm(&copies));
+    let products = read((units * copies).sum_dim(1));
+    products
+        .into_iter()
+        .zip(norms)
+        .filter(|(_, (unit, copy))| *unit != 0.0 && *copy != 0.0)
+        .map(|(product, (unit, copy))| f64::from(product / (unit * copy)))
+        .collect()
+}
+
+fn read(column: Tensor<2>) -> Vec<f32> {
+    column.into_data().iter::<f32>().collect()
+}
+
+/// A table of the rows, and the mean over all pairs.
+impl fmt::Display for Symmetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = ["parameter", "dim", "axis", "pairs", "mean cosine", "min"];
+        let mut rows = vec![header.map(String::from).to_vec()];
+        rows.extend(self.rows.iter().map(|row| {
+            vec![
+                row.path.clone(),
+                row.dim.to_string(),
+                row.axis.to_string(),
+                row.pairs.to_string(),
+                format!("{:.4}", row.mean),
+                format!("{:.4}", row.min),
+            ]
+        }));
+        f.write_str(&table(&rows))?;
+        match self.mean() {
+            Some(mean) => write!(f, "all pairs: {mean:.4}"),
+            None => f.write_str("no copies"),
+        }
+    }
+}
