@@ -6,12 +6,15 @@ use std::fs::File;
 
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig, LinearLayout};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{
+    AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig, Optimizer,
+};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_grow::{
-    AsymmetricExt, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup, Scaling, StatePolicy,
-    expand_optimizer,
+    Age, AsymmetricExt, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup, Scaling,
+    StatePolicy, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, values};
 use burn_grow_tests::growth;
@@ -190,6 +193,7 @@ struct Schedule {
     eta_e: f64,
     base: Vec<(usize, f64)>,
     new: Vec<(usize, f64)>,
+    kappa: Vec<(f64, usize, f64)>,
 }
 
 /// Linear to `peak`, then a cosine to `final_ratio` of it.
@@ -226,6 +230,20 @@ fn the_rewarmup_follows_the_reference_schedule() {
     for (t, rate) in &schedule.new {
         let found = ramp.rate(t - schedule.t_e, schedule.eta_e, base(*t));
         assert!((found - rate).abs() < 1e-15, "rate at {t}: {found}");
+    }
+}
+
+#[test]
+fn an_own_age_is_the_reference_factor() {
+    let schedule: Schedule = golden("schedule");
+    assert_eq!(schedule.kappa.len(), 10);
+    for (beta_2, t, factor) in schedule.kappa {
+        let age = Age::Own {
+            beta_1: 0.9,
+            beta_2,
+        };
+        let found = age.factor(t - schedule.t_e + 1, t + 1);
+        assert!((found - factor).abs() < 1e-12, "{beta_2} at {t}: {found}");
     }
 }
 
@@ -270,26 +288,51 @@ struct Step {
 #[rstest]
 #[case(0.95, 1e-6)]
 #[case(0.999, 2.5e-6)]
-fn a_grown_adamw_follows_the_reference_trajectory(#[case] beta_2: f64, #[case] tolerance: f32) {
+fn a_grown_adamw_follows_the_reference_trajectory(
+    #[case] beta_2: f64,
+    #[case] tolerance: f32,
+    #[values(false, true)] own_age: bool,
+) {
     let mut runs = golden::<Optimizers>("optimizers").runs;
-    runs.retain(|run| run.optimizer == "adamw" && !run.own_age && run.beta_2 == beta_2);
+    runs.retain(|run| run.optimizer == "adamw" && run.own_age == own_age && run.beta_2 == beta_2);
     assert_eq!(runs.len(), 1);
     let run = runs.remove(0);
-
-    // Burn's optimizers refuse parameters on a plain device.
-    let mut model = One::new(run.shape_old, LinearLayout::Row)
-        .with(run.w0.transposed())
-        .train();
     let adamw = AdamWConfig::new()
         .with_beta_2(run.beta_2 as f32)
         .with_epsilon(run.epsilon as f32)
         .with_weight_decay(run.weight_decay as f32);
-    let mut optim = ModuleOptimizer::from(adamw.build().asymmetric());
+    follow(&run, adamw.build(), tolerance);
+}
+
+/// Newton-Schulz iterations amplify rounding: the reference runs in `f64`.
+#[test]
+fn a_grown_muon_follows_the_reference_trajectory() {
+    let mut runs = golden::<Optimizers>("optimizers").runs;
+    runs.retain(|run| run.optimizer == "muon");
+    assert_eq!(runs.len(), 1);
+    let run = runs.remove(0);
+    let muon = MuonConfig::new()
+        .with_epsilon(run.epsilon as f32)
+        .with_weight_decay(Some(WeightDecayConfig::new(run.weight_decay as f32)))
+        .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+    follow(&run, muon.build(), 2e-6);
+}
+
+/// Trains as the reference did, growing where it did.
+fn follow<O: Optimizer>(run: &Run, optimizer: O, tolerance: f32) {
+    // Burn's optimizers refuse parameters on a plain device.
+    let mut model = One::new(run.shape_old, LinearLayout::Row)
+        .with(run.w0.transposed())
+        .train();
+    let mut optim = ModuleOptimizer::from(optimizer.asymmetric());
     let [d_out, d_in] = run.shape_new;
     let expansion = Expansion::to("out", d_out).and_to("in", d_in);
-    let rewarmup = Rewarmup::cosine(run.final_ratio * run.peak)
+    let mut rewarmup = Rewarmup::cosine(run.final_ratio * run.peak)
         .with_rho(run.rho)
         .with_steps(run.tau_w);
+    if run.own_age {
+        rewarmup = rewarmup.with_own_age(0.9, run.beta_2);
+    }
     let ramp = rewarmup.ramp(run.expand_at, run.total);
     let start = run.steps[run.expand_at].lr_old;
 
@@ -317,7 +360,8 @@ fn a_grown_adamw_follows_the_reference_trajectory(#[case] beta_2: f64, #[case] t
             );
         }
         if let Some(rate) = step.lr_new {
-            let found = ramp.rate(step.t - run.expand_at, start, step.lr_old);
+            let found = ramp.rate(step.t - run.expand_at, start, step.lr_old)
+                * ramp.age.factor(step.t - run.expand_at + 1, step.t + 1);
             assert!((found - rate).abs() < 1e-15, "rate at {}", step.t);
         }
         let mut gradients = GradientsParams::new();

@@ -1,5 +1,7 @@
 use burn_core::store::RecordError;
 
+use crate::{RewarmupScope, StatePolicy};
+
 /// Why an optimizer cannot follow an expansion. The optimizer passed in is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +46,16 @@ pub enum OptimError {
         path: String,
         /// The name of the state tensor.
         field: String,
+    },
+    /// A bias correction that would restart on a state which does not.
+    #[error(
+        "an own age is for new coordinates whose state starts from zero, not for {scope:?} under {policy:?}"
+    )]
+    OwnAge {
+        /// The coordinates asked for.
+        scope: RewarmupScope,
+        /// The state policy asked for.
+        policy: StatePolicy,
     },
     /// A plan made for another model.
     #[error("parameter `{path}` is in the plan but not in the model")]

@@ -21,4 +21,4 @@ pub use error::OptimError;
 pub use policy::StatePolicy;
 pub use record::{check_asymmetric, expand_optimizer};
 pub use region::{Extent, Region};
-pub use rewarmup::{Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
+pub use rewarmup::{Age, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};

@@ -8,7 +8,7 @@ use burn_pack::{Bytes, Reader, Scalar, Writer};
 
 use crate::asymmetric::REGIONS;
 use crate::policy::power;
-use crate::{OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StatePolicy};
+use crate::{Age, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StatePolicy};
 
 /// Expands the state of `optim` along `plan`: the state of every grown parameter is mapped by
 /// `policy`, and with a `rewarmup` every re-warmed parameter gets a [`Region`].
@@ -29,7 +29,11 @@ pub fn expand_optimizer<M: Module>(
     policy: StatePolicy,
     rewarmup: Option<(Ramp, RewarmupScope)>,
 ) -> Result<ModuleOptimizer, OptimError> {
-    if rewarmup.is_some() {
+    if let Some((ramp, scope)) = rewarmup {
+        let fresh = scope == RewarmupScope::NewCoordinates && policy == StatePolicy::KeepAndZero;
+        if ramp.age != Age::Shared && !fresh {
+            return Err(OptimError::OwnAge { scope, policy });
+        }
         check_asymmetric(optim, model)?;
     }
     let ids = ids(model);
@@ -52,7 +56,8 @@ pub fn expand_optimizer<M: Module>(
     }
     for (id, param) in &params {
         expand_regions(*id, plan, param, &mut scalars);
-        let region = rewarmup.and_then(|(ramp, scope)| Region::of(plan, param, ramp, scope));
+        let region = rewarmup
+            .and_then(|(ramp, scope)| Region::of(plan, param, ramp, scope, count(*id, &scalars)));
         if let Some(region) = region {
             record_region(*id, &param.path, &region, &mut scalars, &mut paths);
         }
@@ -71,12 +76,14 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
     let region = Region {
         extents: Vec::new(),
         age: 0,
+        count: 0,
         start: None,
         ramp: Ramp {
             schedule: RewarmupSchedule::Proportional,
             rho: 1.0,
             steps: 1,
             horizon: 1,
+            age: Age::Shared,
         },
     };
     let ids: BTreeMap<String, u64> = ids(model).into_iter().collect();
@@ -111,6 +118,16 @@ fn record(
         writer = writer.with_metadata(id, path);
     }
     Ok(OptimizerRecord::from_bytes(writer.into_bytes()?)?)
+}
+
+/// The steps that the optimizer has counted for the parameter: what burn-optim calls its `time`.
+fn count(id: u64, scalars: &BTreeMap<String, Scalar>) -> usize {
+    let prefix = format!("{id}.");
+    scalars
+        .iter()
+        .filter(|(name, _)| name.starts_with(&prefix) && name.ends_with(".time"))
+        .find_map(|(_, count)| usize::try_from(*count).ok())
+        .unwrap_or(0)
 }
 
 /// Maps one state tensor of `param`.

@@ -4,7 +4,7 @@ use burn_grow_core::{ParamPlan, Plan};
 use burn_optim::LearningRate;
 use burn_pack::Scalar;
 
-use crate::{Ramp, RewarmupSchedule, RewarmupScope};
+use crate::{Age, Ramp, RewarmupSchedule, RewarmupScope};
 
 /// The coordinates that one expansion added to a parameter, and their learning rate.
 ///
@@ -17,6 +17,8 @@ pub struct Region {
     pub extents: Vec<Extent>,
     /// The optimizer steps taken since the expansion.
     pub age: usize,
+    /// The steps that the optimizer had counted for the parameter at the expansion.
+    pub count: usize,
     /// The base rate at the expansion, known from the first step on.
     pub start: Option<LearningRate>,
     /// The learning rate of the region.
@@ -64,6 +66,7 @@ impl Region {
         param: &ParamPlan,
         ramp: Ramp,
         scope: RewarmupScope,
+        count: usize,
     ) -> Option<Self> {
         if scope == RewarmupScope::NewCoordinates && !param.grows() {
             return None;
@@ -78,6 +81,7 @@ impl Region {
         Some(Self {
             extents: extents.collect(),
             age: 0,
+            count,
             start: None,
             ramp,
         })
@@ -103,17 +107,22 @@ impl Region {
         let start = *self.start.get_or_insert(base);
         let rate = self.ramp.rate(self.age, start, base);
         self.age += 1;
-        rate
+        rate * self.ramp.age.factor(self.age, self.count + self.age)
     }
 
     /// The named scalars that a record holds for the region.
     pub(crate) fn scalars(&self) -> Vec<(String, Scalar)> {
         let mut scalars: Vec<(String, Scalar)> = vec![
             ("age".into(), self.age.into()),
+            ("count".into(), self.count.into()),
             ("rho".into(), self.ramp.rho.into()),
             ("steps".into(), self.ramp.steps.into()),
             ("horizon".into(), self.ramp.horizon.into()),
         ];
+        if let Age::Own { beta_1, beta_2 } = self.ramp.age {
+            scalars.push(("beta_1".into(), beta_1.into()));
+            scalars.push(("beta_2".into(), beta_2.into()));
+        }
         if let Some(start) = self.start {
             scalars.push(("start".into(), start.into()));
         }
@@ -151,6 +160,7 @@ impl Region {
     ) -> Option<Self> {
         let mut size = |name: &str| usize::try_from(scalar(name)?).ok();
         let age = size("age")?;
+        let count = size("count")?;
         let steps = size("steps")?;
         let horizon = size("horizon")?;
         let extents = (0..rank).map(|dim| {
@@ -164,6 +174,7 @@ impl Region {
         Some(Self {
             extents,
             age,
+            count,
             start: rate("start"),
             ramp: Ramp {
                 schedule: match (rate("min_lr"), rate("peak")) {
@@ -179,6 +190,10 @@ impl Region {
                 rho: rate("rho")?,
                 steps,
                 horizon,
+                age: match (rate("beta_1"), rate("beta_2")) {
+                    (Some(beta_1), Some(beta_2)) => Age::Own { beta_1, beta_2 },
+                    _ => Age::Shared,
+                },
             },
         })
     }
@@ -262,6 +277,7 @@ pub(crate) mod tests {
         Region {
             extents: extents.collect(),
             age: 0,
+            count: 0,
             start: None,
             ramp: Rewarmup::proportional().ramp(0, 1),
         }
@@ -321,12 +337,14 @@ pub(crate) mod tests {
         let schedules = [
             Rewarmup::proportional(),
             Rewarmup::cosine(1e-4),
+            Rewarmup::cosine(1e-4).with_own_age(0.9, 0.95),
             Rewarmup::faster_decay(1.0, 0.1, 0.25),
             Rewarmup::remapped(1.0, 0.1, 0.3),
         ];
         for schedule in schedules {
             let mut region = region(&[&[2, 1, 2, 1], &[0, 4]]);
             region.ramp = schedule.ramp(10, 100);
+            region.count = 10;
             for start in [None, Some(0.5)] {
                 region.start = start;
                 let scalars: std::collections::BTreeMap<_, _> =

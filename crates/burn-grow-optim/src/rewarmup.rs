@@ -22,6 +22,47 @@ pub struct Rewarmup {
     pub steps: Option<usize>,
     /// Which coordinates are re-warmed.
     pub scope: RewarmupScope,
+    /// How old new coordinates are to the optimizer's bias correction.
+    #[serde(default)]
+    pub age: Age,
+}
+
+/// How old new coordinates are to the bias correction of their optimizer, which counts one age for a
+/// whole parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Age {
+    /// As old as their parameter, as in the paper: their first updates are
+    /// `(1 - beta_1) / sqrt(1 - beta_2)` times what a fresh parameter's would be, 0.45 for a `beta_2` of
+    /// 0.95 and 3.16 for 0.999.
+    #[default]
+    Shared,
+    /// As old as they are: their rate is multiplied by what the bias correction of Adam, AdamW or Lamb
+    /// would be now, divided by what it is,
+    /// `[sqrt(1 - b2^a) / (1 - b1^a)] / [sqrt(1 - b2^t) / (1 - b1^t)]` at age `a` and step count `t`.
+    Own {
+        /// The decay of the optimizer's first moment.
+        beta_1: f64,
+        /// The decay of its second moment.
+        beta_2: f64,
+    },
+}
+
+impl Age {
+    /// What the rate of coordinates is multiplied with that take their `own`th step while their
+    /// parameter takes its `shared`th.
+    pub fn factor(self, own: usize, shared: usize) -> f64 {
+        match self {
+            Self::Shared => 1.0,
+            Self::Own { beta_1, beta_2 } => {
+                let correction = |steps: usize| {
+                    let steps = steps as f64;
+                    (1.0 - beta_2.powf(steps)).sqrt() / (1.0 - beta_1.powf(steps))
+                };
+                correction(own) / correction(shared)
+            }
+        }
+    }
 }
 
 /// What a [`Rewarmup`] does after the climb.
@@ -71,6 +112,7 @@ impl Rewarmup {
             rho: 1.3,
             steps: None,
             scope: RewarmupScope::default(),
+            age: Age::default(),
         }
     }
 
@@ -106,6 +148,7 @@ impl Rewarmup {
             rho: 1.0,
             steps: Some(0),
             scope: RewarmupScope::All,
+            age: Age::default(),
         }
     }
 
@@ -127,6 +170,13 @@ impl Rewarmup {
         self
     }
 
+    /// Restarts the bias correction of new coordinates, under an optimizer of Adam's family with these
+    /// decays. Only for new coordinates whose state starts from zero.
+    pub fn with_own_age(mut self, beta_1: f64, beta_2: f64) -> Self {
+        self.age = Age::Own { beta_1, beta_2 };
+        self
+    }
+
     /// The ramp of an expansion after `step` of `total_steps` optimizer steps.
     pub fn ramp(&self, step: usize, total_steps: usize) -> Ramp {
         Ramp {
@@ -134,6 +184,7 @@ impl Rewarmup {
             rho: self.rho,
             steps: self.steps.unwrap_or((total_steps / 250).max(1)),
             horizon: total_steps.saturating_sub(step),
+            age: self.age,
         }
     }
 }
@@ -149,6 +200,8 @@ pub struct Ramp {
     pub steps: usize,
     /// The optimizer steps from the expansion to the end of the run.
     pub horizon: usize,
+    /// How old new coordinates are to the optimizer's bias correction.
+    pub age: Age,
 }
 
 impl Ramp {
@@ -233,5 +286,25 @@ mod tests {
         assert!((ramp.rate(0, 0.3, 0.3) - cosine(1.0, 0.01, 0.2)).abs() < 1e-12);
         assert!((ramp.rate(200, 0.3, 0.3) - cosine(1.0, 0.01, 0.6)).abs() < 1e-12);
         assert!((ramp.rate(400, 0.3, 0.3) - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_own_age_undoes_the_first_kick() {
+        for beta_2 in [0.95, 0.99, 0.999] {
+            let age = Age::Own {
+                beta_1: 0.9,
+                beta_2,
+            };
+            // After so many steps the shared correction is one, and the first update of zeroed moments under
+            // a constant gradient `(1 - b1) / sqrt(1 - b2)` times the rate.
+            let kick = 0.1 / (1.0 - beta_2).sqrt();
+            assert!(
+                (age.factor(1, 1_000_000) * kick - 1.0).abs() < 1e-12,
+                "{beta_2}"
+            );
+            assert!((age.factor(1_000_000, 2_000_000) - 1.0).abs() < 1e-12);
+            assert_eq!(age.factor(7, 7), 1.0);
+        }
+        assert_eq!(Age::Shared.factor(1, 1000), 1.0);
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
-use burn_grow_optim::{Rewarmup, RewarmupSchedule, StatePolicy};
+use burn_grow_optim::{Age, OptimError, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy};
 use burn_train::logger::TrainingProgressLogger;
 use burn_train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, TrainStep};
 
@@ -77,7 +77,7 @@ impl WidthExpansionBuilder {
     /// be planned. Every mistake that can be known before the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
         if let Some(rewarmup) = &self.rewarmup {
-            check_rewarmup(rewarmup)?;
+            check_rewarmup(rewarmup, self.policy)?;
         }
         let mut expansions = Vec::new();
         for (at, expansion) in self.expansions {
@@ -113,10 +113,29 @@ impl WidthExpansionBuilder {
     }
 }
 
-fn check_rewarmup(rewarmup: &Rewarmup) -> Result<(), TrainError> {
+fn check_rewarmup(rewarmup: &Rewarmup, policy: StatePolicy) -> Result<(), TrainError> {
     let mut settings = BTreeMap::from([("rho", rewarmup.rho)]);
-    if let RewarmupSchedule::Cosine { min_lr } = rewarmup.schedule {
-        settings.insert("min_lr", min_lr);
+    match rewarmup.schedule {
+        RewarmupSchedule::Proportional => {}
+        RewarmupSchedule::Cosine { min_lr } => {
+            settings.insert("min_lr", min_lr);
+        }
+        RewarmupSchedule::Remapped {
+            peak,
+            min_lr,
+            progress,
+            within,
+        } => {
+            settings.extend([("peak", peak), ("min_lr", min_lr), ("within", within)]);
+            settings.insert("progress", progress.unwrap_or(0.0));
+        }
+    }
+    if let Age::Own { beta_1, beta_2 } = rewarmup.age {
+        settings.extend([("beta_1", beta_1), ("beta_2", beta_2)]);
+        if rewarmup.scope != RewarmupScope::NewCoordinates || policy != StatePolicy::KeepAndZero {
+            let scope = rewarmup.scope;
+            return Err(OptimError::OwnAge { scope, policy }.into());
+        }
     }
     match settings
         .into_iter()

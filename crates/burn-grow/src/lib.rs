@@ -49,7 +49,7 @@ pub use burn_grow_core::{
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
-    Asymmetric, AsymmetricExt, AsymmetricState, Extent, OptimError, Ramp, Region, Rewarmup,
+    Age, Asymmetric, AsymmetricExt, AsymmetricState, Extent, OptimError, Ramp, Region, Rewarmup,
     RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
 };
 pub use burn_grow_train::{
