@@ -130,6 +130,34 @@ fn the_factor_of_every_pair_is_the_reference_one() {
     assert_eq!(cases, 24);
 }
 
+impl WeightCase {
+    /// What grows as the reference did, and what the recorded weights, unscaled, are multiplied with.
+    fn expansion(&self, scaling: Scaling) -> (Expansion, f64) {
+        assert_eq!(self.factor, 1.0, "the cases are recorded unscaled");
+        let method = |pair: String| {
+            let init = pair.parse().unwrap();
+            Method::default().with_init(init).with_scaling(scaling)
+        };
+        let mut expansion = Expansion::default();
+        if let Some(d_out) = self.out_new {
+            let producers = method(format!("{}-copy", self.fan_out));
+            expansion = expansion.and_to("out", d_out).on("out", producers);
+        }
+        let mut factor = 1.0;
+        if let Some(d_in) = self.in_new {
+            let consumers = method(format!("copy-{}", self.fan_in));
+            expansion = expansion.and_to("in", d_in).on("in", consumers);
+            let d_old = self.w.shape[1];
+            factor = match (scaling, self.fan_in.as_str()) {
+                (Scaling::RmsPreserving, "copy") => copy_copy(d_old, d_in),
+                (Scaling::RmsPreserving, _) => (d_old as f64 / d_in as f64).sqrt(),
+                _ => 1.0,
+            };
+        }
+        (expansion, factor)
+    }
+}
+
 #[rstest]
 fn copied_and_silent_weights_are_the_reference_ones(
     #[values(LinearLayout::Row, LinearLayout::Col)] layout: LinearLayout,
@@ -138,39 +166,14 @@ fn copied_and_silent_weights_are_the_reference_ones(
     let mut cases = 0;
     for case in golden::<Weights>("weights").cases {
         cases += 1;
-        assert_eq!(case.factor, 1.0, "the cases are recorded unscaled");
-        let method = |pair: String| {
-            let init = pair.parse().unwrap();
-            Method::default().with_init(init).with_scaling(scaling)
-        };
-        let mut expansion = Expansion::default();
-        if let Some(d_out) = case.out_new {
-            let producers = method(format!("{}-copy", case.fan_out));
-            expansion = expansion.and_to("out", d_out).on("out", producers);
-        }
-        let mut factor = 1.0;
-        if let Some(d_in) = case.in_new {
-            let consumers = method(format!("copy-{}", case.fan_in));
-            expansion = expansion.and_to("in", d_in).on("in", consumers);
-            let d_old = case.w.shape[1];
-            factor = match (scaling, case.fan_in.as_str()) {
-                (Scaling::RmsPreserving, "copy") => copy_copy(d_old, d_in),
-                (Scaling::RmsPreserving, _) => (d_old as f64 / d_in as f64).sqrt(),
-                _ => 1.0,
-            };
-        }
+        let (expansion, factor) = case.expansion(scaling);
         let narrow = One::new(case.w.shape, layout).with(case.w.transposed());
         let plan = growth::plan(&narrow, &expansion);
         let wide = plan.apply(narrow).unwrap();
-        let expected: Vec<f32> = case
-            .expected
-            .values()
-            .iter()
-            .map(|value| (f64::from(*value) * factor) as f32)
-            .collect();
+        let expected = case.expected.transposed().mul_scalar(factor);
         let [d_out, d_in] = case.expected.shape;
         assert_eq!(wide.layer.weight.dims(), [d_in, d_out]);
-        assert_close(&wide.values(), &expected, 1e-6, &plan.to_string());
+        assert_close(&wide.values(), &values(expected), 1e-6, &plan.to_string());
 
         // The memory layout is still known where the parameter is saved and loaded.
         let bytes = wide.clone().into_record().into_bytes().unwrap();
@@ -179,6 +182,43 @@ fn copied_and_silent_weights_are_the_reference_ones(
         assert_eq!(loaded.values(), wide.values());
     }
     assert_eq!(cases, 36);
+}
+
+/// Two matrices side by side along the output, and two below each other along the input.
+#[derive(Module, Growable, Debug)]
+struct Fused {
+    #[grow(fan_in = "in", concat(fan_out = "out", fan_out = "out"))]
+    outputs: Linear,
+    #[grow(fan_in("in", groups = 2), fan_out = "out")]
+    inputs: Linear,
+}
+
+#[rstest]
+fn fused_weights_are_the_reference_ones_side_by_side(
+    #[values(Scaling::None, Scaling::RmsPreserving)] scaling: Scaling,
+) {
+    for case in golden::<Weights>("weights").cases {
+        let (expansion, factor) = case.expansion(scaling);
+        let fuse = |matrix: &Matrix, dim| {
+            let one = matrix.transposed();
+            Tensor::cat(vec![one.clone(), one.mul_scalar(-0.5)], dim)
+        };
+        let layer = |weight: Tensor<2>| {
+            let [d_in, d_out] = weight.dims();
+            One::new([d_out, d_in], LinearLayout::Row)
+                .with(weight)
+                .layer
+        };
+        let narrow = Fused {
+            outputs: layer(fuse(&case.w, 1)),
+            inputs: layer(fuse(&case.w, 0)),
+        };
+        let wide = growth::grown(&narrow, &expansion);
+        for (layer, dim) in [(wide.outputs, 1), (wide.inputs, 0)] {
+            let expected = values(fuse(&case.expected, dim).mul_scalar(factor));
+            assert_close(&values(layer.weight.val()), &expected, 1e-6, "fused");
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use burn_grow::{Blueprint, CopyMap, Expansion, Growable, Init, InitPair, Method,
 use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
 use burn_grow_tests::dump;
 use burn_grow_tests::growth::{grown, plan};
-use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
+use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Tied};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -479,4 +479,36 @@ fn silent_units_of_a_relu_network_change_nothing() {
     assert_close(&forward(&wide), &forward(&narrow), 1e-6, "silent");
     let bias = values(wide.up.bias.unwrap().val());
     assert!(bias[4..].iter().all(|value| *value == 0.0));
+}
+
+/// An embedding that is its own output projection is a producer on both sides.
+#[test]
+fn a_tied_projection_is_scaled_by_what_its_producers_hold() {
+    let narrow = Tied::narrow(1, &Device::flex());
+    for init in InitPair::ALL {
+        let hidden = Expansion::by("hidden", 2.0).with_init(init);
+        let factor = match init.producer {
+            Init::Copy => 0.5,
+            Init::Random | Init::Zero => 0.5f64.sqrt(),
+        };
+        let wide = grown(&narrow, &hidden);
+        assert!(
+            (wide.logit_scale / narrow.logit_scale - factor).abs() < 1e-12,
+            "{init}"
+        );
+    }
+    for init in [InitPair::COPY_COPY, InitPair::COPY_ZERO] {
+        let both = Expansion::by("hidden", 2.0).and_to("inner", 11);
+        let both = both
+            .with_init(init)
+            .with_scaling(Scaling::FunctionPreserving);
+        let wide = grown(&narrow, &both);
+        let what = init.to_string();
+        assert_close(
+            &values(wide.output(2)),
+            &values(narrow.output(2)),
+            1e-5,
+            &what,
+        );
+    }
 }
