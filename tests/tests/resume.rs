@@ -6,8 +6,13 @@ mod harness;
 
 use std::fs;
 
+use burn::module::Module;
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::train::TrainStep;
 use burn_grow::Clock;
 use burn_grow::prelude::*;
+use burn_grow_tests::data::gradients;
+use burn_grow_tests::dump;
 use harness::{EPOCHS, Net, Strategy, checkpoint, run};
 use rstest::rstest;
 
@@ -110,4 +115,30 @@ fn the_file_of_a_grown_run_loads_into_the_bare_wide_model() {
     let record = ModuleRecord::load(directory.path().join("checkpoint/model-4.bpk")).unwrap();
     let wide = wide.try_load_record(record.allow_unused(true)).unwrap();
     assert_eq!(harness::parameters(wide), harness::parameters(grown));
+}
+
+/// Burn compares a record with the shape that an initialized parameter shows, which is not the one it is
+/// saved in.
+#[test]
+fn a_column_layout_is_loaded_before_and_after_an_expansion() {
+    let device = burn::tensor::Device::flex().autodiff();
+    let net = |seed| Net::new(4, 6, seed, &device).with_column_head();
+    let narrow = net(0.0);
+    let callback = WidthExpansionCallback::builder(10)
+        .expand(At::step(1), Expansion::by("hidden", 1.5))
+        .build(&narrow)
+        .unwrap();
+    let mut optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
+    let gradients = gradients(&narrow, 1, |_| true);
+    let before = callback.progressive(narrow);
+    let after = TrainStep::optimize(before.clone(), &mut optim, 1e-2.into(), gradients);
+    assert_eq!(after.clock().stage, 1);
+    for trained in [before, after] {
+        let record = trained.clone().into_record();
+        let loaded = callback.progressive(net(1.0)).try_load_record(record);
+        let loaded = dump::params(&loaded.unwrap());
+        for (path, param) in dump::params(&trained) {
+            assert_eq!(loaded[&path].values(), param.values(), "{path}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo`, `plan`, `test` and `bench`.
+//! The project's commands: `cargo xtask demo`, `plan`, `test`, `kill-loop` and `bench`.
 
 mod bench;
 mod cargo;
 mod demo;
+mod kill_loop;
 mod plan;
 mod test;
 
@@ -25,6 +26,8 @@ enum Command {
     Plan(plan::Plan),
     /// Checks everything: format, lints, documentation, tests, and the quick demo
     Test,
+    /// Kills a growing run again and again and checks that it ends as if nothing had happened
+    KillLoop(kill_loop::KillLoop),
     /// Prints what growing costs, as ratios to the plain training step
     Bench,
 }
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Plan(plan) => plan.run(),
         Command::Test => test::run(),
+        Command::KillLoop(kills) => kills.run(),
         Command::Bench => bench::run(),
     }
 }

@@ -33,6 +33,34 @@ impl Plan {
         Ok(model.map(&mut expand))
     }
 
+    /// Expands the parameter at `path` alone, as [`apply`](Self::apply) does all of them: for what is too
+    /// large to be in memory at once.
+    ///
+    /// # Errors
+    ///
+    /// When the plan has no such parameter, or one of another shape.
+    pub fn apply_to_param<const D: usize>(
+        &self,
+        path: &str,
+        param: Param<Tensor<D>>,
+    ) -> Result<Param<Tensor<D>>, GrowError> {
+        let planned = self.params().iter().find(|planned| planned.path == path);
+        let planned = planned.ok_or_else(|| GrowError::Missing {
+            path: path.to_owned(),
+            has: "model",
+            lacks: "plan",
+        })?;
+        let found = param.base().dims();
+        match planned.old_shape == found {
+            true => Ok(expand_param(self, planned, param)),
+            false => Err(GrowError::Shape {
+                path: path.to_owned(),
+                expected: planned.old_shape.clone(),
+                found: found.to_vec(),
+            }),
+        }
+    }
+
     /// Whether `model` has exactly the parameters and shapes the plan was made for.
     ///
     /// # Errors
@@ -128,33 +156,42 @@ impl ModuleMapper for Expand<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        let planned = match self.params.get(path.as_str()) {
-            Some(planned) if planned.grows() => *planned,
-            _ => return param,
-        };
-        let (id, tensor, mapper) = param.consume();
-        // A computed tensor is no leaf: leave the tape, expand, and enter it again as it was.
-        let autodiff = tensor.is_autodiff();
-        let require_grad = tensor.is_require_grad();
-        // Asking a plain tensor panics.
-        let distributed = autodiff && tensor.is_distributed();
-        let checkpointing = tensor.gradient_checkpointing_strategy();
-        let mut expanded = expand(self.plan, planned, tensor.without_autodiff());
-        if autodiff {
-            expanded = Tensor::from_inner(expanded);
+        match self.params.get(self.path.join(".").as_str()) {
+            Some(planned) => expand_param(self.plan, planned, param),
+            None => param,
         }
-        if let Some(strategy) = checkpointing {
-            expanded = expanded.with_gradient_checkpointing_strategy(strategy);
-        }
-        if require_grad {
-            expanded = expanded.require_grad();
-        }
-        if distributed {
-            expanded = expanded.set_distributed(id);
-        }
-        Param::from_mapped_value(id, expanded, mapper)
     }
+}
+
+fn expand_param<const D: usize>(
+    plan: &Plan,
+    planned: &ParamPlan,
+    param: Param<Tensor<D>>,
+) -> Param<Tensor<D>> {
+    if !planned.grows() {
+        return param;
+    }
+    let (id, tensor, mapper) = param.consume();
+    // A computed tensor is no leaf: leave the tape, expand, and enter it again as it was.
+    let autodiff = tensor.is_autodiff();
+    let require_grad = tensor.is_require_grad();
+    // Asking a plain tensor panics.
+    let distributed = autodiff && tensor.is_distributed();
+    let checkpointing = tensor.gradient_checkpointing_strategy();
+    let mut expanded = expand(plan, planned, tensor.without_autodiff());
+    if autodiff {
+        expanded = Tensor::from_inner(expanded);
+    }
+    if let Some(strategy) = checkpointing {
+        expanded = expanded.with_gradient_checkpointing_strategy(strategy);
+    }
+    if require_grad {
+        expanded = expanded.require_grad();
+    }
+    if distributed {
+        expanded = expanded.set_distributed(id);
+    }
+    Param::from_mapped_value(id, expanded, mapper)
 }
 
 /// Copies and draws on the host, as the optimizer state is moved there, then multiplies on the device.

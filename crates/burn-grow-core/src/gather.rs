@@ -14,6 +14,17 @@ pub enum Fill {
 type Sources = Vec<Option<usize>>;
 
 impl Plan {
+    /// The shape that [`expand_bytes`](Self::expand_bytes) gives a tensor of `shape`.
+    pub fn expand_shape(&self, param: &ParamPlan, shape: &[usize]) -> Option<Vec<usize>> {
+        let sizes = shape.iter().zip(&param.old_shape).zip(&param.new_shape);
+        let follows = shape.len() == param.old_shape.len()
+            && sizes
+                .clone()
+                .all(|((size, old), _)| size == old || *size == 1);
+        let expanded = sizes.map(|((size, old), new)| if size == old { *new } else { *size });
+        (follows && !shape.contains(&0)).then(|| expanded.collect())
+    }
+
     /// Expands the raw bytes of a tensor of `shape` that follows `param`: shaped like it, or with
     /// single coordinates where it is reduced, as factored second moments are. Pure byte moves, so
     /// any data type, on the host, so the same on every device.
@@ -26,13 +37,9 @@ impl Plan {
         bytes: &[u8],
         fill: Fill,
     ) -> Option<(Vec<usize>, Vec<u8>)> {
-        let follows = shape.len() == param.old_shape.len()
-            && shape
-                .iter()
-                .zip(&param.old_shape)
-                .all(|(size, old)| size == old || *size == 1);
+        let new_shape = self.expand_shape(param, shape)?;
         let elements: usize = shape.iter().product();
-        if !follows || elements == 0 || !bytes.len().is_multiple_of(elements) {
+        if !bytes.len().is_multiple_of(elements) {
             return None;
         }
         let sources: Vec<Sources> = (0..shape.len())
@@ -43,7 +50,6 @@ impl Plan {
                 _ => (0..shape[dim]).map(Some).collect(),
             })
             .collect();
-        let new_shape: Vec<usize> = sources.iter().map(Vec::len).collect();
         let item = bytes.len() / elements;
         let mut out = vec![0; new_shape.iter().product::<usize>() * item];
         copy(&sources, shape, bytes, &mut out);

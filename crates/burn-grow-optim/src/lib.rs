@@ -19,6 +19,6 @@ mod rewarmup;
 pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
 pub use error::OptimError;
 pub use policy::StatePolicy;
-pub use record::{check_asymmetric, expand_optimizer};
+pub use record::{RawRecord, check_asymmetric, expand_optimizer};
 pub use region::{Extent, Region};
 pub use rewarmup::{Age, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::store::RecordError;
 use burn_core::tensor::{DType, Device, Tensor, TensorData};
 use burn_grow_core::{Fill, ParamPlan, Plan};
 use burn_optim::{ModuleOptimizer, OptimizerRecord};
@@ -29,41 +31,154 @@ pub fn expand_optimizer<M: Module>(
     policy: StatePolicy,
     rewarmup: Option<(Ramp, RewarmupScope)>,
 ) -> Result<ModuleOptimizer, OptimError> {
-    if let Some((ramp, scope)) = rewarmup {
-        let fresh = scope == RewarmupScope::NewCoordinates && policy == StatePolicy::KeepAndZero;
-        if ramp.age != Age::Shared && !fresh {
-            return Err(OptimError::OwnAge { scope, policy });
-        }
+    if rewarmup.is_some() {
         check_asymmetric(optim, model)?;
     }
-    let ids = ids(model);
-    let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
-    for param in plan.params() {
-        let id = ids.get(&param.path).ok_or_else(|| OptimError::Missing {
-            path: param.path.clone(),
-        })?;
-        params.insert(*id, param);
-    }
-    let reader = Reader::from_bytes(optim.into_bytes()?)?;
-    let mut scalars = reader.scalars().clone();
-    let mut paths = reader.metadata().clone();
-    let mut tensors = Vec::new();
-    for tensor in reader.into_tensors()? {
-        tensors.push(match tensor.param_id.and_then(|id| params.get(&id)) {
-            Some(param) => expand_state(tensor, plan, param, policy)?,
-            None => tensor,
-        });
-    }
-    for (id, param) in &params {
-        expand_regions(*id, plan, param, &mut scalars);
-        let region = rewarmup
-            .and_then(|(ramp, scope)| Region::of(plan, param, ramp, scope, count(*id, &scalars)));
-        if let Some(region) = region {
-            record_region(*id, &param.path, &region, &mut scalars, &mut paths);
-        }
-    }
-    let record = record(tensors, &scalars, &paths)?;
+    let mut record = RawRecord::read(Reader::from_bytes(optim.into_bytes()?)?)?;
+    record.expand(&ids(model), plan, policy, rewarmup)?;
+    let record = OptimizerRecord::from_bytes(record.into_writer().into_bytes()?)?;
     Ok(optim.clone().load_record(record))
+}
+
+/// An optimizer record by its entries. The tensors are those of the file or buffer it was read from:
+/// expanding describes the new ones, and writing reads, expands and writes one at a time.
+#[derive(Clone)]
+pub struct RawRecord {
+    tensors: Vec<burn_pack::Tensor>,
+    scalars: BTreeMap<String, Scalar>,
+    paths: BTreeMap<String, String>,
+}
+
+impl RawRecord {
+    /// The entries of a record, whose values stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// When the reader's tensors lie outside of its source.
+    pub fn read(reader: Reader) -> Result<Self, RecordError> {
+        Ok(Self {
+            scalars: reader.scalars().clone(),
+            paths: reader.metadata().clone(),
+            tensors: reader.into_tensors()?,
+        })
+    }
+
+    /// Expands the record along `plan`, as [`expand_optimizer`] does an optimizer; `ids` are the
+    /// identities of the model's float parameters, by path.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`expand_optimizer`], except that a record does not tell whether the optimizer is
+    /// [`Asymmetric`](crate::Asymmetric). The record is unchanged.
+    pub fn expand(
+        &mut self,
+        ids: &HashMap<String, u64>,
+        plan: &Plan,
+        policy: StatePolicy,
+        rewarmup: Option<(Ramp, RewarmupScope)>,
+    ) -> Result<(), OptimError> {
+        if let Some((ramp, scope)) = rewarmup {
+            let fresh =
+                scope == RewarmupScope::NewCoordinates && policy == StatePolicy::KeepAndZero;
+            if ramp.age != Age::Shared && !fresh {
+                return Err(OptimError::OwnAge { scope, policy });
+            }
+        }
+        let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
+        for param in plan.params() {
+            let id = ids.get(&param.path).ok_or_else(|| OptimError::Missing {
+                path: param.path.clone(),
+            })?;
+            params.insert(*id, param);
+        }
+        let shared = Arc::new(plan.clone());
+        let expanded = self.tensors.iter().map(|tensor| {
+            match tensor.param_id.and_then(|id| params.get(&id)) {
+                Some(param) => expand_state(tensor, &shared, param, policy),
+                None => Ok(tensor.clone()),
+            }
+        });
+        self.tensors = expanded.collect::<Result<_, _>>()?;
+        for (id, param) in &params {
+            expand_regions(*id, plan, param, &mut self.scalars);
+            let region = rewarmup.and_then(|(ramp, scope)| {
+                Region::of(plan, param, ramp, scope, count(*id, &self.scalars))
+            });
+            if let Some(region) = region {
+                record_region(
+                    *id,
+                    &param.path,
+                    &region,
+                    &mut self.scalars,
+                    &mut self.paths,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every entry belongs to a parameter of `shapes`, by identity, and fits it: what Burn's
+    /// loading takes for granted. Looks at no values.
+    ///
+    /// # Errors
+    ///
+    /// Names the first entry that does not.
+    pub fn check(&self, shapes: &HashMap<u64, Vec<usize>>) -> Result<(), RecordError> {
+        let refused = |name: &str, problem: &str| {
+            Err(RecordError::Validation(format!("state `{name}` {problem}")))
+        };
+        for tensor in &self.tensors {
+            let name = &tensor.name;
+            let Some((id, shape)) = tensor.param_id.and_then(|id| shapes.get_key_value(&id)) else {
+                return refused(name, "belongs to no parameter of the model");
+            };
+            let sizes = || tensor.shape.iter().zip(shape);
+            // An optimizer of the user's own may keep what it likes.
+            let follows = power(name).is_none()
+                || tensor.shape.len() == shape.len()
+                    && sizes().all(|(size, whole)| size == whole || *size == 1);
+            if !name.starts_with(&format!("{id}.")) || !follows {
+                return refused(name, "does not follow its parameter");
+            }
+            if power(name).is_some() && !tensor.dtype.is_float() {
+                return refused(name, "holds no floats");
+            }
+        }
+        for (id, shape) in shapes {
+            let rank = self.scalars.get(&format!("{id}.__rank"));
+            if rank.is_some_and(|rank| usize::try_from(*rank) != Ok(shape.len())) {
+                return refused(&format!("{id}.__rank"), "does not follow its parameter");
+            }
+            for index in 0.. {
+                let name = format!("{id}.{REGIONS}.{index}");
+                let read = |field: &str| self.scalars.get(&format!("{name}.{field}")).copied();
+                if read("age").is_none() {
+                    break;
+                }
+                if !Region::from_scalars(shape.len(), read).is_some_and(|it| it.covers(shape)) {
+                    return refused(&name, "is no region of its parameter");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tensors of the record.
+    pub fn tensors(&self) -> &[burn_pack::Tensor] {
+        &self.tensors
+    }
+
+    /// What writes the record.
+    pub fn into_writer(self) -> Writer {
+        let mut writer = Writer::new(self.tensors);
+        for (name, value) in &self.scalars {
+            writer = writer.with_scalar(name, *value);
+        }
+        for (id, path) in &self.paths {
+            writer = writer.with_metadata(id, path);
+        }
+        writer
+    }
 }
 
 /// Whether the optimizer of every float parameter of `model` is [`Asymmetric`](crate::Asymmetric).
@@ -87,13 +202,16 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
         },
     };
     let ids: BTreeMap<String, u64> = ids(model).into_iter().collect();
-    let (mut scalars, mut paths) = (BTreeMap::new(), BTreeMap::new());
+    let mut record = RawRecord {
+        tensors: Vec::new(),
+        scalars: BTreeMap::new(),
+        paths: BTreeMap::new(),
+    };
     for (path, id) in &ids {
-        record_region(*id, path, &region, &mut scalars, &mut paths);
+        record_region(*id, path, &region, &mut record.scalars, &mut record.paths);
     }
-    let probe = optim
-        .clone()
-        .load_record(record(Vec::new(), &scalars, &paths)?);
+    let record = OptimizerRecord::from_bytes(record.into_writer().into_bytes()?)?;
+    let probe = optim.clone().load_record(record);
     let kept = Reader::from_bytes(probe.into_bytes()?)?;
     match ids.into_iter().find(|(_, id)| {
         !kept
@@ -103,21 +221,6 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
         Some((path, _)) => Err(OptimError::NotAsymmetric { path }),
         None => Ok(()),
     }
-}
-
-fn record(
-    tensors: Vec<burn_pack::Tensor>,
-    scalars: &BTreeMap<String, Scalar>,
-    paths: &BTreeMap<String, String>,
-) -> Result<OptimizerRecord, OptimError> {
-    let mut writer = Writer::new(tensors);
-    for (name, value) in scalars {
-        writer = writer.with_scalar(name, *value);
-    }
-    for (id, path) in paths {
-        writer = writer.with_metadata(id, path);
-    }
-    Ok(OptimizerRecord::from_bytes(writer.into_bytes()?)?)
 }
 
 /// The steps that the optimizer has counted for the parameter: what burn-optim calls its `time`.
@@ -130,51 +233,74 @@ fn count(id: u64, scalars: &BTreeMap<String, Scalar>) -> usize {
         .unwrap_or(0)
 }
 
-/// Maps one state tensor of `param`.
+/// Describes one state tensor of `param`, expanded; whoever takes its bytes expands it.
 fn expand_state(
-    tensor: burn_pack::Tensor,
-    plan: &Plan,
+    tensor: &burn_pack::Tensor,
+    plan: &Arc<Plan>,
     param: &ParamPlan,
     policy: StatePolicy,
 ) -> Result<burn_pack::Tensor, OptimError> {
+    let tensor = tensor.clone();
     if !param.grows() && policy != StatePolicy::DropAll {
         return Ok(tensor);
     }
-    let (name, dtype, shape, id, bytes) = tensor.into_parts()?;
+    let (path, field) = (param.path.clone(), tensor.name.clone());
     let loaded = DType::from(Device::default().settings().float_dtype);
-    if dtype != loaded {
+    if tensor.dtype != loaded {
         return Err(OptimError::DType {
-            path: param.path.clone(),
-            field: name,
+            path,
+            field,
             expected: format!("{loaded:?}"),
-            found: format!("{dtype:?}"),
+            found: format!("{:?}", tensor.dtype),
         });
     }
-    let fill = match policy {
-        StatePolicy::KeepAndZero | StatePolicy::DropAll => Fill::Zero,
-        StatePolicy::CopyAll | StatePolicy::Scale => Fill::Copy,
+    let Some(shape) = plan.expand_shape(param, &tensor.shape) else {
+        return Err(OptimError::State {
+            path,
+            field,
+            expected: param.old_shape.clone(),
+            found: tensor.shape.to_vec(),
+        });
     };
-    let expanded = plan.expand_bytes(param, &shape, &bytes, fill);
-    let (new_shape, mut bytes) = expanded.ok_or_else(|| OptimError::State {
-        path: param.path.clone(),
-        field: name.clone(),
-        expected: param.old_shape.clone(),
-        found: shape.to_vec(),
-    })?;
-    match policy {
-        StatePolicy::KeepAndZero | StatePolicy::CopyAll => {}
-        StatePolicy::DropAll => bytes.fill(0),
-        StatePolicy::Scale => {
-            let power = power(&name).ok_or_else(|| OptimError::UnknownState {
-                path: param.path.clone(),
-                field: name.clone(),
-            })?;
-            let data = TensorData::from_bytes_vec(bytes, new_shape.clone(), dtype);
-            bytes = scaled(data, plan, param, power).as_bytes().to_vec();
+    let power = match policy {
+        StatePolicy::Scale => Some(power(&field).ok_or(OptimError::UnknownState { path, field })?),
+        _ => None,
+    };
+    let length = shape.iter().product::<usize>() * tensor.dtype.size();
+    let (name, dtype, id) = (tensor.name.clone(), tensor.dtype, tensor.param_id);
+    let (plan, param) = (plan.clone(), param.clone());
+    let expanded = move || {
+        if policy == StatePolicy::DropAll {
+            return Ok(Bytes::from_bytes_vec(vec![0; length]));
         }
-    }
-    let bytes = Bytes::from_bytes_vec(bytes);
-    Ok(burn_pack::Tensor::new(name, dtype, new_shape, id, bytes))
+        let fill = match policy {
+            StatePolicy::KeepAndZero | StatePolicy::DropAll => Fill::Zero,
+            StatePolicy::CopyAll | StatePolicy::Scale => Fill::Copy,
+        };
+        let bytes = tensor.to_bytes()?;
+        let Some((shape, bytes)) = plan.expand_bytes(&param, &tensor.shape, read(&bytes)?, fill)
+        else {
+            let problem = format!("state `{}` has no whole number of elements", tensor.name);
+            return Err(burn_pack::Error::ValidationError(problem));
+        };
+        let Some(power) = power else {
+            return Ok(Bytes::from_bytes_vec(bytes));
+        };
+        let data = TensorData::from_bytes_vec(bytes, shape, dtype);
+        let scaled = scaled(data, &plan, &param, power);
+        Ok(scaled.into_parts().0)
+    };
+    Ok(burn_pack::Tensor::deferred(
+        name, dtype, shape, id, length, expanded,
+    ))
+}
+
+/// The bytes, read from their file if they are still there: looking at them otherwise panics when they
+/// cannot be.
+fn read(bytes: &Bytes) -> Result<&[u8], burn_pack::Error> {
+    bytes
+        .read(Default::default())
+        .map_err(|error| burn_pack::Error::IoError(error.to_string()))
 }
 
 /// The values times `power` of the factors of `param`; a dimension that the state reduces has none.

@@ -87,6 +87,20 @@ impl Region {
         })
     }
 
+    /// Whether the region tells about every coordinate of a parameter of `shape`, and no other.
+    pub(crate) fn covers(&self, shape: &[usize]) -> bool {
+        let size = |extent: &Extent| {
+            let mut runs = extent.runs.iter();
+            runs.try_fold(0_usize, |sum, run| sum.checked_add(*run))
+        };
+        self.extents.len() == shape.len()
+            && self
+                .extents
+                .iter()
+                .zip(shape)
+                .all(|(extent, whole)| size(extent) == Some(*whole))
+    }
+
     /// The region after a later expansion: a copy is as old as what it copies.
     pub(crate) fn expanded(&self, plan: &Plan, param: &ParamPlan) -> Self {
         let mut next = self.clone();

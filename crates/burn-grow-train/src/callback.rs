@@ -24,7 +24,7 @@ use crate::{At, Clock, Event, ExpansionReport, Progressive, TrainError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct WidthExpansionCallback {
-    run: Arc<Run>,
+    pub(crate) run: Arc<Run>,
 }
 
 /// Collects what a [`WidthExpansionCallback`] does.

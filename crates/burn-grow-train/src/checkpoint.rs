@@ -1,14 +1,45 @@
-use std::collections::HashSet;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use burn_core::module::{Module, ModuleVisitor, Param};
-use burn_core::store::{ModuleRecord, RecordError};
-use burn_core::tensor::Tensor;
-use burn_grow_core::Growable;
+use burn_core::store::RecordError;
+use burn_grow_core::{Growable, Plan};
 use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::Reader;
 
+use crate::saved::{self, Layout, Saved, check_values};
 use crate::{Clock, TrainError, WidthExpansionCallback};
+
+/// The three files that burn-train saves at the end of an epoch.
+pub(crate) struct Files {
+    pub(crate) model: PathBuf,
+    pub(crate) optim: PathBuf,
+    pub(crate) scheduler: PathBuf,
+}
+
+impl Files {
+    /// Those of `epoch` under the directory of a training.
+    pub(crate) fn of(directory: &Path, epoch: usize) -> Self {
+        let directory = checkpoints(directory);
+        let file = |name: &str| directory.join(format!("{name}-{epoch}.bpk"));
+        Self {
+            model: file("model"),
+            optim: file("optim"),
+            scheduler: file("scheduler"),
+        }
+    }
+
+    fn are_there(&self) -> bool {
+        [&self.model, &self.optim, &self.scheduler]
+            .iter()
+            .all(|path| path.exists())
+    }
+}
+
+/// Where a training keeps its checkpoints.
+pub(crate) fn checkpoints(directory: &Path) -> PathBuf {
+    directory.join("checkpoint")
+}
 
 impl WidthExpansionCallback {
     /// Checks that the checkpoint of `epoch` under `directory` can be resumed from, and says how far
@@ -16,58 +47,112 @@ impl WidthExpansionCallback {
     ///
     /// `directory` is the one given to [`SupervisedTraining::new`](burn_train::SupervisedTraining::new),
     /// whose own loading panics on a damaged file. `model` is the narrow model a new run begins with.
-    /// Nothing is changed.
+    /// Nothing is changed. The files have no checksum: of damaged values only NaN is found.
     ///
     /// # Errors
     ///
-    /// When a file is missing, torn or from another model, or the run took other expansions.
+    /// When a file is missing, torn or from another model, a value is NaN, or the run took other
+    /// expansions.
     pub fn check_checkpoint<M: Growable>(
         &self,
         directory: impl AsRef<Path>,
         epoch: usize,
         model: &M,
     ) -> Result<Clock, TrainError> {
-        let file = |name: &str| {
-            let directory = directory.as_ref().join("checkpoint");
-            directory.join(format!("{name}-{epoch}.bpk"))
-        };
-        let path = file("model");
-        let record = ModuleRecord::load(&path).map_err(at(&path))?;
-        let model = self
-            .progressive(model.clone())
-            .try_load_record(record)
-            .map_err(at(&path))?;
-        let path = file("optim");
-        check_optimizer(&path, &model).map_err(at(&path))?;
-        let path = file("scheduler");
-        LrSchedulerRecord::load(&path).map_err(at(&path))?;
-        Ok(model.clock())
+        let files = Files::of(directory.as_ref(), epoch);
+        let clock = self
+            .check_clock(&files.model, model)
+            .map_err(at(&files.model))?;
+        let layout = Layout::of(model, self.last_plan(clock));
+        let model = Saved::open(&files.model, &layout).map_err(at(&files.model))?;
+        check_values(&model.tensors).map_err(at(&files.model))?;
+        let optim = model
+            .open_optimizer(&files.optim)
+            .map_err(at(&files.optim))?;
+        check_values(optim.tensors()).map_err(at(&files.optim))?;
+        check_scheduler(&files.scheduler).map_err(at(&files.scheduler))?;
+        Ok(clock)
+    }
+
+    /// The newest checkpoint under `directory` that [`check_checkpoint`](Self::check_checkpoint) finds no
+    /// fault with: the epoch to resume from after a crash, and how far the run was.
+    ///
+    /// burn-train saves the three files of an epoch one beside the other, each of them whole or not at all.
+    /// A process that is killed meanwhile leaves an epoch that lacks some, which is passed over.
+    ///
+    /// # Errors
+    ///
+    /// When there are checkpoints with all of their files but none to resume from: the fault of the
+    /// newest, since a run that began anew would overwrite them.
+    pub fn last_good_epoch<M: Growable>(
+        &self,
+        directory: impl AsRef<Path>,
+        model: &M,
+    ) -> Result<Option<(usize, Clock)>, TrainError> {
+        let directory = directory.as_ref();
+        let mut fault = None;
+        for epoch in epochs(directory)? {
+            if !Files::of(directory, epoch).are_there() {
+                log::warn!("the checkpoint of epoch {epoch} lacks a file");
+                continue;
+            }
+            match self.check_checkpoint(directory, epoch, model) {
+                Ok(clock) => return Ok(Some((epoch, clock))),
+                Err(error) => {
+                    log::warn!("the checkpoint of epoch {epoch} cannot be resumed from: {error}");
+                    fault.get_or_insert(error);
+                }
+            }
+        }
+        fault.map_or(Ok(None), Err)
+    }
+
+    /// The last expansion before `clock`.
+    pub(crate) fn last_plan(&self, clock: Clock) -> Option<&Plan> {
+        let stage = self.run.stages.get(clock.stage.checked_sub(1)?)?;
+        Some(&stage.plan)
+    }
+
+    /// Whether the clock of the file is one that a run under this callback shows.
+    fn check_clock<M: Growable>(&self, path: &Path, model: &M) -> Result<Clock, RecordError> {
+        let clock = saved::clock(path)?;
+        self.progressive(model.clone()).replay(clock)?;
+        Ok(clock)
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(RecordError) -> TrainError {
+/// Whether the file is that of a learning-rate scheduler: scalars, and nothing else.
+pub(crate) fn check_scheduler(path: &Path) -> Result<(), RecordError> {
+    LrSchedulerRecord::load(path)?;
+    match Reader::from_file_exact(path)?.tensor_names().first() {
+        Some(name) => Err(RecordError::Validation(format!(
+            "a scheduler has no tensor like `{name}`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn at(path: &Path) -> impl FnOnce(RecordError) -> TrainError {
     let path: PathBuf = path.to_owned();
     |source| TrainError::Checkpoint { path, source }
 }
 
-/// Whether every state in the file belongs to a parameter of `model`.
-fn check_optimizer<M: Module>(path: &Path, model: &M) -> Result<(), RecordError> {
-    struct Ids(HashSet<u64>);
-    impl ModuleVisitor for Ids {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.insert(param.id.val());
-        }
+/// The epochs of which there is a model, newest first.
+fn epochs(directory: &Path) -> Result<Vec<usize>, TrainError> {
+    let directory = checkpoints(directory);
+    let failed = |error: std::io::Error| at(&directory)(RecordError::Io(error.to_string()));
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut epochs = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let name = name.to_str().and_then(|name| name.strip_prefix("model-"));
+        let epoch = name.and_then(|name| name.strip_suffix(".bpk")?.parse::<usize>().ok());
+        epochs.extend(epoch);
     }
-    let mut ids = Ids(HashSet::new());
-    model.visit(&mut ids);
-    for tensor in Reader::from_file(path)?.into_tensors()? {
-        // Reading the bytes is what finds a torn file.
-        let (name, _, _, id, _) = tensor.into_parts()?;
-        if !id.is_some_and(|id| ids.0.contains(&id)) {
-            return Err(RecordError::Validation(format!(
-                "state `{name}` belongs to no parameter of the model"
-            )));
-        }
-    }
-    Ok(())
+    epochs.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(epochs)
 }

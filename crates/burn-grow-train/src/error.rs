@@ -56,4 +56,30 @@ pub enum TrainError {
         /// The reason.
         source: RecordError,
     },
+    /// A checkpoint that no expansion of the callback follows on.
+    #[error(
+        "checkpoint file {path} was saved after step {step} and {stage} expansions, where this callback \
+         plans no further one", path = path.display()
+    )]
+    NotDue {
+        /// The file.
+        path: PathBuf,
+        /// The optimizer steps taken before it was saved.
+        step: usize,
+        /// The expansions taken before it was saved.
+        stage: usize,
+    },
+    /// A parameter that diverged. The run was stopped before its next checkpoint.
+    #[error(
+        "parameter `{path}` holds NaN at step {step}, after {stage} expansions: the run was stopped, and \
+         its last checkpoint is from before"
+    )]
+    NotFinite {
+        /// The path of the parameter.
+        path: String,
+        /// The optimizer steps taken when it was seen.
+        step: usize,
+        /// The expansions taken by then.
+        stage: usize,
+    },
 }

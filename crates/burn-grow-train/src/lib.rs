@@ -17,10 +17,15 @@
 //!         the model's own optimize
 //!         step count + 1
 //!         while a stage is due: expand       plan -> model, plan -> optimizer record, on_expand
+//!     stop if the model is NaN               before a checkpoint of it replaces a good one
 //!     validation
 //!     checkpoint                             model and clock, optimizer and regions, scheduler
 //!     end-of-epoch hook                      Event::Epoch, the user's early stopping
 //! ```
+//!
+//! A checkpoint can be widened on disk
+//! ([`expand_checkpoint`](WidthExpansionCallback::expand_checkpoint)), and after a crash
+//! [`last_good_epoch`](WidthExpansionCallback::last_good_epoch) says where to resume.
 //!
 //! [`Trial`] is the other way to train: a few steps of several expansions from one checkpoint, ranked
 //! by their loss.
@@ -34,10 +39,14 @@ mod checkpoint;
 mod clock;
 mod error;
 mod event;
+mod finite;
 mod metric;
+mod offline;
 mod progressive;
 mod report;
 mod run;
+mod saved;
+mod saved_order;
 mod trial;
 
 pub use at::At;

@@ -12,6 +12,7 @@ use burn_train::{InferenceStep, TrainOutput, TrainStep};
 use crate::Clock;
 use crate::clock::CLOCK;
 use crate::run::Run;
+use crate::saved_order::loadable;
 
 /// A model that widens while a [`Learner`](burn_train::Learner) trains it.
 ///
@@ -96,7 +97,7 @@ impl<M: Growable> Progressive<M> {
     }
 
     /// Widens the model to the stage that `clock` is in.
-    fn replay(self, clock: Clock) -> Result<Self, RecordError> {
+    pub(crate) fn replay(self, clock: Clock) -> Result<Self, RecordError> {
         let expected = self.run.stages_by(clock.step);
         if clock.stage != expected {
             return Err(RecordError::Validation(format!(
@@ -182,7 +183,9 @@ impl<M: Growable> Module for Progressive<M> {
         self.map_inner(Module::train)
     }
 
+    // burn-train validates between the last step of an epoch and its checkpoint.
     fn valid(&self) -> Self {
+        self.run.stop_on_nan(&self.inner, self.clock);
         self.clone().map_inner(|inner| inner.valid())
     }
 
@@ -207,7 +210,7 @@ impl<M: Growable> Module for Progressive<M> {
         let replayed = self.replay(clock)?;
         let run = replayed.run.clone();
         let loading = Loading {
-            inner: replayed.inner,
+            inner: loadable(replayed.inner),
             clock: clock.param(),
         };
         let loaded = loading.try_load_record(record)?;

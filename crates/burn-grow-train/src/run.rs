@@ -4,11 +4,14 @@ use std::time::Instant;
 
 use burn_core::module::Module;
 use burn_grow_core::{Axis, Growable, Plan};
-use burn_grow_optim::{Rewarmup, StatePolicy, check_asymmetric, expand_optimizer};
+use burn_grow_optim::{
+    Ramp, Rewarmup, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
+};
 use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
 use burn_train::{Interrupter, TrainingError};
 
+use crate::finite::check_nan;
 use crate::{Clock, Event, ExpansionReport, TrainError};
 
 pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
@@ -83,6 +86,14 @@ impl Run {
         Ok(())
     }
 
+    /// The re-warmup of an expansion at `clock`, and what it moves.
+    pub(crate) fn ramp(&self, clock: Clock) -> Option<(Ramp, RewarmupScope)> {
+        self.rewarmup.as_ref().map(|rewarmup| {
+            let ramp = rewarmup.ramp(clock.step, self.total_steps);
+            (ramp, rewarmup.scope)
+        })
+    }
+
     /// Expands model and optimizer together, or neither.
     pub(crate) fn expand<M: Growable>(
         &self,
@@ -96,11 +107,9 @@ impl Run {
             stage: clock.stage,
             source,
         };
+        check_nan(model, clock)?;
         let expanded = stage.plan.apply(model.clone()).map_err(expansion)?;
-        let rewarmup = self.rewarmup.as_ref().map(|rewarmup| {
-            let ramp = rewarmup.ramp(clock.step, self.total_steps);
-            (ramp, rewarmup.scope)
-        });
+        let rewarmup = self.ramp(clock);
         let optim = match stage.plan.is_identity() {
             true => optim.clone(),
             false => expand_optimizer(optim, model, &stage.plan, self.policy, rewarmup)?,

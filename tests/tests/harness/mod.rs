@@ -9,7 +9,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param};
-use burn::nn::{Linear, RmsNorm, RmsNormConfig};
+use burn::nn::{Linear, LinearConfig, LinearLayout, RmsNorm, RmsNormConfig};
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData, activation};
@@ -55,6 +55,17 @@ fn linear(input: usize, output: usize, seed: f32, device: &Device) -> Linear {
 }
 
 impl Net {
+    /// With a head in column layout, which is saved transposed.
+    #[allow(dead_code, reason = "one of the tests that share this file uses it")]
+    pub fn with_column_head(mut self) -> Self {
+        let weight = self.head.weight.val();
+        let [input, output] = weight.dims();
+        let column = LinearConfig::new(input, output).with_layout(LinearLayout::Col);
+        let (id, _, mapper) = column.init(&weight.device()).weight.consume();
+        self.head.weight = Param::from_mapped_value(id, weight.detach().require_grad(), mapper);
+        self
+    }
+
     pub fn new(hidden: usize, inner: usize, seed: f32, device: &Device) -> Self {
         Self {
             embed: linear(3, hidden, seed, device),
@@ -100,8 +111,8 @@ impl InferenceStep for Net {
 
 #[derive(Clone, Debug)]
 pub struct Batch {
-    x: Tensor<2>,
-    y: Tensor<2>,
+    pub x: Tensor<2>,
+    pub y: Tensor<2>,
 }
 
 #[derive(Clone)]
@@ -264,6 +275,29 @@ pub fn checkpoint(directory: &Path, epoch: usize) -> [Contents; 3] {
         let file = format!("checkpoint/{name}-{epoch}.bpk");
         contents(directory.join(file))
     })
+}
+
+/// The three files of a checkpoint, told by path: identities are drawn anew in every run.
+pub fn checkpoint_by_path(directory: &Path, epoch: usize) -> [Contents; 3] {
+    let [mut model, optim, scheduler] = checkpoint(directory, epoch);
+    for (id, _, _) in model.tensors.values_mut() {
+        *id = None;
+    }
+    let named = |name: &str| match name.split_once('.') {
+        Some((id, field)) => format!("{}.{field}", optim.metadata[id]),
+        None => name.to_owned(),
+    };
+    let tensors = optim.tensors.iter().map(|(name, (_, shape, bytes))| {
+        let stored = (None, shape.clone(), bytes.clone());
+        (named(name), stored)
+    });
+    let scalars = optim.scalars.iter();
+    let optim = Contents {
+        tensors: tensors.collect(),
+        scalars: scalars.map(|(name, value)| (named(name), *value)).collect(),
+        metadata: BTreeMap::new(),
+    };
+    [model, optim, scheduler]
 }
 
 /// The parameters of a model by path, without identities.

@@ -1,0 +1,254 @@
+//! What a saved model has to hold, checked without loading it.
+//!
+//! Burn's loading takes the structure of a file for granted and panics, at the latest in the next step,
+//! where it does not hold. A file has no checksum: a flipped bit in a value is found only where it makes
+//! a NaN.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::store::{ModuleRecord, RecordError};
+use burn_core::tensor::{self, Bool, DType, Int};
+use burn_grow_core::Plan;
+use burn_grow_optim::RawRecord;
+use burn_pack::{Reader, Tensor};
+
+use crate::Clock;
+use crate::clock::CLOCK;
+use crate::saved_order::{saved_shape, used_shape};
+
+/// A model file of the structure asked for. Its values stay there until someone reads them.
+pub(crate) struct Saved {
+    pub(crate) tensors: Vec<Tensor>,
+    /// The float parameters: path, identity, and the shape they are used in.
+    params: Vec<(String, u64, Vec<usize>)>,
+}
+
+impl Saved {
+    pub(crate) fn open(path: &Path, layout: &Layout) -> Result<Self, RecordError> {
+        let tensors = Reader::from_file_exact(path)?.into_tensors()?;
+        layout.check(&tensors)?;
+        let mut params = Vec::new();
+        for tensor in tensors.iter().filter(|tensor| layout.is_float(tensor)) {
+            let Some(id) = tensor.param_id else {
+                return refused(&tensor.name, "has no identity");
+            };
+            let used = layout.params[&tensor.name].used.clone();
+            params.push((tensor.name.clone(), id, used));
+        }
+        Ok(Self { tensors, params })
+    }
+
+    /// The identities of the float parameters, by path.
+    pub(crate) fn ids(&self) -> HashMap<String, u64> {
+        let id = |(path, id, _): &(String, u64, _)| (path.clone(), *id);
+        self.params.iter().map(id).collect()
+    }
+
+    /// The file of the optimizer that trained the model.
+    pub(crate) fn open_optimizer(&self, path: &Path) -> Result<RawRecord, RecordError> {
+        let record = RawRecord::read(Reader::from_file_exact(path)?)?;
+        let shape = |(_, id, shape): &(_, u64, Vec<usize>)| (*id, shape.clone());
+        record.check(&self.params.iter().map(shape).collect())?;
+        Ok(record)
+    }
+}
+
+/// The clock of a model file.
+pub(crate) fn clock(path: &Path) -> Result<Clock, RecordError> {
+    let tensors = Reader::from_file_exact(path)?.into_tensors()?;
+    let Some(tensor) = tensors.iter().find(|tensor| tensor.name == CLOCK) else {
+        return Err(RecordError::Validation(
+            "the record holds no step count: it was not saved by a model wrapped with \
+             `WidthExpansionCallback::progressive`"
+                .into(),
+        ));
+    };
+    Expected::clock().check(tensor)?;
+    check_values(core::slice::from_ref(tensor))?;
+    Clock::of_record(ModuleRecord::load(path)?)
+}
+
+/// The parameters that a file has to hold, by path: those of a model behind `plan`, and the clock.
+pub(crate) struct Layout {
+    params: BTreeMap<String, Expected>,
+}
+
+struct Expected {
+    kind: &'static str,
+    is_kind: fn(&DType) -> bool,
+    /// The shape in the file.
+    shape: Vec<usize>,
+    /// The shape in the model.
+    used: Vec<usize>,
+}
+
+impl Layout {
+    /// `plan` is the last one that a model like `model` has grown by.
+    pub(crate) fn of<M: Module>(model: &M, plan: Option<&Plan>) -> Self {
+        let mut visitor = Visitor {
+            path: Vec::new(),
+            grown: HashMap::new(),
+            params: BTreeMap::new(),
+        };
+        for param in plan.iter().flat_map(|plan| plan.params()) {
+            visitor.grown.insert(&param.path, &param.new_shape);
+        }
+        model.visit(&mut visitor);
+        let mut params = visitor.params;
+        params.insert(CLOCK.to_owned(), Expected::clock());
+        Self { params }
+    }
+
+    /// Whether `tensors` are these parameters, by path, kind and shape.
+    pub(crate) fn check(&self, tensors: &[Tensor]) -> Result<(), RecordError> {
+        for tensor in tensors {
+            let Some(expected) = self.params.get(&tensor.name) else {
+                return refused(&tensor.name, "is none of the model");
+            };
+            expected.check(tensor)?;
+        }
+        let mut names = self.params.keys();
+        match names.find(|name| !tensors.iter().any(|tensor| tensor.name == **name)) {
+            Some(name) => refused(name, "is missing"),
+            None => Ok(()),
+        }
+    }
+
+    fn is_float(&self, tensor: &Tensor) -> bool {
+        let expected = self.params.get(&tensor.name);
+        expected.is_some_and(|expected| expected.kind == FLOAT)
+    }
+}
+
+const FLOAT: &str = "floats";
+
+/// Reads all values, which finds a file that ends early, and looks for those that are no numbers.
+pub(crate) fn check_values(tensors: &[Tensor]) -> Result<(), RecordError> {
+    for tensor in tensors {
+        check_tensor(tensor)?;
+    }
+    Ok(())
+}
+
+fn check_tensor(tensor: &Tensor) -> Result<(), RecordError> {
+    let bytes = tensor.to_bytes()?;
+    let bytes = bytes
+        .read(Default::default())
+        .map_err(|error| RecordError::Io(error.to_string()))?;
+    let odd = match tensor.dtype {
+        dtype if dtype.is_float() => bytes
+            .chunks_exact(dtype.size())
+            .any(|value| is_nan(value, dtype)),
+        // Burn takes the bytes for what they say.
+        DType::Bool(_) => bytes.iter().any(|value| *value > 1),
+        // A clock, or an index: never negative.
+        dtype if dtype.is_int() && tensor.name == CLOCK => bytes
+            .chunks_exact(dtype.size())
+            .any(|value| value.last().is_some_and(|top| top >> 7 == 1)),
+        _ => false,
+    };
+    match odd {
+        true => refused(&tensor.name, "holds what is no number"),
+        false => Ok(()),
+    }
+}
+
+/// Whether these little-endian bytes are NaN: more than infinity, the sign aside.
+fn is_nan(value: &[u8], dtype: DType) -> bool {
+    let infinity: u64 = match dtype {
+        DType::F64 => 0x7ff0 << 48,
+        DType::F16 => 0x7c00,
+        DType::BF16 => 0x7f80,
+        _ => 0x7f80 << 16,
+    };
+    let mut bytes = [0; 8];
+    bytes[..value.len()].copy_from_slice(value);
+    let sign = 1_u64 << (8 * value.len() - 1);
+    u64::from_le_bytes(bytes) & !sign > infinity
+}
+
+impl Expected {
+    fn clock() -> Self {
+        Self {
+            kind: "whole numbers",
+            is_kind: |dtype| dtype.is_int(),
+            shape: Clock::default().param().lazy_shape().to_vec(),
+            used: Clock::default().param().lazy_shape().to_vec(),
+        }
+    }
+
+    fn check(&self, tensor: &Tensor) -> Result<(), RecordError> {
+        if tensor.shape[..] != self.shape[..] {
+            let problem = format!("has shape {:?}, not {:?}", tensor.shape, self.shape);
+            return refused(&tensor.name, &problem);
+        }
+        match (self.is_kind)(&tensor.dtype) {
+            true => Ok(()),
+            false => {
+                let problem = format!("holds {:?}, not {}", tensor.dtype, self.kind);
+                refused(&tensor.name, &problem)
+            }
+        }
+    }
+}
+
+fn refused<T>(name: &str, problem: &str) -> Result<T, RecordError> {
+    Err(RecordError::Validation(format!(
+        "parameter `{name}` {problem}"
+    )))
+}
+
+struct Visitor<'a> {
+    path: Vec<String>,
+    grown: HashMap<&'a str, &'a [usize]>,
+    params: BTreeMap<String, Expected>,
+}
+
+impl Visitor<'_> {
+    fn expect(
+        &mut self,
+        kind: &'static str,
+        is_kind: fn(&DType) -> bool,
+        shape: Vec<usize>,
+        used: Vec<usize>,
+    ) {
+        let expected = Expected {
+            kind,
+            is_kind,
+            shape,
+            used,
+        };
+        self.params.insert(self.path.join("."), expected);
+    }
+}
+
+impl ModuleVisitor for Visitor<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<tensor::Tensor<D>>) {
+        let is_kind: fn(&DType) -> bool =
+            |dtype| dtype.is_float() || matches!(dtype, DType::QFloat(_));
+        let grown = self.grown.get(self.path.join(".").as_str());
+        let used = grown.map_or_else(|| used_shape(param), |shape| shape.to_vec());
+        self.expect(FLOAT, is_kind, saved_shape(param, &used), used);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<tensor::Tensor<D, Int>>) {
+        let is_kind: fn(&DType) -> bool = |dtype| dtype.is_int() || dtype.is_uint();
+        let shape = param.lazy_shape().to_vec();
+        self.expect("whole numbers", is_kind, shape.clone(), shape);
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<tensor::Tensor<D, Bool>>) {
+        let shape = param.lazy_shape().to_vec();
+        self.expect("booleans", |dtype| dtype.is_bool(), shape.clone(), shape);
+    }
+}

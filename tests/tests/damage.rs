@@ -1,0 +1,202 @@
+//! Whatever lies where a checkpoint should be is refused with a typed error or can be resumed from.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use burn_grow::TrainError;
+use burn_grow::prelude::*;
+use burn_pack::{Bytes, Reader};
+use harness::{Net, Strategy, adamw, run};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::{Strategy as Generated, ValueTree};
+use proptest::test_runner::TestRunner;
+
+const NAMES: [&str; 3] = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
+
+fn narrow() -> Net {
+    Net::new(4, 4, 0.0, &Device::flex().autodiff())
+}
+
+fn callback() -> WidthExpansionCallback {
+    WidthExpansionCallback::builder(Strategy::Single.total_steps())
+        .expand(At::step(3), Expansion::by("inner", 2.0))
+        .expand(At::step(9), Expansion::by("hidden", 1.5))
+        .rewarmup(Rewarmup::cosine(0.0))
+        .build(&narrow())
+        .unwrap()
+}
+
+/// The files of a checkpoint after an expansion, model first.
+fn sound() -> &'static [Vec<u8>; 3] {
+    static FILES: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        run(&callback(), directory.path(), Strategy::Single, None, 1);
+        NAMES.map(|name| fs::read(directory.path().join("checkpoint").join(name)).unwrap())
+    })
+}
+
+/// What happened to a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    Truncated(Index),
+    Extended(Vec<u8>),
+    Flipped(Vec<(Index, u8)>),
+    /// Only in what describes the tensors: there most bits count.
+    HeadFlipped(Vec<(Index, u8)>),
+    Replaced(Vec<u8>),
+    Swapped(usize),
+    Zeroed(Index, usize),
+}
+
+fn damage() -> impl Generated<Value = Damage> {
+    let flips = || prop::collection::vec((any::<Index>(), 0_u8..8), 1..4);
+    prop_oneof![
+        1 => any::<Index>().prop_map(Damage::Truncated),
+        1 => prop::collection::vec(any::<u8>(), 1..300).prop_map(Damage::Extended),
+        1 => flips().prop_map(Damage::Flipped),
+        4 => flips().prop_map(Damage::HeadFlipped),
+        1 => prop::collection::vec(any::<u8>(), 0..300).prop_map(Damage::Replaced),
+        1 => (0_usize..3).prop_map(Damage::Swapped),
+        1 => (any::<Index>(), 1_usize..600)
+            .prop_map(|(at, length)| Damage::Zeroed(at, length)),
+    ]
+}
+
+impl Damage {
+    fn apply(&self, file: usize) -> Vec<u8> {
+        let mut bytes = sound()[file].clone();
+        let head = u32::from_le_bytes(bytes[6..10].try_into().unwrap()) as usize + 10;
+        let mut flip = |flips: &[(Index, u8)], length| {
+            for (at, bit) in flips {
+                bytes[at.index(length)] ^= 1 << bit;
+            }
+        };
+        match self {
+            Self::Truncated(at) => bytes.truncate(at.index(bytes.len())),
+            Self::Extended(more) => bytes.extend(more),
+            Self::Flipped(flips) => flip(flips, sound()[file].len()),
+            Self::HeadFlipped(flips) => flip(flips, head),
+            Self::Replaced(other) => bytes = other.clone(),
+            Self::Swapped(other) => bytes = sound()[*other].clone(),
+            Self::Zeroed(at, length) => {
+                let start = at.index(bytes.len());
+                let end = (start + length).min(bytes.len());
+                bytes[start..end].fill(0);
+            }
+        }
+        bytes
+    }
+}
+
+/// Runs `act` and says whether it panicked, which is not printed.
+fn panics<T>(act: impl FnOnce() -> T) -> Result<T, ()> {
+    static QUIET: OnceLock<()> = OnceLock::new();
+    QUIET.get_or_init(|| std::panic::set_hook(Box::new(|_| {})));
+    catch_unwind(AssertUnwindSafe(act)).map_err(|_| ())
+}
+
+/// Reads a file as Burn does, whatever it is.
+fn load(directory: &Path) {
+    let path = |name| directory.join("checkpoint").join(name);
+    if let Ok(record) = ModuleRecord::load(path(NAMES[0])) {
+        let _ = callback().progressive(narrow()).try_load_record(record);
+    }
+    let _ = adamw().load(path(NAMES[1]));
+}
+
+/// `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let given = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig::default();
+    ProptestConfig {
+        cases: if given { default.cases } else { 150 },
+        failure_persistence: None,
+        ..default
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_damaged_checkpoint_is_refused_or_resumed_from(file in 0_usize..3, damage in damage()) {
+        let directory = tempfile::tempdir().unwrap();
+        let checkpoints = directory.path().join("checkpoint");
+        fs::create_dir(&checkpoints).unwrap();
+        let bytes: [Vec<u8>; 3] = core::array::from_fn(|other| match other == file {
+            true => damage.apply(file),
+            false => sound()[other].clone(),
+        });
+        for (name, bytes) in NAMES.iter().zip(&bytes) {
+            fs::write(checkpoints.join(name), bytes).unwrap();
+        }
+        let checked = panics(|| callback().check_checkpoint(directory.path(), 1, &narrow()));
+        let good = panics(|| callback().last_good_epoch(directory.path(), &narrow()));
+        for (name, bytes) in NAMES.iter().zip(&bytes) {
+            prop_assert_eq!(&fs::read(checkpoints.join(name)).unwrap(), bytes);
+        }
+        match checked {
+            Err(()) => prop_assert!(false, "the check panicked"),
+            Ok(Err(error)) => {
+                prop_assert!(matches!(error, TrainError::Checkpoint { .. }), "{}", error);
+                prop_assert!(matches!(good, Ok(Err(_))));
+            }
+            Ok(Ok(_)) => {
+                prop_assert!(matches!(good, Ok(Ok(Some((1, _))))));
+                let resumed = panics(|| {
+                    run(&callback(), directory.path(), Strategy::Single, Some(1), 2)
+                });
+                prop_assert!(resumed.is_ok(), "passed the check, then panicked");
+            }
+        }
+    }
+
+    #[test]
+    fn reading_a_damaged_pack_panics_never(file in 0_usize..3, damage in damage()) {
+        let bytes = damage.apply(file);
+        let read = panics(|| {
+            let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).ok()?;
+            let tensors = reader.into_tensors().ok()?;
+            tensors.into_iter().try_for_each(|tensor| tensor.into_bytes().map(drop)).ok()
+        });
+        prop_assert!(read.is_ok());
+    }
+}
+
+/// How often Burn's own loading would have panicked, and how often damage goes unseen: a file has no
+/// checksum.
+#[test]
+fn the_check_is_needed() {
+    let mut runner = TestRunner::deterministic();
+    let directory = tempfile::tempdir().unwrap();
+    let checkpoints = directory.path().join("checkpoint");
+    fs::create_dir(&checkpoints).unwrap();
+    let (mut panicked, mut unseen) = (0, 0);
+    for case in 0..300 {
+        let damage = damage().new_tree(&mut runner).unwrap().current();
+        for (other, name) in NAMES.iter().enumerate() {
+            let bytes = match other == case % 2 {
+                true => damage.apply(other),
+                false => sound()[other].clone(),
+            };
+            fs::write(checkpoints.join(name), bytes).unwrap();
+        }
+        panicked += usize::from(panics(|| load(directory.path())).is_err());
+        let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
+        unseen += usize::from(checked.is_ok());
+    }
+    println!(
+        "of 300 damaged files Burn's loading panics on {panicked}, the check lets {unseen} pass"
+    );
+    assert!(panicked > 0);
+}

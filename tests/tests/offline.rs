@@ -1,0 +1,128 @@
+//! A checkpoint that is expanded on disk resumes as if the run had expanded there.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use burn_grow::prelude::*;
+use burn_grow::{Clock, InitPair, StatePolicy, TrainError};
+use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
+use rstest::rstest;
+
+fn narrow() -> Net {
+    Net::new(4, 4, 0.0, &Device::flex().autodiff())
+}
+
+/// A callback with these expansions: after how many steps, and what.
+fn callback(policy: StatePolicy, expansions: &[(usize, Expansion)]) -> WidthExpansionCallback {
+    let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps())
+        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .state(policy);
+    for (step, expansion) in expansions {
+        builder = builder.expand(At::step(*step), expansion.clone());
+    }
+    builder.build(&narrow()).unwrap()
+}
+
+fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(directory.join("checkpoint"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            (path.display().to_string(), fs::read(path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[rstest]
+#[case::keep_and_zero(StatePolicy::KeepAndZero)]
+#[case::copy_all(StatePolicy::CopyAll)]
+#[case::drop_all(StatePolicy::DropAll)]
+#[case::scale(StatePolicy::Scale)]
+fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] policy: StatePolicy) {
+    let strategy = Strategy::Single;
+    let epoch = 2;
+    let step = epoch * strategy.steps_per_epoch();
+    // One expansion is in the checkpoint already, two are due, one follows.
+    let early = (3, Expansion::by("inner", 1.5));
+    let due = [
+        (step, Expansion::by("hidden", 1.5)),
+        (
+            step,
+            Expansion::by("inner", 2.0).with_init(InitPair::RANDOM_ZERO),
+        ),
+    ];
+    let late = (step + 2, Expansion::by("hidden", 2.0));
+
+    let [online, source, target] = [0; 3].map(|_| tempfile::tempdir().unwrap());
+    let [first, second] = due;
+    let wide = callback(policy, &[early.clone(), first, second, late]);
+    let expected = run(&wide, online.path(), strategy, None, EPOCHS);
+    assert!(expected.error.is_none(), "{:?}", expected.error);
+
+    let before = callback(policy, &[early]);
+    run(&before, source.path(), strategy, None, epoch);
+    let untouched = read(source.path());
+    let clock = wide
+        .expand_checkpoint(source.path(), epoch, target.path(), &narrow())
+        .unwrap();
+    assert_eq!(clock, Clock { step, stage: 3 });
+    assert_eq!(read(source.path()), untouched);
+    assert_eq!(
+        wide.last_good_epoch(target.path(), &narrow()).unwrap(),
+        Some((epoch, clock))
+    );
+    assert_eq!(
+        checkpoint_by_path(target.path(), epoch),
+        checkpoint_by_path(online.path(), epoch)
+    );
+
+    let resumed = run(&wide, target.path(), strategy, Some(epoch), EPOCHS);
+    assert!(resumed.error.is_none(), "{:?}", resumed.error);
+    assert_eq!(resumed.model.clock(), expected.model.clock());
+    assert_eq!(
+        checkpoint_by_path(target.path(), EPOCHS),
+        checkpoint_by_path(online.path(), EPOCHS)
+    );
+}
+
+#[test]
+fn what_cannot_be_expanded_is_refused_and_nothing_written() {
+    let strategy = Strategy::Single;
+    let [source, target] = [0; 2].map(|_| tempfile::tempdir().unwrap());
+    let step = strategy.steps_per_epoch();
+    let by = |factor| Expansion::by("inner", factor);
+    let wide = callback(StatePolicy::default(), &[(step, by(2.0))]);
+    let plain = callback(StatePolicy::default(), &[]);
+    run(&plain, source.path(), strategy, None, 2);
+    let untouched = read(source.path());
+
+    // Not due at the end of the second epoch, nor at that of the first under another callback.
+    let later = callback(StatePolicy::default(), &[(step + 1, by(2.0))]);
+    for (callback, epoch) in [(&wide, 2), (&later, 1)] {
+        let error = callback
+            .expand_checkpoint(source.path(), epoch, target.path(), &narrow())
+            .unwrap_err();
+        assert!(matches!(error, TrainError::NotDue { .. }), "{error}");
+    }
+    // Another model, a missing epoch, and the checkpoint itself as target.
+    let foreign = Net::new(5, 4, 0.0, &Device::flex().autodiff());
+    let cases = [
+        (1, &foreign, target.path()),
+        (3, &narrow(), target.path()),
+        (1, &narrow(), source.path()),
+    ];
+    for (epoch, model, to) in cases {
+        let error = wide
+            .expand_checkpoint(source.path(), epoch, to, model)
+            .unwrap_err();
+        assert!(matches!(error, TrainError::Checkpoint { .. }), "{error}");
+    }
+    assert_eq!(read(source.path()), untouched);
+    assert!(!target.path().join("checkpoint").exists());
+}
