@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use burn::module::{Module, Param};
 use burn::optim::lr_scheduler::constant::ConstantLr;
-use burn::optim::{AdamW, AdamWConfig, GradientsParams, ModuleOptimizer, Optimizer};
+use burn::optim::{
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamW, AdamWConfig, AdanConfig, GradientsParams,
+    LambConfig, LionConfig, ModuleOptimizer, MuonConfig, Optimizer, RmsPropConfig, SgdConfig,
+};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, Learner, TrainOutput, TrainStep};
@@ -38,25 +41,27 @@ fn main() {
         "AdamW step 1024 x 1024, Asymmetric before growth / plain",
         1.01,
         400,
-        optimizer_step(asymmetric(None)),
+        optimizer_step(asymmetric(adamw(), None)),
         optimizer_step(plain()),
     );
     ratio(
         "AdamW step 1024 x 1024, Asymmetric after one axis grew / plain",
         1.10,
         400,
-        optimizer_step(asymmetric(Some(Expansion::by("inner", 2.0)))),
+        optimizer_step(asymmetric(adamw(), Some(Expansion::by("inner", 2.0)))),
         optimizer_step(plain()),
     );
     ratio(
         "AdamW step 1024 x 1024, Asymmetric after both axes grew / plain",
         1.10,
         400,
-        optimizer_step(asymmetric(Some(
-            Expansion::by("inner", 2.0).and_by("hidden", 2.0),
-        ))),
+        optimizer_step(asymmetric(
+            adamw(),
+            Some(Expansion::by("inner", 2.0).and_by("hidden", 2.0)),
+        )),
         optimizer_step(plain()),
     );
+    adapters();
     ratio(
         "expansion of model and optimizer / saving and loading its checkpoint",
         1.0,
@@ -64,12 +69,43 @@ fn main() {
         expansion(),
         save_and_load(),
     );
+    ratio(
+        "expansion of model and optimizer / copying as many bytes",
+        None,
+        20,
+        expansion(),
+        copying(),
+    );
+}
+
+/// What every optimizer costs once both axes have grown. The cheaper the optimizer, the more one pass over
+/// three quarters of the matrix counts.
+fn adapters() {
+    fn adapter<O: Optimizer>(name: &str, rounds: usize, optimizer: O) {
+        let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
+        ratio(
+            &format!("{name} step 1024 x 1024, Asymmetric after both axes grew / plain"),
+            None,
+            rounds,
+            optimizer_step(asymmetric(optimizer.clone(), Some(both))),
+            optimizer_step(stepped(optimizer, [1024, 1024])),
+        );
+    }
+    adapter("Adam", 100, AdamConfig::new().build());
+    adapter("Adan", 100, AdanConfig::new().build());
+    adapter("AdaGrad", 100, AdaGradConfig::new().build());
+    adapter("Adafactor", 100, AdafactorConfig::new().build());
+    adapter("Lamb", 100, LambConfig::new().build());
+    adapter("Lion", 100, LionConfig::new().build());
+    adapter("RmsProp", 100, RmsPropConfig::new().build());
+    adapter("SGD", 100, SgdConfig::new().build());
+    adapter("Muon", 6, MuonConfig::new().build());
 }
 
 /// Prints the median of the quotients of paired timings.
 fn ratio(
     name: &str,
-    limit: f64,
+    limit: impl Into<Option<f64>>,
     rounds: usize,
     mut numerator: impl FnMut(),
     mut denominator: impl FnMut(),
@@ -90,8 +126,10 @@ fn ratio(
     pairs.sort_by(|a, b| quotient(a).total_cmp(&quotient(b)));
     let at = |fraction: f64| quotient(&pairs[((rounds - 1) as f64 * fraction) as usize]);
     let fastest = |side: fn(&(Duration, Duration)) -> Duration| pairs.iter().map(side).min();
+    let limit = limit.into();
+    let limit = limit.map_or_else(String::new, |limit: f64| format!(", limit {limit:.2}"));
     println!(
-        "{:.3} (quartiles {:.3} to {:.3}, limit {limit:.2}): {name} [fastest {:.2?} / {:.2?}]",
+        "{:.3} (quartiles {:.3} to {:.3}{limit}): {name} [fastest {:.2?} / {:.2?}]",
         at(0.5),
         at(0.25),
         at(0.75),
@@ -228,13 +266,13 @@ fn plain() -> Stepped {
     stepped(adamw(), [1024, 1024])
 }
 
-fn asymmetric(expansion: Option<Expansion>) -> Stepped {
+fn asymmetric<O: Optimizer>(optimizer: O, expansion: Option<Expansion>) -> Stepped {
     let Some(expansion) = expansion else {
-        return stepped(adamw().asymmetric(), [1024, 1024]);
+        return stepped(optimizer.asymmetric(), [1024, 1024]);
     };
     let grown = |axis: &str| usize::from(expansion.targets.contains_key(&axis.into())) + 1;
     let shape = [1024 / grown("inner"), 1024 / grown("hidden")];
-    let mut stepped = stepped(adamw().asymmetric(), shape);
+    let mut stepped = stepped(optimizer.asymmetric(), shape);
     let plan = Plan::new(&Blueprint::of(&stepped.matrix).unwrap(), &expansion).unwrap();
     let rewarmup = Rewarmup::cosine(1e-6);
     stepped.optim = expand_optimizer(
@@ -261,14 +299,14 @@ fn adamw_plain(bencher: divan::Bencher) {
 
 #[divan::bench]
 fn adamw_asymmetric_one_axis(bencher: divan::Bencher) {
-    let stepped = asymmetric(Some(Expansion::by("inner", 2.0)));
+    let stepped = asymmetric(adamw(), Some(Expansion::by("inner", 2.0)));
     bencher.bench_local(optimizer_step(stepped));
 }
 
 #[divan::bench]
 fn adamw_asymmetric_both_axes(bencher: divan::Bencher) {
     let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
-    bencher.bench_local(optimizer_step(asymmetric(Some(both))));
+    bencher.bench_local(optimizer_step(asymmetric(adamw(), Some(both))));
 }
 
 fn trained(hidden: usize, inner: usize) -> (Language, ModuleOptimizer) {
@@ -303,6 +341,15 @@ fn save_and_load() -> impl FnMut() {
         let record = ModuleRecord::load(&file).unwrap();
         let model = model.clone().try_load_record(record).unwrap();
         black_box((model, optim.clone().load(&state).unwrap()));
+    }
+}
+
+/// The bytes that the expanded parameters and their two moments hold, once.
+fn copying() -> impl FnMut() {
+    let (model, _) = trained(512, 512);
+    let bytes = vec![1u8; 3 * 4 * model.num_params()];
+    move || {
+        black_box(bytes.clone());
     }
 }
 

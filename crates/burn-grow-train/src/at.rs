@@ -1,16 +1,50 @@
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{History, Plateau, Series, Slope, TrainError, When};
 
-/// When a model expands. Counted in optimizer steps, so it means the same under gradient
-/// accumulation and on several devices.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// When a model expands: at a time, or by what a metric does.
+///
+/// Times are counted in optimizer steps, so they mean the same under gradient accumulation and on
+/// several devices. A metric is looked at when an epoch ends; the expansion follows the first optimizer
+/// step of the next one, whose gradients still have the narrow shapes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum At {
     /// After so many optimizer steps.
     Step(usize),
     /// After a fraction of the run's optimizer steps, rounded to the nearest.
     Fraction(f64),
+    /// After so many tokens, rounded up to a whole optimizer step.
+    Tokens(usize),
+    /// After so many epochs.
+    Epoch(usize),
+    /// When a metric stops improving.
+    Plateau(Plateau),
+    /// When a metric improves too slowly.
+    Slope(Slope),
+    /// When a closure says so.
+    #[serde(skip)]
+    When(When),
+}
+
+/// What [`At`] comes down to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// After so many optimizer steps, or as soon as the expansions before it are taken.
+    Step(usize),
+    /// Decided at the end of an epoch.
+    EpochEnd,
+}
+
+/// What the optimizer steps of a run are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Units {
+    pub(crate) total_steps: usize,
+    pub(crate) tokens_per_step: Option<usize>,
+    pub(crate) steps_per_epoch: Option<usize>,
 }
 
 impl At {
@@ -24,23 +58,133 @@ impl At {
         Self::Fraction(fraction)
     }
 
-    /// The optimizer steps taken before the expansion.
+    /// After at least `tokens` tokens. The builder has to know the
+    /// [`tokens_per_step`](crate::WidthExpansionBuilder::tokens_per_step).
+    pub fn tokens(tokens: usize) -> Self {
+        Self::Tokens(tokens)
+    }
+
+    /// After the last optimizer step of epoch `epoch`, numbered from 1: its validation sees the wide
+    /// model. The builder has to know the
+    /// [`steps_per_epoch`](crate::WidthExpansionBuilder::steps_per_epoch).
+    pub fn epoch(epoch: usize) -> Self {
+        Self::Epoch(epoch)
+    }
+
+    /// When a validation metric of which lower is better has not improved for `patience` epochs; see
+    /// [`Plateau`] for more.
+    pub fn plateau(metric: impl Into<String>, patience: usize) -> Self {
+        Plateau::new(metric, patience).into()
+    }
+
+    /// When a validation metric of which lower is better improves by less than `below` per epoch over
+    /// `window` epochs; see [`Slope`] for more.
+    pub fn slope(metric: impl Into<String>, window: usize, below: f64) -> Self {
+        Slope::new(metric, window, below).into()
+    }
+
+    /// When `decide` says so at the end of an epoch; see [`When`].
+    pub fn when(
+        name: impl Into<String>,
+        series: impl IntoIterator<Item = Series>,
+        decide: impl Fn(&History<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        When::new(name, series, decide).into()
+    }
+
+    /// The metrics it watches.
+    pub(crate) fn series(&self) -> &[Series] {
+        match self {
+            Self::Plateau(plateau) => core::slice::from_ref(&plateau.series),
+            Self::Slope(slope) => core::slice::from_ref(&slope.series),
+            Self::When(when) => &when.series,
+            Self::Step(_) | Self::Fraction(_) | Self::Tokens(_) | Self::Epoch(_) => &[],
+        }
+    }
+
+    /// Whether a trigger that watches metrics fires at the end of an epoch.
+    pub(crate) fn fires(&self, history: &History<'_>) -> bool {
+        match self {
+            Self::Plateau(plateau) => plateau.fires(history),
+            Self::Slope(slope) => slope.fires(history),
+            Self::When(when) => when.fires(history),
+            Self::Step(_) | Self::Fraction(_) | Self::Tokens(_) | Self::Epoch(_) => false,
+        }
+    }
+
+    /// When that is in a run.
     ///
     /// # Errors
     ///
-    /// When that is not within the run: the first step has to see the narrow model, the last one the
-    /// wide one.
-    pub(crate) fn resolve(self, total_steps: usize) -> Result<usize, TrainError> {
-        let step = match self {
-            Self::Step(step) => step as f64,
-            Self::Fraction(fraction) => (total_steps as f64 * fraction).round(),
+    /// When a time is not within the run: the first step has to see the narrow model, the last one the
+    /// wide one. When it cannot be counted, or a metric trigger can never fire.
+    pub(crate) fn resolve(&self, units: &Units) -> Result<Due, TrainError> {
+        let missing = |setting| TrainError::Unit {
+            at: self.clone(),
+            setting,
         };
-        match step >= 1.0 && step < total_steps as f64 {
-            true => Ok(step as usize),
-            false => Err(TrainError::Trigger {
-                at: self,
-                total_steps,
+        let valid = |checked: Result<(), &'static str>| match checked {
+            Ok(()) => Ok(Due::EpochEnd),
+            Err(reason) => Err(TrainError::Metric {
+                at: self.clone(),
+                reason,
             }),
+        };
+        let step = match self {
+            Self::Step(step) => *step as f64,
+            Self::Fraction(fraction) => (units.total_steps as f64 * fraction).round(),
+            Self::Tokens(tokens) => {
+                let per_step = units.tokens_per_step.filter(|tokens| *tokens > 0);
+                let per_step = per_step.ok_or_else(|| missing("tokens_per_step"))?;
+                tokens.div_ceil(per_step) as f64
+            }
+            Self::Epoch(epoch) => {
+                let per_epoch = units.steps_per_epoch.filter(|steps| *steps > 0);
+                let per_epoch = per_epoch.ok_or_else(|| missing("steps_per_epoch"))?;
+                *epoch as f64 * per_epoch as f64
+            }
+            Self::Plateau(plateau) => return valid(plateau.check()),
+            Self::Slope(slope) => return valid(slope.check()),
+            Self::When(_) => return Ok(Due::EpochEnd),
+        };
+        match step >= 1.0 && step < units.total_steps as f64 {
+            true => Ok(Due::Step(step as usize)),
+            false => Err(TrainError::Trigger {
+                at: self.clone(),
+                total_steps: units.total_steps,
+            }),
+        }
+    }
+}
+
+impl From<Plateau> for At {
+    fn from(plateau: Plateau) -> Self {
+        Self::Plateau(plateau)
+    }
+}
+
+impl From<Slope> for At {
+    fn from(slope: Slope) -> Self {
+        Self::Slope(slope)
+    }
+}
+
+impl From<When> for At {
+    fn from(when: When) -> Self {
+        Self::When(when)
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(step) => write!(f, "step {step}"),
+            Self::Fraction(fraction) => write!(f, "fraction {fraction}"),
+            Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
+            Self::Epoch(epoch) => write!(f, "epoch {epoch}"),
+            Self::Plateau(plateau) => plateau.fmt(f),
+            Self::Slope(slope) => slope.fmt(f),
+            Self::When(when) => f.write_str(&when.name),
         }
     }
 }
@@ -51,6 +195,11 @@ mod tests {
 
     #[test]
     fn triggers_resolve_to_steps_within_the_run() {
+        let units = Units {
+            total_steps: 100,
+            tokens_per_step: Some(64),
+            steps_per_epoch: Some(10),
+        };
         let table = [
             (At::step(1), Some(1)),
             (At::step(99), Some(99)),
@@ -61,9 +210,45 @@ mod tests {
             (At::fraction(1.0), None),
             (At::fraction(f64::NAN), None),
             (At::fraction(-0.5), None),
+            (At::tokens(640), Some(10)),
+            (At::tokens(641), Some(11)),
+            (At::tokens(0), None),
+            (At::tokens(6_400), None),
+            (At::tokens(usize::MAX), None),
+            (At::epoch(3), Some(30)),
+            (At::epoch(0), None),
+            (At::epoch(10), None),
         ];
         for (at, step) in table {
-            assert_eq!(at.resolve(100).ok(), step, "{at:?}");
+            let expected = step.map(Due::Step);
+            assert_eq!(at.resolve(&units).ok(), expected, "{at:?}");
         }
+    }
+
+    #[test]
+    fn a_trigger_that_cannot_be_counted_or_never_fires_is_refused() {
+        let units = Units {
+            total_steps: 100,
+            ..Units::default()
+        };
+        let table = [
+            (At::tokens(640), "tokens_per_step"),
+            (At::epoch(3), "steps_per_epoch"),
+            (At::plateau("Loss", 0), "patience"),
+            (
+                Plateau::new("Loss", 1).with_min_change(-1.0).into(),
+                "minimum change",
+            ),
+            (At::slope("Loss", 1, 0.1), "window"),
+            (At::slope("Loss", 3, f64::NAN), "threshold"),
+        ];
+        for (at, message) in table {
+            let error = at.resolve(&units).map_err(|error| error.to_string());
+            assert!(error.is_err_and(|error| error.contains(message)), "{at:?}");
+        }
+        assert_eq!(
+            At::plateau("Loss", 1).resolve(&units).ok(),
+            Some(Due::EpochEnd)
+        );
     }
 }

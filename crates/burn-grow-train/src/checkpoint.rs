@@ -61,7 +61,7 @@ impl WidthExpansionCallback {
     ) -> Result<Clock, TrainError> {
         let files = Files::of(directory.as_ref(), epoch);
         let clock = self
-            .check_clock(&files.model, model)
+            .check_state(&files.model, model)
             .map_err(at(&files.model))?;
         let layout = Layout::of(model, self.last_plan(clock));
         let model = Saved::open(&files.model, &layout).map_err(at(&files.model))?;
@@ -109,14 +109,14 @@ impl WidthExpansionCallback {
 
     /// The last expansion before `clock`.
     pub(crate) fn last_plan(&self, clock: Clock) -> Option<&Plan> {
-        let stage = self.run.stages.get(clock.stage.checked_sub(1)?)?;
-        Some(&stage.plan)
+        self.run.plans.get(clock.stage.checked_sub(1)?)
     }
 
-    /// Whether the clock of the file is one that a run under this callback shows.
-    fn check_clock<M: Growable>(&self, path: &Path, model: &M) -> Result<Clock, RecordError> {
-        let clock = saved::clock(path)?;
-        self.progressive(model.clone()).replay(clock)?;
+    /// Whether what the file remembers is of a run under this callback.
+    fn check_state<M: Growable>(&self, path: &Path, model: &M) -> Result<Clock, RecordError> {
+        let state = saved::state(path, &self.run.schedule.series)?;
+        let clock = state.clock;
+        self.progressive(model.clone()).replay(state)?;
         Ok(clock)
     }
 }

@@ -4,7 +4,7 @@ use burn_core::store::RecordError;
 use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
 
-use crate::At;
+use crate::{At, Series};
 
 /// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,86 @@ pub enum TrainError {
         at: At,
         /// The length of the run.
         total_steps: usize,
+    },
+    /// A trigger in a unit that the callback does not know.
+    #[error("{at:?} cannot be counted in optimizer steps: give the builder `.{setting}(..)`")]
+    Unit {
+        /// The trigger.
+        at: At,
+        /// The setting that is missing.
+        setting: &'static str,
+    },
+    /// A refractory time in epochs of unknown length.
+    #[error(
+        "a refractory time in epochs cannot be counted in optimizer steps: give the builder \
+         `.steps_per_epoch(..)`"
+    )]
+    RefractoryUnit,
+    /// A trigger that could never fire, or always would.
+    #[error("{at:?}: {reason}")]
+    Metric {
+        /// The trigger.
+        at: At,
+        /// What it would have to be.
+        reason: &'static str,
+    },
+    /// An expansion at a known step that comes too early after another one.
+    #[error(
+        "expansion {stage} is planned after step {step}, too early after the one at step {before} under \
+         a refractory time of {refractory} steps"
+    )]
+    Order {
+        /// Which expansion of the run, from 0.
+        stage: usize,
+        /// Its step.
+        step: usize,
+        /// The step of the earlier one.
+        before: usize,
+        /// The optimizer steps between two expansions.
+        refractory: usize,
+    },
+    /// A metric that a trigger watches has no value.
+    #[error(
+        "a trigger watches the metric {series}, which has no value for epoch {epoch}: register it with the \
+         training"
+    )]
+    MissingMetric {
+        /// The metric.
+        series: Series,
+        /// The epoch.
+        epoch: usize,
+    },
+    /// A trigger watches a metric, but nobody tells the callback of any.
+    #[error(
+        "a trigger watches a metric, but the callback is attached to no training: run it through \
+         `WidthExpansionCallback::attach`"
+    )]
+    Detached,
+    /// An epoch ended without its hook.
+    #[error(
+        "a trigger watches a metric, but the end of the epoch after step {step} went by unseen: an early \
+         stopping of your own belongs into `WidthExpansionCallback::attach_with`"
+    )]
+    LostHook {
+        /// The optimizer steps taken by then.
+        step: usize,
+    },
+    /// A checkpoint was saved that could not be resumed from.
+    #[error(
+        "a trigger watches a metric, but the checkpoint of epoch {epoch} was saved without its value: wrap \
+         the strategy, `.with_checkpointing_strategy(callback.checkpointing(strategy))`"
+    )]
+    Checkpointing {
+        /// The epoch.
+        epoch: usize,
+    },
+    /// The log of expansions cannot be written.
+    #[error("log of expansions {path}: {source}", path = path.display())]
+    GrowthLog {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
     },
     /// A re-warmup with a peak or a rate that is no number above zero.
     #[error("re-warmup `{name}` is {found}: expected a finite number, zero or more")]

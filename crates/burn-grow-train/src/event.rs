@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use burn_train::EarlyStoppingStrategy;
+use burn_train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn_train::logger::TrainingProgressLogger;
 use burn_train::metric::store::EventStoreClient;
 
@@ -123,7 +124,34 @@ impl<S: EarlyStoppingStrategy> EarlyStoppingStrategy for EpochHook<S> {
             epoch,
             metrics: store,
         });
+        if let Err(error) = self.run.end_epoch(epoch, store) {
+            self.run.fail(error);
+            return true;
+        }
         self.early_stopping.should_stop(epoch, store)
+    }
+}
+
+/// A checkpointing strategy that lets the checkpoint hold the metrics of the epoch it ends, made by
+/// [`WidthExpansionCallback::checkpointing`](crate::WidthExpansionCallback::checkpointing).
+///
+/// burn-train saves before it calls the end-of-epoch hook.
+pub struct MetricCheckpointing<S> {
+    pub(crate) run: Arc<Run>,
+    pub(crate) strategy: S,
+}
+
+impl<S: CheckpointingStrategy> CheckpointingStrategy for MetricCheckpointing<S> {
+    fn checkpointing(
+        &mut self,
+        epoch: usize,
+        store: &EventStoreClient,
+    ) -> Vec<CheckpointingAction> {
+        if let Err(error) = self.run.before_checkpoint(epoch, store) {
+            self.run.fail(error);
+            return Vec::new();
+        }
+        self.strategy.checkpointing(epoch, store)
     }
 }
 

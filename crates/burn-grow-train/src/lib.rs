@@ -16,11 +16,12 @@
 //!       Progressive::optimize
 //!         the model's own optimize
 //!         step count + 1
-//!         while a stage is due: expand       plan -> model, plan -> optimizer record, on_expand
+//!         while a stage is due: expand       plan -> model, optimizer record, growth.jsonl, on_expand
 //!     stop if the model is NaN               before a checkpoint of it replaces a good one
 //!     validation
-//!     checkpoint                             model and clock, optimizer and regions, scheduler
-//!     end-of-epoch hook                      Event::Epoch, the user's early stopping
+//!     checkpointing strategy                 reads the metrics that triggers watch
+//!     checkpoint                             model, clock and history, optimizer and regions, scheduler
+//!     end-of-epoch hook                      Event::Epoch, the same metrics, the user's early stopping
 //! ```
 //!
 //! A checkpoint can be widened on disk
@@ -32,29 +33,54 @@
 //!
 //! Steps are counted where the optimizer steps, so gradient accumulation and several devices count
 //! as the optimizer does, and a resumed run expands at the same step.
+//!
+//! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by what a metric
+//! did until the end of an epoch ([`Plateau`], [`Slope`], [`When`]). The latter expand after the first
+//! optimizer step of the next epoch, and need [`WidthExpansionCallback::checkpointing`].
 
 mod at;
+mod builder;
 mod callback;
 mod checkpoint;
 mod clock;
+mod epoch_end;
 mod error;
 mod event;
 mod finite;
+mod growth_log;
+mod history;
 mod metric;
 mod offline;
+mod plateau;
 mod progressive;
+mod recorded;
+mod refractory;
 mod report;
 mod run;
 mod saved;
 mod saved_order;
+mod schedule;
+mod series;
+mod slope;
+mod state;
 mod trial;
+mod when;
 
 pub use at::At;
-pub use callback::{WidthExpansionBuilder, WidthExpansionCallback};
+pub use builder::WidthExpansionBuilder;
+pub use callback::WidthExpansionCallback;
 pub use clock::Clock;
 pub use error::TrainError;
-pub use event::Event;
-pub use metric::{ActiveParamsMetric, WidthMetric};
+pub use event::{Event, MetricCheckpointing};
+pub use history::History;
+pub use metric::{
+    ActiveParamsMetric, FlopsMetric, NewRateMetric, OldRateMetric, SavedFlopsMetric, WidthMetric,
+};
+pub use plateau::Plateau;
 pub use progressive::Progressive;
+pub use refractory::Refractory;
 pub use report::{AxisReport, ExpansionReport};
+pub use series::{Better, MetricSplit, Series};
+pub use slope::Slope;
 pub use trial::{Candidate, CandidateReport, Trial, TrialReport};
+pub use when::When;

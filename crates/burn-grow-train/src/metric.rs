@@ -25,30 +25,70 @@ pub struct ActiveParamsMetric {
     run: Arc<Run>,
 }
 
+/// The learning rate of the coordinates that were there before the last expansion.
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct OldRateMetric {
+    run: Arc<Run>,
+}
+
+/// The learning rate of the coordinates that the last expansion added.
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct NewRateMetric {
+    run: Arc<Run>,
+}
+
+/// The floating-point operations of training so far, `6 N D` at each width in turn.
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct FlopsMetric {
+    run: Arc<Run>,
+}
+
+/// The percentage of FLOPs saved so far against training the final width on as many tokens (Eq. 29).
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct SavedFlopsMetric {
+    run: Arc<Run>,
+}
+
 impl WidthMetric {
     fn width(&self) -> usize {
-        let stage = self.run.clock().stage;
-        self.run.stages[..stage]
+        let stage = self.run.reached().clock.stage;
+        self.run.plans[..stage]
             .iter()
             .rev()
-            .find_map(|stage| stage.plan.axis(&self.axis))
+            .find_map(|plan| plan.axis(&self.axis))
             .map_or(self.run.widths[&self.axis], |axis| axis.new_width())
     }
 }
 
 impl ActiveParamsMetric {
     fn active_params(&self) -> f64 {
-        let stage = self.run.clock().stage;
-        match stage.checked_sub(1) {
-            Some(last) => self.run.stages[last].plan.active_params().1,
-            None => self.run.active_params,
+        self.run.active_params(self.run.reached().clock.stage)
+    }
+}
+
+impl FlopsMetric {
+    fn flops(&self) -> f64 {
+        self.run.flops(&self.run.reached()).0
+    }
+}
+
+impl SavedFlopsMetric {
+    fn percentage(&self) -> f64 {
+        let (grown, scratch) = self.run.flops(&self.run.reached());
+        match scratch > 0.0 {
+            true => 100.0 * (1.0 - grown / scratch),
+            false => 0.0,
         }
     }
 }
 
 /// A metric that reads a number of the run, whatever the model's output is.
 macro_rules! gauge {
-    ($metric:ty, $name:expr, $value:expr) => {
+    ($metric:ty, $name:expr, $unit:expr, $value:expr) => {
         impl Metric for $metric {
             type Input = ();
 
@@ -58,7 +98,11 @@ macro_rules! gauge {
             }
 
             fn attributes(&self) -> MetricAttributes {
-                NumericAttributes::default().into()
+                NumericAttributes {
+                    unit: $unit,
+                    ..NumericAttributes::default()
+                }
+                .into()
             }
 
             fn update(
@@ -99,10 +143,33 @@ macro_rules! gauge {
 gauge!(
     WidthMetric,
     |metric| format!("Width {}", metric.axis),
+    None,
     |metric| metric.width() as f64
 );
 gauge!(
     ActiveParamsMetric,
     |_| "Active Parameters".into(),
+    None,
     |metric| metric.active_params()
+);
+gauge!(
+    OldRateMetric,
+    |_| "Learning Rate Old Coordinates".into(),
+    None,
+    |metric| metric.run.reached().rates.old
+);
+gauge!(
+    NewRateMetric,
+    |_| "Learning Rate New Coordinates".into(),
+    None,
+    |metric| metric.run.reached().rates.new
+);
+gauge!(FlopsMetric, |_| "Training FLOPs".into(), None, |metric| {
+    metric.flops()
+});
+gauge!(
+    SavedFlopsMetric,
+    |_| "Saved FLOPs".into(),
+    Some("%".into()),
+    |metric| metric.percentage()
 );

@@ -8,9 +8,9 @@ use burn_grow_core::{Growable, Plan};
 use burn_pack::{AtomicFile, Error, Tensor, Writer};
 
 use crate::checkpoint::{Files, at, check_scheduler, checkpoints};
-use crate::clock::CLOCK;
 use crate::saved::{self, Layout, Saved};
 use crate::saved_order::saved_shape;
+use crate::state::{CLOCK, HISTORY, State};
 use crate::{Clock, TrainError, WidthExpansionCallback};
 
 impl WidthExpansionCallback {
@@ -44,8 +44,10 @@ impl WidthExpansionCallback {
                 target.model.display().to_string(),
             )));
         }
-        let clock = saved::clock(&source.model).map_err(at(&source.model))?;
-        let (plans, expanded) = self.due_plans(clock);
+        let series = &self.run.schedule.series;
+        let state = saved::state(&source.model, series).map_err(at(&source.model))?;
+        let clock = state.clock;
+        let (plans, expanded) = self.due_plans(state);
         if plans.is_empty() {
             return Err(TrainError::NotDue {
                 path: source.model,
@@ -71,7 +73,7 @@ impl WidthExpansionCallback {
             tensors: saved.tensors,
         };
         model.visit(&mut expand);
-        let tensors = with_clock(expand.tensors, expanded);
+        let tensors = self.with_state(expand.tensors, &expanded);
 
         let directory = checkpoints(to);
         fs::create_dir_all(&directory)
@@ -85,17 +87,33 @@ impl WidthExpansionCallback {
         writer
             .write_to_file(&target.model)
             .map_err(failed(&target.model))?;
-        Ok(expanded)
+        Ok(expanded.clock)
     }
 
-    /// The plans due at `clock`, and the clock after them.
-    fn due_plans(&self, mut clock: Clock) -> (Vec<Plan>, Clock) {
+    /// The plans due at `state`, and the state after them.
+    fn due_plans(&self, mut state: State) -> (Vec<Plan>, State) {
         let mut plans = Vec::new();
-        while let Some(stage) = self.run.due(clock) {
-            plans.push(stage.plan.clone());
-            clock.stage += 1;
+        while let Some(plan) = self.run.due(&state) {
+            plans.push(plan.clone());
+            state.expanded(!plan.is_identity());
         }
-        (plans, clock)
+        (plans, state)
+    }
+
+    /// Replaces what the file remembers, in the whole numbers it is saved in.
+    fn with_state(&self, mut tensors: Vec<Tensor>, state: &State) -> Vec<Tensor> {
+        let clock = tensors.iter().find(|tensor| tensor.name == CLOCK);
+        let Some(dtype) = clock.map(|clock| clock.dtype) else {
+            return tensors;
+        };
+        tensors.retain(|tensor| tensor.name != CLOCK && tensor.name != HISTORY);
+        for (name, param) in state.params(&self.run.schedule.series).named() {
+            let data = param.val().into_data().convert_dtype(dtype);
+            let (bytes, shape, dtype) = data.into_parts();
+            let id = Some(param.id.val());
+            tensors.push(Tensor::new(name.to_owned(), dtype, shape, id, bytes));
+        }
+        tensors
     }
 }
 
@@ -110,16 +128,6 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     std::io::copy(&mut File::open(from).map_err(io)?, &mut file).map_err(io)?;
     drop(file);
     scratch.commit()
-}
-
-/// Replaces the clock, in the whole numbers it is saved in.
-fn with_clock(mut tensors: Vec<Tensor>, clock: Clock) -> Vec<Tensor> {
-    for tensor in tensors.iter_mut().filter(|tensor| tensor.name == CLOCK) {
-        let data = clock.param().val().into_data().convert_dtype(tensor.dtype);
-        let (bytes, shape, dtype) = data.into_parts();
-        *tensor = Tensor::new(CLOCK.to_owned(), dtype, shape, tensor.param_id, bytes);
-    }
-    tensors
 }
 
 /// Replaces every saved parameter that grows by a description of the grown one.

@@ -1,30 +1,31 @@
 use core::fmt;
 use std::sync::Arc;
 
-use burn_core::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param};
+use burn_core::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn_core::store::{ModuleRecord, RecordError};
-use burn_core::tensor::{Device, Int, Tensor};
+use burn_core::tensor::Device;
 use burn_grow_core::Growable;
 use burn_optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn_optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
 use crate::Clock;
-use crate::clock::CLOCK;
-use crate::run::Run;
+use crate::recorded::Recorded;
+use crate::run::{Rates, Run};
 use crate::saved_order::loadable;
+use crate::state::{Params, State};
 
 /// A model that widens while a [`Learner`](burn_train::Learner) trains it.
 ///
 /// Made by [`WidthExpansionCallback::progressive`](crate::WidthExpansionCallback::progressive).
 /// Everything is delegated to the model inside, under its own parameter paths; the optimizer step
-/// also counts and expands. Records hold the model and the [`Clock`], so a checkpoint loads into the
-/// narrow model the run began with, replaying the expansions for their shapes. It loads into the bare
-/// model, too, with [`allow_unused`](ModuleRecord::allow_unused) for the clock.
+/// also counts and expands. Records hold the model, the [`Clock`] and what triggers decide on, so a
+/// checkpoint loads into the narrow model the run began with, replaying the expansions for their shapes.
+/// It loads into the bare model, too, with [`allow_unused`](ModuleRecord::allow_unused) for the rest.
 #[derive(Clone)]
 pub struct Progressive<M> {
     inner: M,
-    clock: Clock,
+    state: State,
     run: Arc<Run>,
 }
 
@@ -32,7 +33,7 @@ impl<M> Progressive<M> {
     pub(crate) fn new(inner: M, run: Arc<Run>) -> Self {
         Self {
             inner,
-            clock: Clock::default(),
+            state: State::default(),
             run,
         }
     }
@@ -49,42 +50,45 @@ impl<M> Progressive<M> {
 
     /// How far the run is.
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.state.clock
     }
 
     fn map_inner<N>(self, map: impl FnOnce(M) -> N) -> Progressive<N> {
         Progressive {
             inner: map(self.inner),
-            clock: self.clock,
+            state: self.state,
             run: self.run,
         }
     }
 }
 
 impl<M: Growable> Progressive<M> {
-    /// Takes one optimizer step with `update`, then every expansion that is due.
+    /// Takes one optimizer step at base rate `base` with `update`, then every expansion that is due.
     ///
     /// The gradients of this step have the narrow shapes and are used up when the model widens.
     fn advance(
         mut self,
         optim: &mut ModuleOptimizer,
+        base: f64,
         update: impl FnOnce(M, &mut ModuleOptimizer) -> M,
     ) -> Self {
         if self.run.failure.get().is_some() {
             return self;
         }
-        if let Err(error) = self.run.check_optimizer(optim, &self.inner) {
+        self.state = self.state_now();
+        if let Err(error) = self.run.check(&self.state, optim, &self.inner) {
             self.run.fail(error);
             return self;
         }
+        let rates = self.run.rates(&mut self.state, base);
         self.inner = update(self.inner, optim);
-        self.clock.step += 1;
-        while let Some(stage) = self.run.due(self.clock) {
-            match self.run.expand(self.clock, stage, &self.inner, optim) {
+        self.state.clock.step += 1;
+        while let Some(plan) = self.run.due(&self.state) {
+            match self.run.expand(&self.state, plan, &self.inner, optim) {
                 Ok((inner, expanded)) => {
                     self.inner = inner;
                     *optim = expanded;
-                    self.clock.stage += 1;
+                    self.state.expanded(!plan.is_identity());
                 }
                 Err(error) => {
                     self.run.fail(error);
@@ -92,41 +96,63 @@ impl<M: Growable> Progressive<M> {
                 }
             }
         }
-        *self.run.clock() = self.clock;
+        self.run.reach(&self.state, rates);
         self
     }
 
-    /// Widens the model to the stage that `clock` is in.
-    pub(crate) fn replay(self, clock: Clock) -> Result<Self, RecordError> {
-        let expected = self.run.stages_by(clock.step);
-        if clock.stage != expected {
+    /// Widens the model to the stage that `state` is in.
+    pub(crate) fn replay(self, state: State) -> Result<Self, RecordError> {
+        let clock = state.clock;
+        self.run
+            .schedule
+            .check_taken(clock, &state.taken)
+            .map_err(RecordError::Validation)?;
+        let begun = self.state.clock.stage;
+        if clock.stage < begun {
             return Err(RecordError::Validation(format!(
-                "the record was saved after step {} and {} expansions, but this callback plans {} \
-                 until there: an expansion added to a resumed run comes at step {} or later",
-                clock.step,
-                clock.stage,
-                expected,
-                clock.step + 1
+                "the record was saved after {} expansions, but the model has already taken {begun}",
+                clock.stage
             )));
         }
-        if clock.stage < self.clock.stage {
-            return Err(RecordError::Validation(format!(
-                "the record was saved after {} expansions, but the model has already taken {}",
-                clock.stage, self.clock.stage
-            )));
+        let last = state.epochs.last();
+        if last.is_some_and(|last| last.step != clock.step)
+            && self.run.schedule.watches(clock.stage)
+        {
+            return Err(RecordError::Validation(
+                "the record was saved without the metrics of its last epoch, which triggers watch: \
+                 wrap the checkpointing strategy with `WidthExpansionCallback::checkpointing`"
+                    .into(),
+            ));
         }
         let mut inner = self.inner;
-        for stage in &self.run.stages[self.clock.stage..clock.stage] {
-            inner = stage
-                .plan
+        for plan in &self.run.plans[begun..clock.stage] {
+            inner = plan
                 .apply(inner)
                 .map_err(|error| RecordError::Validation(error.to_string()))?;
         }
         Ok(Self {
             inner,
-            clock,
+            state,
             run: self.run,
         })
+    }
+}
+
+impl<M> Progressive<M> {
+    /// What a record holds besides the model.
+    fn params(&self) -> Params {
+        self.state_now().params(&self.run.schedule.series)
+    }
+
+    /// The state, with the metrics of an epoch that ended just now.
+    fn state_now(&self) -> State {
+        let mut state = self.state.clone();
+        if let Some(record) = &*self.run.epoch_end.record()
+            && self.run.schedule.watches(state.clock.stage)
+        {
+            state.record(record);
+        }
+        state
     }
 }
 
@@ -144,7 +170,8 @@ impl<M: TrainStep + Growable> TrainStep for Progressive<M> {
         lr: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
-        self.advance(optim, |inner, optim| inner.optimize(optim, lr, grads))
+        let base = lr.base();
+        self.advance(optim, base, |inner, optim| inner.optimize(optim, lr, grads))
     }
 
     fn optimize_multi(
@@ -153,7 +180,10 @@ impl<M: TrainStep + Growable> TrainStep for Progressive<M> {
         lr: ModuleLearningRate,
         grads: MultiGradientsParams,
     ) -> Self {
-        self.advance(optim, |inner, optim| inner.optimize_multi(optim, lr, grads))
+        let base = lr.base();
+        self.advance(optim, base, |inner, optim| {
+            inner.optimize_multi(optim, lr, grads)
+        })
     }
 }
 
@@ -185,7 +215,9 @@ impl<M: Growable> Module for Progressive<M> {
 
     // burn-train validates between the last step of an epoch and its checkpoint.
     fn valid(&self) -> Self {
-        self.run.stop_on_nan(&self.inner, self.clock);
+        let clock = self.state.clock;
+        self.run.epoch_end.validated(clock.step);
+        self.run.stop_on_nan(&self.inner, clock);
         self.clone().map_inner(|inner| inner.valid())
     }
 
@@ -195,31 +227,31 @@ impl<M: Growable> Module for Progressive<M> {
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         self.inner.visit(visitor);
-        visitor.enter_module(CLOCK, "Struct:Progressive");
-        visitor.visit_int(&self.clock.param());
-        visitor.exit_module(CLOCK, "Struct:Progressive");
+        self.params().visit(visitor);
     }
 
-    // The clock is not mapped: reading it back would cost a tensor every optimizer step.
+    // The state is not mapped: reading it back would cost a tensor every optimizer step.
     fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
         self.map_inner(|inner| inner.map(mapper))
     }
 
+    fn into_record(self) -> ModuleRecord {
+        self.run.epoch_end.saved(self.state.clock.step);
+        let params = self.params();
+        let inner = self.inner;
+        Recorded { inner, params }.into_record()
+    }
+
     fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {
-        let clock = Clock::of_record(record.clone())?;
-        let replayed = self.replay(clock)?;
-        let run = replayed.run.clone();
-        let loading = Loading {
-            inner: loadable(replayed.inner),
-            clock: clock.param(),
-        };
-        let loaded = loading.try_load_record(record)?;
-        *run.clock() = clock;
-        Ok(Self {
-            inner: loaded.inner,
-            clock,
-            run,
-        })
+        let state = State::of_record(&record, &self.run.schedule.series)?;
+        let Self { inner, state, run } = self.replay(state)?;
+        let params = state.params(&run.schedule.series);
+        // What other triggers recorded is left in the record.
+        let record = record.allow_unused(true);
+        let inner = loadable(inner);
+        let inner = Recorded { inner, params }.try_load_record(record)?.inner;
+        run.reach(&state, Rates::default());
+        Ok(Self { inner, state, run })
     }
 }
 
@@ -227,7 +259,7 @@ impl<M: fmt::Debug> fmt::Debug for Progressive<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Progressive")
             .field("inner", &self.inner)
-            .field("clock", &self.clock)
+            .field("clock", &self.state.clock)
             .finish()
     }
 }
@@ -235,57 +267,5 @@ impl<M: fmt::Debug> fmt::Debug for Progressive<M> {
 impl<M: fmt::Display> fmt::Display for Progressive<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
-    }
-}
-
-/// A model beside its clock, both mapped, so that loading a record leaves nothing of it unused.
-#[derive(Clone, Debug)]
-struct Loading<M> {
-    inner: M,
-    clock: Param<Tensor<1, Int>>,
-}
-
-impl<M: Module> Module for Loading<M> {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        self.inner.collect_devices(devices)
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        let inner = self.inner.fork(device);
-        Self { inner, ..self }
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        let inner = self.inner.to_device(device);
-        Self { inner, ..self }
-    }
-
-    fn train(self) -> Self {
-        let inner = self.inner.train();
-        Self { inner, ..self }
-    }
-
-    fn valid(&self) -> Self {
-        Self {
-            inner: self.inner.valid(),
-            clock: self.clock.clone(),
-        }
-    }
-
-    fn materialize(self) -> Self {
-        let inner = self.inner.materialize();
-        Self { inner, ..self }
-    }
-
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.inner.visit(visitor);
-    }
-
-    fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
-        let inner = self.inner.map(mapper);
-        mapper.enter_module(CLOCK, "Struct:Progressive");
-        let clock = mapper.map_int(self.clock);
-        mapper.exit_module(CLOCK, "Struct:Progressive");
-        Self { inner, clock }
     }
 }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use burn_grow_core::{Axis, Factor, Plan};
+use burn_grow_core::{Axis, Factor, Method, Plan};
 use serde::{Deserialize, Serialize};
+
+use crate::{At, Clock};
 
 /// What an expansion did, handed to the `on_expand` hooks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,6 +12,9 @@ pub struct ExpansionReport {
     pub stage: usize,
     /// The optimizer steps taken before.
     pub step: usize,
+    /// The trigger that fired.
+    #[serde(default)]
+    pub trigger: String,
     /// The axes named by the expansion.
     pub axes: Vec<AxisReport>,
     /// The parameters before and after.
@@ -31,19 +36,24 @@ pub struct AxisReport {
     pub new_width: usize,
     /// What its consumers were multiplied with.
     pub factor: Factor,
+    /// What its new coordinates hold.
+    #[serde(default)]
+    pub method: Method,
 }
 
 impl ExpansionReport {
-    pub(crate) fn new(stage: usize, step: usize, plan: &Plan, elapsed: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, trigger: &At, plan: &Plan, elapsed: Duration) -> Self {
         let axes = plan.axes().iter().map(|(axis, planned)| AxisReport {
             axis: axis.clone(),
             old_width: planned.old_width(),
             new_width: planned.new_width(),
             factor: planned.factor().clone(),
+            method: planned.method(),
         });
         Self {
-            stage,
-            step,
+            stage: clock.stage,
+            step: clock.step,
+            trigger: trigger.to_string(),
             axes: axes.collect(),
             params: plan.num_params(),
             active_params: plan.active_params(),
@@ -54,7 +64,11 @@ impl ExpansionReport {
 
 impl core::fmt::Display for ExpansionReport {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "expansion {} after step {}:", self.stage, self.step)?;
+        write!(
+            f,
+            "expansion {} after step {} ({}):",
+            self.stage, self.step, self.trigger
+        )?;
         for axis in &self.axes {
             write!(
                 f,

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use burn_core::module::Module;
-use burn_grow_core::{Axis, Growable, Plan};
+use burn_grow_core::{Axis, Growable, Plan, training_flops};
 use burn_grow_optim::{
     Ramp, Rewarmup, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
 };
@@ -11,74 +11,104 @@ use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
 use burn_train::{Interrupter, TrainingError};
 
+use crate::epoch_end::EpochEnd;
 use crate::finite::check_nan;
+use crate::growth_log::GrowthLog;
+use crate::schedule::Schedule;
+use crate::state::State;
 use crate::{Clock, Event, ExpansionReport, TrainError};
 
 pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
-/// One planned expansion.
-#[derive(Clone, Debug)]
-pub(crate) struct Stage {
-    /// The optimizer steps taken before.
-    pub(crate) step: usize,
-    pub(crate) plan: Plan,
-}
-
 /// What the callback, the wrapped model, its replicas and the hooks share: the decisions, fixed at
 /// build time, and the little that is reported back.
 pub(crate) struct Run {
-    pub(crate) total_steps: usize,
-    pub(crate) stages: Vec<Stage>,
+    pub(crate) schedule: Schedule,
+    /// One for each stage of the schedule.
+    pub(crate) plans: Vec<Plan>,
     pub(crate) widths: BTreeMap<Axis, usize>,
     pub(crate) active_params: f64,
+    pub(crate) tokens_per_step: Option<usize>,
     pub(crate) policy: StatePolicy,
     pub(crate) rewarmup: Option<Rewarmup>,
+    pub(crate) growth_log: Option<GrowthLog>,
     pub(crate) on_expand: Vec<OnExpand>,
     pub(crate) on_event: Vec<OnEvent>,
     pub(crate) interrupter: Mutex<Option<Interrupter>>,
-    pub(crate) clock: Mutex<Clock>,
+    pub(crate) reached: Mutex<Reached>,
+    pub(crate) epoch_end: EpochEnd,
     pub(crate) failure: OnceLock<Arc<TrainError>>,
     pub(crate) optimizer_checked: OnceLock<()>,
+}
+
+/// How far a run is, for display and for the hooks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached {
+    pub(crate) clock: Clock,
+    pub(crate) taken: Vec<usize>,
+    pub(crate) rates: Rates,
+}
+
+/// The learning rates of one optimizer step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Rates {
+    /// Of the coordinates that were there before the last expansion.
+    pub(crate) old: f64,
+    /// Of those it added.
+    pub(crate) new: f64,
 }
 
 impl core::fmt::Debug for Run {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Run")
-            .field("total_steps", &self.total_steps)
-            .field("stages", &self.stages.len())
-            .field("clock", &*self.clock())
+            .field("schedule", &self.schedule)
+            .field("reached", &*self.reached())
             .finish()
     }
 }
 
 impl Run {
-    /// How far the run is, for display.
-    pub(crate) fn clock(&self) -> MutexGuard<'_, Clock> {
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn reached(&self) -> MutexGuard<'_, Reached> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stage due after `clock`, if any.
-    pub(crate) fn due(&self, clock: Clock) -> Option<&Stage> {
-        let stage = self.stages.get(clock.stage)?;
-        (stage.step == clock.step).then_some(stage)
+    pub(crate) fn reach(&self, state: &State, rates: Rates) {
+        *self.reached() = Reached {
+            clock: state.clock,
+            taken: state.taken.clone(),
+            rates,
+        };
     }
 
-    /// How many expansions a run has taken after `step` optimizer steps.
-    pub(crate) fn stages_by(&self, step: usize) -> usize {
-        self.stages
-            .iter()
-            .take_while(|stage| stage.step <= step)
-            .count()
+    /// The plan that is due after `state`, if any.
+    pub(crate) fn due(&self, state: &State) -> Option<&Plan> {
+        let due = self
+            .schedule
+            .is_due(state.clock, &state.taken, &state.epochs);
+        due.then(|| &self.plans[state.clock.stage])
     }
 
-    /// Checks once, before the first update, that a re-warmup will find a place in the optimizer.
-    pub(crate) fn check_optimizer<M: Module>(
+    /// Checks, before a step, that nothing is missing that a later decision needs.
+    pub(crate) fn check<M: Module>(
         &self,
+        state: &State,
         optim: &ModuleOptimizer,
         model: &M,
     ) -> Result<(), TrainError> {
-        let needed = self.rewarmup.is_some() && !self.stages.is_empty();
+        if self.schedule.watches(state.clock.stage) {
+            let interrupter = self.interrupter.lock();
+            let interrupter = interrupter.unwrap_or_else(PoisonError::into_inner);
+            if interrupter.is_none() {
+                return Err(TrainError::Detached);
+            }
+            let step = state.clock.step;
+            if self.epoch_end.is_lost(step) {
+                return Err(TrainError::LostHook { step });
+            }
+        }
+        let needed = self.rewarmup.is_some() && !self.plans.is_empty();
+        // Once, before the first update: that a re-warmup will find a place in the optimizer.
         if needed && self.optimizer_checked.get().is_none() {
             check_asymmetric(optim, model)?;
             let _ = self.optimizer_checked.set(());
@@ -86,10 +116,32 @@ impl Run {
         Ok(())
     }
 
+    /// The rates of the step after `state`, at base rate `base`.
+    pub(crate) fn rates(&self, state: &mut State, base: f64) -> Rates {
+        let grown = state.taken.iter().zip(&self.plans);
+        let grown = grown.rev().find(|(_, plan)| !plan.is_identity());
+        let (Some((taken, _)), Some(rewarmup)) = (grown, &self.rewarmup) else {
+            return Rates {
+                old: base,
+                new: base,
+            };
+        };
+        let start = *state.start.get_or_insert(base);
+        let age = state.clock.step - taken;
+        let ramp = rewarmup.ramp(*taken, self.schedule.total_steps);
+        let correction = ramp.age.factor(age + 1, state.clock.step + 1);
+        let new = ramp.rate(age, start, base) * correction;
+        let old = match rewarmup.scope {
+            RewarmupScope::NewCoordinates => base,
+            RewarmupScope::All => new,
+        };
+        Rates { old, new }
+    }
+
     /// The re-warmup of an expansion at `clock`, and what it moves.
     pub(crate) fn ramp(&self, clock: Clock) -> Option<(Ramp, RewarmupScope)> {
         self.rewarmup.as_ref().map(|rewarmup| {
-            let ramp = rewarmup.ramp(clock.step, self.total_steps);
+            let ramp = rewarmup.ramp(clock.step, self.schedule.total_steps);
             (ramp, rewarmup.scope)
         })
     }
@@ -97,29 +149,55 @@ impl Run {
     /// Expands model and optimizer together, or neither.
     pub(crate) fn expand<M: Growable>(
         &self,
-        clock: Clock,
-        stage: &Stage,
+        state: &State,
+        plan: &Plan,
         model: &M,
         optim: &ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
         let start = Instant::now();
+        let clock = state.clock;
         let expansion = |source| TrainError::Expansion {
             stage: clock.stage,
             source,
         };
         check_nan(model, clock)?;
-        let expanded = stage.plan.apply(model.clone()).map_err(expansion)?;
+        let expanded = plan.apply(model.clone()).map_err(expansion)?;
         let rewarmup = self.ramp(clock);
-        let optim = match stage.plan.is_identity() {
+        let optim = match plan.is_identity() {
             true => optim.clone(),
-            false => expand_optimizer(optim, model, &stage.plan, self.policy, rewarmup)?,
+            false => expand_optimizer(optim, model, plan, self.policy, rewarmup)?,
         };
-        let report = ExpansionReport::new(clock.stage, clock.step, &stage.plan, start.elapsed());
+        let (trigger, _) = &self.schedule.stages[clock.stage];
+        let report = ExpansionReport::new(clock, trigger, plan, start.elapsed());
+        // A disk that takes no line takes no checkpoint of the wide model either.
+        if let Some(log) = &self.growth_log {
+            log.write(&report, &state.taken)?;
+        }
         log::info!("{report}");
         for hook in &self.on_expand {
             hook(&report);
         }
         Ok((expanded, optim))
+    }
+
+    /// The active parameters after so many expansions.
+    pub(crate) fn active_params(&self, stage: usize) -> f64 {
+        let last = stage.checked_sub(1).and_then(|last| self.plans.get(last));
+        last.map_or(self.active_params, |plan| plan.active_params().1)
+    }
+
+    /// The FLOPs so far, and those of the final width on as many tokens.
+    pub(crate) fn flops(&self, reached: &Reached) -> (f64, f64) {
+        let per_step = self.tokens_per_step.unwrap_or(0) as f64;
+        let begins = core::iter::once(&0).chain(&reached.taken);
+        let ends = reached.taken.iter().chain([&reached.clock.step]);
+        let grown = begins.zip(ends).enumerate().map(|(stage, (begin, end))| {
+            let tokens = (end - begin) as f64 * per_step;
+            training_flops(self.active_params(stage), tokens)
+        });
+        let final_params = self.active_params(self.plans.len());
+        let tokens = reached.clock.step as f64 * per_step;
+        (grown.sum(), training_flops(final_params, tokens))
     }
 
     /// Stops the run. An optimizer step can return no error, so this is its only way out.

@@ -14,9 +14,9 @@ use burn_grow_core::Plan;
 use burn_grow_optim::RawRecord;
 use burn_pack::{Reader, Tensor};
 
-use crate::Clock;
-use crate::clock::CLOCK;
+use crate::Series;
 use crate::saved_order::{saved_shape, used_shape};
+use crate::state::{CLOCK, HISTORY, State};
 
 /// A model file of the structure asked for. Its values stay there until someone reads them.
 pub(crate) struct Saved {
@@ -55,19 +55,22 @@ impl Saved {
     }
 }
 
-/// The clock of a model file.
-pub(crate) fn clock(path: &Path) -> Result<Clock, RecordError> {
+/// What a model file remembers of its run.
+pub(crate) fn state(path: &Path, series: &[Series]) -> Result<State, RecordError> {
     let tensors = Reader::from_file_exact(path)?.into_tensors()?;
-    let Some(tensor) = tensors.iter().find(|tensor| tensor.name == CLOCK) else {
+    let Some(clock) = tensors.iter().find(|tensor| tensor.name == CLOCK) else {
         return Err(RecordError::Validation(
             "the record holds no step count: it was not saved by a model wrapped with \
              `WidthExpansionCallback::progressive`"
                 .into(),
         ));
     };
-    Expected::clock().check(tensor)?;
-    check_values(core::slice::from_ref(tensor))?;
-    Clock::of_record(ModuleRecord::load(path)?)
+    Expected::clock().check(clock)?;
+    check_values(core::slice::from_ref(clock))?;
+    if let Some(history) = tensors.iter().find(|tensor| tensor.name == HISTORY) {
+        Expected::history(history).check(history)?;
+    }
+    State::of_record(&ModuleRecord::load(path)?, series)
 }
 
 /// The parameters that a file has to hold, by path: those of a model behind `plan`, and the clock.
@@ -103,7 +106,8 @@ impl Layout {
 
     /// Whether `tensors` are these parameters, by path, kind and shape.
     pub(crate) fn check(&self, tensors: &[Tensor]) -> Result<(), RecordError> {
-        for tensor in tensors {
+        // What happened before was looked at along with the clock.
+        for tensor in tensors.iter().filter(|tensor| tensor.name != HISTORY) {
             let Some(expected) = self.params.get(&tensor.name) else {
                 return refused(&tensor.name, "is none of the model");
             };
@@ -174,8 +178,16 @@ impl Expected {
         Self {
             kind: "whole numbers",
             is_kind: |dtype| dtype.is_int(),
-            shape: Clock::default().param().lazy_shape().to_vec(),
-            used: Clock::default().param().lazy_shape().to_vec(),
+            shape: State::default().params(&[]).clock.lazy_shape().to_vec(),
+            used: Vec::new(),
+        }
+    }
+
+    /// Of whatever length.
+    fn history(found: &Tensor) -> Self {
+        Self {
+            shape: vec![found.shape.iter().product()],
+            ..Self::clock()
         }
     }
 

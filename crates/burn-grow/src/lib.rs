@@ -53,9 +53,10 @@ pub use burn_grow_optim::{
     RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Candidate, CandidateReport, Clock, Event, ExpansionReport,
-    Progressive, TrainError, Trial, TrialReport, WidthExpansionBuilder, WidthExpansionCallback,
-    WidthMetric,
+    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock, Event,
+    ExpansionReport, FlopsMetric, History, MetricCheckpointing, MetricSplit, NewRateMetric,
+    OldRateMetric, Plateau, Progressive, Refractory, SavedFlopsMetric, Series, Slope, TrainError,
+    Trial, TrialReport, When, WidthExpansionBuilder, WidthExpansionCallback, WidthMetric,
 };
 
 /// A growable mixture-of-experts transformer.

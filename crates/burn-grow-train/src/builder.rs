@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
+use burn_grow_optim::{Age, OptimError, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy};
+
+use crate::at::Units;
+use crate::epoch_end::EpochEnd;
+use crate::growth_log::GrowthLog;
+use crate::run::{OnEvent, OnExpand, Run};
+use crate::schedule::Schedule;
+use crate::{At, Event, ExpansionReport, Refractory, TrainError, WidthExpansionCallback};
+
+/// Collects what a [`WidthExpansionCallback`] does.
+pub struct WidthExpansionBuilder {
+    units: Units,
+    expansions: Vec<(At, Expansion)>,
+    refractory: Refractory,
+    growth_log: Option<PathBuf>,
+    rewarmup: Option<Rewarmup>,
+    policy: StatePolicy,
+    on_expand: Vec<OnExpand>,
+    on_event: Vec<OnEvent>,
+}
+
+impl WidthExpansionBuilder {
+    pub(crate) fn new(total_steps: usize) -> Self {
+        Self {
+            units: Units {
+                total_steps,
+                ..Units::default()
+            },
+            expansions: Vec::new(),
+            refractory: Refractory::default(),
+            growth_log: None,
+            rewarmup: None,
+            policy: StatePolicy::default(),
+            on_expand: Vec::new(),
+            on_event: Vec::new(),
+        }
+    }
+
+    /// Expands the model once more.
+    ///
+    /// Where all expansions are at known steps, they may be added in any order. Where a metric decides
+    /// one of them, they are taken in the order they were added, each after the one before it.
+    pub fn expand(mut self, at: impl Into<At>, expansion: Expansion) -> Self {
+        self.expansions.push((at.into(), expansion));
+        self
+    }
+
+    /// Says how many tokens one optimizer step sees, over all devices and accumulated batches. That is
+    /// what [`At::tokens`] and the FLOPs metrics count with.
+    pub fn tokens_per_step(mut self, tokens: usize) -> Self {
+        self.units.tokens_per_step = Some(tokens);
+        self
+    }
+
+    /// Says how many optimizer steps an epoch takes. That is what [`At::epoch`] and
+    /// [`Refractory::Epochs`] count with.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.units.steps_per_epoch = Some(steps);
+        self
+    }
+
+    /// Sets the least time between two expansions.
+    pub fn refractory(mut self, refractory: Refractory) -> Self {
+        self.refractory = refractory;
+        self
+    }
+
+    /// Writes a line of JSON for every expansion to `growth.jsonl` in `directory`, best the one that the
+    /// training has. A resumed run writes no line twice.
+    ///
+    /// An expansion whose line cannot be written stops the run, as burn-train does where it cannot save a
+    /// checkpoint: the same disk would not take the wide model either.
+    pub fn growth_log(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.growth_log = Some(directory.into());
+        self
+    }
+
+    /// Re-warms the learning rate of the new coordinates after every expansion. The optimizer then
+    /// has to be [`Asymmetric`](burn_grow_optim::Asymmetric).
+    pub fn rewarmup(mut self, rewarmup: Rewarmup) -> Self {
+        self.rewarmup = Some(rewarmup);
+        self
+    }
+
+    /// Sets what becomes of the optimizer state, kept and zeroed by default.
+    pub fn state(mut self, policy: StatePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Calls `hook` after every expansion, on the training thread.
+    pub fn on_expand(mut self, hook: impl Fn(&ExpansionReport) + Send + Sync + 'static) -> Self {
+        self.on_expand.push(Box::new(hook));
+        self
+    }
+
+    /// Calls `observer` on every [`Event`] of an attached training.
+    pub fn on_event(mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.on_event.push(Box::new(observer));
+        self
+    }
+
+    /// Plans every expansion on `model`, the narrow model that the run begins with.
+    ///
+    /// # Errors
+    ///
+    /// When the model cannot be described, a trigger is not within the run or cannot be counted, an
+    /// expansion cannot be planned, or its log cannot be written. Every mistake that can be known before
+    /// the run is found here.
+    pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
+        if let Some(rewarmup) = &self.rewarmup {
+            check_rewarmup(rewarmup, self.policy)?;
+        }
+        let (schedule, expansions) = Schedule::new(&self.units, self.refractory, self.expansions)?;
+        let narrow = Blueprint::of(model)?;
+        let (widths, active_params) = (narrow.widths().clone(), narrow.active_params());
+        let mut blueprint = narrow;
+        let mut plans = Vec::new();
+        for (stage, expansion) in expansions.iter().enumerate() {
+            let plan = Plan::new(&blueprint, expansion)
+                .map_err(|source| TrainError::Expansion { stage, source })?;
+            blueprint = blueprint.expanded(&plan);
+            plans.push(plan);
+        }
+        let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
+        let run = Run {
+            schedule,
+            plans,
+            widths,
+            active_params,
+            tokens_per_step: self.units.tokens_per_step,
+            policy: self.policy,
+            rewarmup: self.rewarmup,
+            growth_log,
+            on_expand: self.on_expand,
+            on_event: self.on_event,
+            interrupter: Mutex::new(None),
+            reached: Mutex::default(),
+            epoch_end: EpochEnd::default(),
+            failure: OnceLock::new(),
+            optimizer_checked: OnceLock::new(),
+        };
+        Ok(WidthExpansionCallback { run: Arc::new(run) })
+    }
+}
+
+fn check_rewarmup(rewarmup: &Rewarmup, policy: StatePolicy) -> Result<(), TrainError> {
+    let mut settings = BTreeMap::from([("rho", rewarmup.rho)]);
+    match rewarmup.schedule {
+        RewarmupSchedule::Proportional => {}
+        RewarmupSchedule::Cosine { min_lr } => {
+            settings.insert("min_lr", min_lr);
+        }
+        RewarmupSchedule::Remapped {
+            peak,
+            min_lr,
+            progress,
+            within,
+        } => {
+            settings.extend([("peak", peak), ("min_lr", min_lr), ("within", within)]);
+            settings.insert("progress", progress.unwrap_or(0.0));
+        }
+    }
+    if let Age::Own { beta_1, beta_2 } = rewarmup.age {
+        settings.extend([("beta_1", beta_1), ("beta_2", beta_2)]);
+        if rewarmup.scope != RewarmupScope::NewCoordinates || policy != StatePolicy::KeepAndZero {
+            let scope = rewarmup.scope;
+            return Err(OptimError::OwnAge { scope, policy }.into());
+        }
+    }
+    match settings
+        .into_iter()
+        .find(|(_, value)| !value.is_finite() || *value < 0.0)
+    {
+        Some((name, found)) => Err(TrainError::Rewarmup { name, found }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,191 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use burn_grow_core::Axis;
+use serde::{Deserialize, Serialize};
+
+use crate::{AxisReport, ExpansionReport, TrainError};
+
+/// The name of the file.
+const FILE: &str = "growth.jsonl";
+
+/// `growth.jsonl`: one JSON object a line for every expansion of a run.
+///
+/// A resumed run takes some of its expansions again, and may take others than the run it left: a line
+/// is written once, and the lines of expansions that this run did not take go.
+#[derive(Debug)]
+pub(crate) struct GrowthLog {
+    path: PathBuf,
+    // Every replica expands, on a thread of its own.
+    writing: Mutex<()>,
+}
+
+/// One line.
+#[derive(Serialize)]
+struct Line<'a> {
+    stage: usize,
+    step: usize,
+    trigger: &'a str,
+    axes: &'a [AxisReport],
+    params: (usize, usize),
+    active_params: (f64, f64),
+    elapsed_s: f64,
+}
+
+/// What tells one line from another.
+#[derive(Deserialize, PartialEq)]
+struct Key {
+    stage: usize,
+    step: usize,
+    axes: Vec<AxisKey>,
+}
+
+#[derive(Deserialize, PartialEq)]
+struct AxisKey {
+    axis: Axis,
+    new_width: usize,
+}
+
+impl GrowthLog {
+    /// The log in `directory`, which is made if need be.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or is no such log.
+    pub(crate) fn new(directory: &Path) -> Result<Self, TrainError> {
+        let path = directory.join(FILE);
+        let opened = fs::create_dir_all(directory)
+            .and_then(|()| OpenOptions::new().append(true).create(true).open(&path))
+            .and_then(|_| lines(&fs::read_to_string(&path)?).map(drop));
+        match opened {
+            Ok(()) => Ok(Self {
+                path,
+                writing: Mutex::new(()),
+            }),
+            Err(source) => Err(TrainError::GrowthLog { path, source }),
+        }
+    }
+
+    /// Writes the line of an expansion, after those at the steps `taken`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub(crate) fn write(
+        &self,
+        report: &ExpansionReport,
+        taken: &[usize],
+    ) -> Result<(), TrainError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.try_write(report, taken)
+            .map_err(|source| TrainError::GrowthLog {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    fn try_write(&self, report: &ExpansionReport, taken: &[usize]) -> io::Result<()> {
+        let line = serde_json::to_string(&Line {
+            stage: report.stage,
+            step: report.step,
+            trigger: &report.trigger,
+            axes: &report.axes,
+            params: report.params,
+            active_params: report.active_params,
+            elapsed_s: report.elapsed.as_secs_f64(),
+        })?;
+        let new: Key = serde_json::from_str(&line)?;
+        let written = fs::read_to_string(&self.path)?;
+        let mut kept = String::new();
+        let mut found = false;
+        for (old, key) in lines(&written)? {
+            let again = key == new && !found;
+            if again || taken.get(key.stage) == Some(&key.step) {
+                kept.extend([old, "\n"]);
+                found |= again;
+            }
+        }
+        let line = match found {
+            true => String::new(),
+            false => line + "\n",
+        };
+        if kept == written {
+            let mut file = OpenOptions::new().append(true).open(&self.path)?;
+            file.write_all(line.as_bytes())?;
+            return file.sync_data();
+        }
+        let next = self.path.with_extension("jsonl.next");
+        let mut file = File::create(&next)?;
+        file.write_all((kept + &line).as_bytes())?;
+        file.sync_data()?;
+        fs::rename(next, &self.path)
+    }
+}
+
+/// The whole lines of a log; one without its end is torn.
+fn lines(written: &str) -> io::Result<Vec<(&str, Key)>> {
+    written
+        .split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n'))
+        .map(|line| Ok((line, serde_json::from_str(line)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn report(stage: usize, step: usize) -> ExpansionReport {
+        ExpansionReport {
+            stage,
+            step,
+            trigger: format!("step {step}"),
+            axes: Vec::new(),
+            params: (10, 20),
+            active_params: (10.0, 20.0),
+            elapsed: Duration::from_millis(1500),
+        }
+    }
+
+    #[test]
+    fn lines_are_appended_once_and_follow_the_run_that_was_resumed() -> Result<(), TrainError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE);
+        let log = GrowthLog::new(directory.path())?;
+        let read = || fs::read_to_string(&path).expect("readable");
+        let steps = || -> Vec<usize> {
+            let written = read();
+            let lines = lines(&written).expect("lines");
+            lines.into_iter().map(|(_, key)| key.step).collect()
+        };
+        log.write(&report(0, 10), &[])?;
+        log.write(&report(1, 20), &[10])?;
+        let whole = read();
+        assert_eq!(
+            whole.lines().next(),
+            Some(
+                r#"{"stage":0,"step":10,"trigger":"step 10","axes":[],"params":[10,20],"active_params":[10.0,20.0],"elapsed_s":1.5}"#
+            )
+        );
+        // Taken again, by a resumed run or another replica.
+        log.write(&report(1, 20), &[10])?;
+        assert_eq!(read(), whole);
+        // A crash while a line was written, then a run that decided otherwise.
+        fs::write(&path, whole + "{\"stage\":2,").expect("writable");
+        log.write(&report(1, 30), &[10])?;
+        assert_eq!(steps(), [10, 30]);
+        // A run from the start.
+        log.write(&report(0, 10), &[])?;
+        assert_eq!(steps(), [10]);
+        // What is no line of this log is not touched.
+        fs::write(&path, "my notes\n").expect("writable");
+        assert!(log.write(&report(0, 10), &[]).is_err());
+        assert!(GrowthLog::new(directory.path()).is_err());
+        assert_eq!(read(), "my notes\n");
+        Ok(())
+    }
+}

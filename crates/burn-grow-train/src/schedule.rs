@@ -1,0 +1,320 @@
+use crate::at::{Due, Units};
+use crate::history::EpochRecord;
+use crate::{At, Clock, History, Refractory, Series, TrainError};
+
+/// When the expansions of a run are due: a function of the steps taken and of the metrics so far, and of
+/// nothing else, so that every replica and every resumed run decides alike.
+///
+/// Expansions are taken in order. One that is due waits for those before it, and for the refractory
+/// time.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) total_steps: usize,
+    pub(crate) stages: Vec<(At, Due)>,
+    /// In optimizer steps.
+    pub(crate) refractory: usize,
+    /// Every metric that a trigger watches.
+    pub(crate) series: Vec<Series>,
+}
+
+impl Schedule {
+    /// The schedule of expansions in the order they are taken, with what belongs to each.
+    ///
+    /// Where all are at known steps, that is the order of steps; where a metric decides one, the order
+    /// of the list.
+    pub(crate) fn new<T>(
+        units: &Units,
+        refractory: Refractory,
+        expansions: Vec<(At, T)>,
+    ) -> Result<(Self, Vec<T>), TrainError> {
+        let refractory = match (refractory, units.steps_per_epoch) {
+            (Refractory::None, _) => 0,
+            (Refractory::Steps(steps), _) => steps,
+            (Refractory::Epochs(epochs), Some(steps)) => epochs.saturating_mul(steps),
+            (Refractory::Epochs(_), None) => return Err(TrainError::RefractoryUnit),
+        };
+        let mut stages = Vec::new();
+        for (at, expansion) in expansions {
+            let due = at.resolve(units)?;
+            stages.push((at, due, expansion));
+        }
+        if !stages.iter().any(|(_, due, _)| *due == Due::EpochEnd) {
+            // Stable: expansions at the same step come in the order they were added.
+            stages.sort_by_key(|(_, due, _)| match due {
+                Due::Step(step) => *step,
+                Due::EpochEnd => 0,
+            });
+        }
+        let mut series: Vec<Series> = Vec::new();
+        for watched in stages.iter().flat_map(|(at, _, _)| at.series()) {
+            if !series.contains(watched) {
+                series.push(watched.clone());
+            }
+        }
+        let (stages, expansions): (Vec<_>, _) = stages
+            .into_iter()
+            .map(|(at, due, expansion)| ((at, due), expansion))
+            .unzip();
+        let schedule = Self {
+            total_steps: units.total_steps,
+            stages,
+            refractory,
+            series,
+        };
+        schedule.check_steps()?;
+        Ok((schedule, expansions))
+    }
+
+    /// Known steps have to be in order, with the refractory time between neighbours.
+    fn check_steps(&self) -> Result<(), TrainError> {
+        let mut last: Option<(usize, usize)> = None;
+        for (stage, (_, due)) in self.stages.iter().enumerate() {
+            let Due::Step(step) = *due else { continue };
+            if let Some((before, at)) = last {
+                let refractory = match before + 1 == stage {
+                    true => self.refractory,
+                    false => 0,
+                };
+                if step < at.saturating_add(refractory) {
+                    return Err(TrainError::Order {
+                        stage,
+                        step,
+                        before: at,
+                        refractory,
+                    });
+                }
+            }
+            last = Some((stage, step));
+        }
+        Ok(())
+    }
+
+    /// Whether a metric decides a stage from `stage` on.
+    pub(crate) fn watches(&self, stage: usize) -> bool {
+        let left = self.stages.get(stage..).unwrap_or_default();
+        left.iter().any(|(_, due)| *due == Due::EpochEnd)
+    }
+
+    /// The first step at which `stage` can be taken, after the one before was at `last`.
+    fn earliest(&self, stage: usize, last: Option<usize>) -> Option<usize> {
+        let free = last.map_or(0, |last| last.saturating_add(self.refractory));
+        match self.stages.get(stage)?.1 {
+            Due::Step(step) => Some(step.max(free)),
+            Due::EpochEnd => Some(free),
+        }
+    }
+
+    /// Whether the next stage is due, after the step that `clock` counts.
+    pub(crate) fn is_due(&self, clock: Clock, taken: &[usize], epochs: &[EpochRecord]) -> bool {
+        let last = taken.last().copied();
+        let (Some((at, due)), Some(earliest)) = (
+            self.stages.get(clock.stage),
+            self.earliest(clock.stage, last),
+        ) else {
+            return false;
+        };
+        if clock.step < earliest || clock.step >= self.total_steps {
+            return false;
+        }
+        match due {
+            // A checkpoint from after that step is of a run without the expansion.
+            Due::Step(_) => clock.step == earliest,
+            Due::EpochEnd => {
+                let history = History {
+                    series: &self.series,
+                    epochs,
+                    since: last,
+                };
+                // Only the first step of an epoch follows a decision.
+                history.step() > 0 && history.step() + 1 == clock.step && at.fires(&history)
+            }
+        }
+    }
+
+    /// Checks that a run which took its expansions after the steps `taken` is one of this schedule.
+    ///
+    /// # Errors
+    ///
+    /// Says what differs.
+    pub(crate) fn check_taken(&self, clock: Clock, taken: &[usize]) -> Result<(), String> {
+        let mut last = None;
+        let mut planned = 0;
+        while let Some((at, due)) = self.stages.get(planned) {
+            let found = taken.get(planned).copied();
+            let step = match due {
+                Due::Step(_) => self.earliest(planned, last),
+                Due::EpochEnd => found,
+            };
+            let within = |step: &usize| *step <= clock.step && *step < self.total_steps;
+            let Some(step) = step.filter(within) else {
+                break;
+            };
+            if let Some(found) = found.filter(|found| *found != step) {
+                return Err(format!(
+                    "the record's run took expansion {planned} after step {found}, but this callback \
+                     plans it after step {step} ({at})"
+                ));
+            }
+            last = Some(step);
+            planned += 1;
+        }
+        match planned == taken.len() {
+            true => Ok(()),
+            false => Err(format!(
+                "the record was saved after step {} and {} expansions, but this callback plans \
+                 {planned} until there: an expansion added to a resumed run comes at step {} or later",
+                clock.step,
+                taken.len(),
+                clock.step.saturating_add(1)
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A history in which epoch `n` ends after step `10 n`.
+    pub(crate) fn history(
+        values: &[(&Series, &[f64])],
+        since: Option<usize>,
+        check: impl FnOnce(&History<'_>),
+    ) {
+        let series: Vec<_> = values.iter().map(|(series, _)| (*series).clone()).collect();
+        let epochs = records(&values.iter().map(|(_, values)| *values).collect::<Vec<_>>());
+        check(&History {
+            series: &series,
+            epochs: &epochs,
+            since,
+        });
+    }
+
+    fn records(values: &[&[f64]]) -> Vec<EpochRecord> {
+        let epochs = values.first().map_or(0, |values| values.len());
+        let record = |index: usize| EpochRecord {
+            epoch: index + 1,
+            step: 10 * (index + 1),
+            values: values.iter().map(|values| values[index]).collect(),
+        };
+        (0..epochs).map(record).collect()
+    }
+
+    fn schedule(stages: Vec<At>, refractory: Refractory) -> Result<Schedule, TrainError> {
+        let units = Units {
+            total_steps: 100,
+            tokens_per_step: None,
+            steps_per_epoch: Some(10),
+        };
+        let stages = stages.into_iter().map(|at| (at, ())).collect();
+        Ok(Schedule::new(&units, refractory, stages)?.0)
+    }
+
+    /// The steps at which a run of flat losses takes its expansions.
+    fn simulated(stages: Vec<At>, refractory: Refractory) -> Vec<usize> {
+        let schedule = schedule(stages, refractory).expect("a schedule");
+        let flat = records(&[&[1.0; 10]]);
+        let (mut clock, mut taken) = (Clock::default(), Vec::new());
+        for step in 1..=100 {
+            clock.step = step;
+            let ended = flat.iter().filter(|record| record.step < step);
+            let epochs: Vec<_> = ended.cloned().collect();
+            while schedule.is_due(clock, &taken, &epochs) {
+                taken.push(step);
+                clock.stage += 1;
+            }
+            schedule.check_taken(clock, &taken).expect("consistent");
+        }
+        taken
+    }
+
+    #[test]
+    fn stages_are_taken_in_order_with_the_refractory_time_between_them() {
+        use Refractory::{Epochs, None, Steps};
+        let flat = || At::plateau("Loss", 1);
+        let table = [
+            // Known steps are sorted.
+            (vec![At::step(40), At::step(20)], None, vec![20, 40]),
+            (vec![At::step(20), At::step(20)], None, vec![20, 20]),
+            // Two flat epochs make a plateau of patience one; the next step expands.
+            (vec![flat()], None, vec![21]),
+            (vec![flat(), flat()], None, vec![21, 41]),
+            (vec![flat(), flat()], Steps(20), vec![21, 41]),
+            (vec![flat(), flat()], Steps(21), vec![21, 51]),
+            (vec![flat(), flat()], Epochs(4), vec![21, 61]),
+            // A known step waits for the stage before it, and for the refractory time.
+            (vec![flat(), At::step(5)], None, vec![21, 21]),
+            (vec![flat(), At::step(25)], Steps(7), vec![21, 28]),
+            (vec![At::step(33), flat()], None, vec![33, 51]),
+            (vec![At::epoch(3), flat()], None, vec![30, 51]),
+            // What would come in the last step does not come.
+            (vec![At::step(80), flat()], Steps(30), vec![80]),
+        ];
+        for (stages, refractory, expected) in table {
+            let name = format!("{stages:?} {refractory:?}");
+            assert_eq!(simulated(stages, refractory), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn known_steps_out_of_order_or_too_close_are_refused() {
+        let flat = || At::plateau("Loss", 1);
+        let table = [
+            (vec![At::step(20), flat(), At::step(10)], Refractory::None),
+            (vec![At::step(20), At::step(25)], Refractory::Steps(6)),
+            (vec![At::step(20), At::step(25)], Refractory::Epochs(1)),
+        ];
+        for (stages, refractory) in table {
+            let error = schedule(stages, refractory).expect_err("refused");
+            assert!(matches!(error, TrainError::Order { .. }), "{error}");
+        }
+        assert!(schedule(vec![At::step(20), At::step(25)], Refractory::Steps(5)).is_ok());
+    }
+
+    #[test]
+    fn a_record_is_of_the_schedule_or_says_what_differs() {
+        let of = |stages| schedule(stages, Refractory::None).expect("a schedule");
+        let flat = || At::plateau("Loss", 1);
+        let table: [(Schedule, usize, &[usize], Option<&str>); 9] = [
+            (of(vec![At::step(20)]), 19, &[], None),
+            (of(vec![At::step(20)]), 20, &[20], None),
+            (of(vec![At::step(20)]), 20, &[], Some("step 21 or later")),
+            (of(vec![At::step(20)]), 30, &[25], Some("after step 25")),
+            (of(vec![]), 30, &[25], Some("plans 0")),
+            (of(vec![flat()]), 30, &[21], None),
+            (of(vec![flat()]), 30, &[], None),
+            (of(vec![flat(), At::step(25)]), 30, &[21], Some("plans 2")),
+            (of(vec![flat(), At::step(25)]), 30, &[], None),
+        ];
+        for (schedule, step, taken, message) in table {
+            let clock = Clock {
+                step,
+                stage: taken.len(),
+            };
+            let found = schedule.check_taken(clock, taken);
+            match message {
+                None => assert_eq!(found, Ok(()), "{schedule:?}"),
+                Some(message) => {
+                    let error = found.expect_err("refused");
+                    assert!(error.contains(message), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_closure_sees_every_series_it_watches() {
+        let [loss, accuracy] = [Series::train("Loss"), Series::valid("Accuracy")];
+        let (first, second) = (loss.clone(), accuracy.clone());
+        let at = At::when("both", [loss.clone(), accuracy.clone()], move |history| {
+            history.values(&first) == [2.0] && history.values(&second) == [0.5]
+        });
+        let values: [(&Series, &[f64]); 2] = [(&accuracy, &[0.1, 0.5]), (&loss, &[3.0, 2.0])];
+        history(&values, Some(10), |history| {
+            assert!(at.fires(history));
+            assert_eq!(history.epochs(), [2]);
+            assert_eq!((history.step(), history.last_expansion()), (20, Some(10)));
+            assert!(history.values(&Series::valid("Other")).is_empty());
+        });
+    }
+}
