@@ -18,18 +18,9 @@ fn narrow() -> Net {
     Net::new(4, 4, 0.0, &Device::flex().autodiff())
 }
 
-fn strategies() -> [Strategy; 4] {
-    [
-        Strategy::Single,
-        Strategy::Accumulate,
-        Strategy::MultiMain,
-        Strategy::MultiSharded,
-    ]
-}
-
 #[test]
 fn a_callback_without_expansions_changes_nothing() {
-    for strategy in strategies() {
+    for strategy in Strategy::ALL {
         let plain = tempfile::tempdir().unwrap();
         let expected = training(plain.path(), strategy, EPOCHS)
             .launch(learner(narrow(), adamw(), strategy))
@@ -72,7 +63,7 @@ fn an_expansion_to_the_present_width_changes_nothing() {
 
 #[test]
 fn every_strategy_expands_at_the_same_step_and_reports_it() {
-    for strategy in strategies() {
+    for strategy in Strategy::ALL {
         let reports: Arc<Mutex<Vec<ExpansionReport>>> = Arc::default();
         let seen = reports.clone();
         let callback = WidthExpansionCallback::builder(strategy.total_steps())

@@ -82,15 +82,6 @@ fn always() -> Slope {
     Slope::new("Loss", 2, 1e6)
 }
 
-fn strategies() -> [Strategy; 4] {
-    [
-        Strategy::Single,
-        Strategy::Accumulate,
-        Strategy::MultiMain,
-        Strategy::MultiSharded,
-    ]
-}
-
 #[test]
 fn counted_triggers_name_the_same_step() {
     let strategy = Strategy::Accumulate;
@@ -164,7 +155,7 @@ fn a_run_with_metric_triggers_resumes_bit_identical(#[case] strategy: Strategy) 
 
 #[test]
 fn every_strategy_decides_at_the_end_of_the_same_epoch() {
-    for strategy in strategies() {
+    for strategy in Strategy::ALL {
         let seen: Arc<Mutex<Vec<(usize, String)>>> = Arc::default();
         let reports = seen.clone();
         // No loss improves by so much: the first epoch is the best one.

@@ -161,13 +161,10 @@ fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
 }
 
 fn add_role(roles: &mut Roles, key: &Ident, role: Role, errors: &mut Errors) {
+    // A gate is on the output side.
     let side = |kind| match kind {
-        RoleKind::FanIn => 0,
-        RoleKind::FanOut | RoleKind::Gate => 1,
-        RoleKind::Gain => 2,
-        RoleKind::Vocab => 3,
-        RoleKind::Inner => 4,
-        RoleKind::Heads => 5,
+        RoleKind::Gate => RoleKind::FanOut,
+        kind => kind,
     };
     let Some(first) = role.kinds().next() else {
         return;
@@ -177,13 +174,13 @@ fn add_role(roles: &mut Roles, key: &Ident, role: Role, errors: &mut Errors) {
                        or `gate`, or all `gain`";
         return errors.at(key.span(), message);
     }
-    let slot = match side(first) {
-        0 => &mut roles.fan_in,
-        1 => &mut roles.fan_out,
-        2 => &mut roles.gain,
-        3 => &mut roles.vocab,
-        4 => &mut roles.inner,
-        _ => &mut roles.heads,
+    let slot = match first {
+        RoleKind::FanIn => &mut roles.fan_in,
+        RoleKind::FanOut | RoleKind::Gate => &mut roles.fan_out,
+        RoleKind::Gain => &mut roles.gain,
+        RoleKind::Vocab => &mut roles.vocab,
+        RoleKind::Inner => &mut roles.inner,
+        RoleKind::Heads => &mut roles.heads,
     };
     match slot {
         Some(other) if other.kinds().eq(role.kinds()) => twice(key, errors),

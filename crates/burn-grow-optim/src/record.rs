@@ -1,3 +1,4 @@
+use core::ops::Bound;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::{Age, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, Stat
 ///
 /// # Errors
 ///
-/// When the plan is another model's, a state tensor does not follow its parameter or has a data type
+/// When the plan, if anything grows, is another model's, a state tensor does not follow its parameter or has a data type
 /// that Burn cannot load back, or a re-warmup is asked for and the optimizer
 /// of a parameter is not [`Asymmetric`](crate::Asymmetric). `optim` is unchanged.
 pub fn expand_optimizer<M: Module>(
@@ -31,6 +32,9 @@ pub fn expand_optimizer<M: Module>(
     policy: StatePolicy,
     rewarmup: Option<(Ramp, RewarmupScope)>,
 ) -> Result<ModuleOptimizer, OptimError> {
+    if plan.is_identity() {
+        return Ok(optim.clone());
+    }
     if rewarmup.is_some() {
         check_asymmetric(optim, model)?;
     }
@@ -78,11 +82,7 @@ impl RawRecord {
         rewarmup: Option<(Ramp, RewarmupScope)>,
     ) -> Result<(), OptimError> {
         if let Some((ramp, scope)) = rewarmup {
-            let fresh =
-                scope == RewarmupScope::NewCoordinates && policy == StatePolicy::KeepAndZero;
-            if ramp.age != Age::Shared && !fresh {
-                return Err(OptimError::OwnAge { scope, policy });
-            }
+            ramp.age.check(scope, policy)?;
         }
         let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
         for param in plan.params() {
@@ -225,12 +225,20 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
 
 /// The steps that the optimizer has counted for the parameter: what burn-optim calls its `time`.
 fn count(id: u64, scalars: &BTreeMap<String, Scalar>) -> usize {
-    let prefix = format!("{id}.");
-    scalars
-        .iter()
-        .filter(|(name, _)| name.starts_with(&prefix) && name.ends_with(".time"))
+    under(scalars, &format!("{id}."))
+        .filter(|(name, _)| name.ends_with(".time"))
         .find_map(|(_, count)| usize::try_from(*count).ok())
         .unwrap_or(0)
+}
+
+/// The scalars whose name begins with `prefix`, which stand side by side.
+fn under<'a>(
+    scalars: &'a BTreeMap<String, Scalar>,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a Scalar)> {
+    scalars
+        .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+        .take_while(move |(name, _)| name.starts_with(prefix))
 }
 
 /// Describes one state tensor of `param`, expanded; whoever takes its bytes expands it.
@@ -331,7 +339,12 @@ fn expand_regions(id: u64, plan: &Plan, param: &ParamPlan, scalars: &mut BTreeMa
         let Some(region) = Region::from_scalars(param.roles.len(), read) else {
             return;
         };
-        scalars.retain(|name, _| !name.starts_with(&prefix));
+        let stale: Vec<_> = under(scalars, &prefix)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in stale {
+            scalars.remove(&name);
+        }
         for (name, value) in region.expanded(plan, param).scalars() {
             scalars.insert(format!("{prefix}{name}"), value);
         }

@@ -119,9 +119,9 @@ impl Region {
     /// The rate for one more step at base rate `base`.
     pub(crate) fn advance(&mut self, base: LearningRate) -> LearningRate {
         let start = *self.start.get_or_insert(base);
-        let rate = self.ramp.rate(self.age, start, base);
+        let rate = self.ramp.step_rate(self.age, self.count, start, base);
         self.age += 1;
-        rate * self.ramp.age.factor(self.age, self.count + self.age)
+        rate
     }
 
     /// The named scalars that a record holds for the region.
@@ -133,31 +133,10 @@ impl Region {
             ("steps".into(), self.ramp.steps.into()),
             ("horizon".into(), self.ramp.horizon.into()),
         ];
-        if let Age::Own { beta_1, beta_2 } = self.ramp.age {
-            scalars.push(("beta_1".into(), beta_1.into()));
-            scalars.push(("beta_2".into(), beta_2.into()));
-        }
-        if let Some(start) = self.start {
-            scalars.push(("start".into(), start.into()));
-        }
-        match self.ramp.schedule {
-            RewarmupSchedule::Proportional => {}
-            RewarmupSchedule::Cosine { min_lr } => {
-                scalars.push(("min_lr".into(), min_lr.into()));
-            }
-            RewarmupSchedule::Remapped {
-                peak,
-                min_lr,
-                progress,
-                within,
-            } => {
-                scalars.push(("peak".into(), peak.into()));
-                scalars.push(("min_lr".into(), min_lr.into()));
-                scalars.push(("within".into(), within.into()));
-                if let Some(progress) = progress {
-                    scalars.push(("progress".into(), progress.into()));
-                }
-            }
+        let numbers = [self.ramp.age.numbers(), self.ramp.schedule.numbers()].concat();
+        let start = self.start.map(|start| ("start", start));
+        for (name, number) in numbers.into_iter().chain(start) {
+            scalars.push((name.into(), number.into()));
         }
         for (dim, extent) in self.extents.iter().enumerate() {
             for (index, run) in extent.runs.iter().enumerate() {

@@ -2,6 +2,8 @@ use core::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{OptimError, StatePolicy};
+
 /// How the learning rate of new coordinates departs from the base rate.
 ///
 /// ```
@@ -49,6 +51,27 @@ pub enum Age {
 }
 
 impl Age {
+    /// The settings by name, as records and messages call them.
+    pub fn numbers(self) -> Vec<(&'static str, f64)> {
+        match self {
+            Self::Shared => Vec::new(),
+            Self::Own { beta_1, beta_2 } => vec![("beta_1", beta_1), ("beta_2", beta_2)],
+        }
+    }
+
+    /// Whether coordinates of `scope` whose state follows `policy` can be of this age.
+    ///
+    /// # Errors
+    ///
+    /// An own age is for new coordinates whose state starts from zero.
+    pub fn check(self, scope: RewarmupScope, policy: StatePolicy) -> Result<(), OptimError> {
+        let fresh = scope == RewarmupScope::NewCoordinates && policy == StatePolicy::KeepAndZero;
+        match self == Self::Shared || fresh {
+            true => Ok(()),
+            false => Err(OptimError::OwnAge { scope, policy }),
+        }
+    }
+
     /// What the rate of coordinates is multiplied with that take their `own`th step while their
     /// parameter takes its `shared`th.
     pub fn factor(self, own: usize, shared: usize) -> f64 {
@@ -90,6 +113,26 @@ pub enum RewarmupSchedule {
         /// The fraction of the steps left after which it ends.
         within: f64,
     },
+}
+
+impl RewarmupSchedule {
+    /// The settings by name, as records and messages call them.
+    pub fn numbers(self) -> Vec<(&'static str, f64)> {
+        match self {
+            Self::Proportional => Vec::new(),
+            Self::Cosine { min_lr } => vec![("min_lr", min_lr)],
+            Self::Remapped {
+                peak,
+                min_lr,
+                progress,
+                within,
+            } => {
+                let mut numbers = vec![("peak", peak), ("min_lr", min_lr), ("within", within)];
+                numbers.extend(progress.map(|progress| ("progress", progress)));
+                numbers
+            }
+        }
+    }
 }
 
 /// Which coordinates a [`Rewarmup`] moves.
@@ -205,6 +248,12 @@ pub struct Ramp {
 }
 
 impl Ramp {
+    /// The rate of the step that new coordinates take at `age`, their parameter having taken `count`
+    /// steps before the expansion: [`rate`](Self::rate), corrected for an age of their own.
+    pub fn step_rate(&self, age: usize, count: usize, start: f64, base: f64) -> f64 {
+        self.rate(age, start, base) * self.age.factor(age + 1, count + age + 1)
+    }
+
     /// The rate of new coordinates `age` steps after an expansion at which the base rate was
     /// `start`, while the base rate is `base`.
     pub fn rate(&self, age: usize, start: f64, base: f64) -> f64 {

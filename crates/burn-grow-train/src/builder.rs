@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
-use burn_grow_optim::{Age, OptimError, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy};
+use burn_grow_optim::{Rewarmup, StatePolicy};
 
 use crate::at::Units;
 use crate::epoch_end::EpochEnd;
@@ -150,29 +150,10 @@ impl WidthExpansionBuilder {
 }
 
 fn check_rewarmup(rewarmup: &Rewarmup, policy: StatePolicy) -> Result<(), TrainError> {
+    rewarmup.age.check(rewarmup.scope, policy)?;
+    let numbers = [rewarmup.schedule.numbers(), rewarmup.age.numbers()].concat();
     let mut settings = BTreeMap::from([("rho", rewarmup.rho)]);
-    match rewarmup.schedule {
-        RewarmupSchedule::Proportional => {}
-        RewarmupSchedule::Cosine { min_lr } => {
-            settings.insert("min_lr", min_lr);
-        }
-        RewarmupSchedule::Remapped {
-            peak,
-            min_lr,
-            progress,
-            within,
-        } => {
-            settings.extend([("peak", peak), ("min_lr", min_lr), ("within", within)]);
-            settings.insert("progress", progress.unwrap_or(0.0));
-        }
-    }
-    if let Age::Own { beta_1, beta_2 } = rewarmup.age {
-        settings.extend([("beta_1", beta_1), ("beta_2", beta_2)]);
-        if rewarmup.scope != RewarmupScope::NewCoordinates || policy != StatePolicy::KeepAndZero {
-            let scope = rewarmup.scope;
-            return Err(OptimError::OwnAge { scope, policy }.into());
-        }
-    }
+    settings.extend(numbers);
     match settings
         .into_iter()
         .find(|(_, value)| !value.is_finite() || *value < 0.0)

@@ -5,6 +5,7 @@ use burn_train::metric::store::EventStoreClient;
 
 use crate::history::EpochRecord;
 use crate::run::Run;
+use crate::state::State;
 use crate::{Series, TrainError};
 
 const NEVER: usize = usize::MAX;
@@ -93,6 +94,15 @@ impl EpochEnd {
 }
 
 impl Run {
+    /// Adds to `state` the metrics of an epoch that ended just now.
+    pub(crate) fn record_epoch(&self, state: &mut State) {
+        if self.schedule.watches(state.clock.stage)
+            && let Some(record) = &*self.epoch_end.record()
+        {
+            state.record(record);
+        }
+    }
+
     /// Reads what triggers watch, so that the checkpoint of the epoch holds it.
     pub(crate) fn before_checkpoint(
         &self,

@@ -75,7 +75,7 @@ impl<M: Growable> Progressive<M> {
         if self.run.failure.get().is_some() {
             return self;
         }
-        self.state = self.state_now();
+        self.run.record_epoch(&mut self.state);
         if let Err(error) = self.run.check(&self.state, optim, &self.inner) {
             self.run.fail(error);
             return self;
@@ -141,18 +141,9 @@ impl<M: Growable> Progressive<M> {
 impl<M> Progressive<M> {
     /// What a record holds besides the model.
     fn params(&self) -> Params {
-        self.state_now().params(&self.run.schedule.series)
-    }
-
-    /// The state, with the metrics of an epoch that ended just now.
-    fn state_now(&self) -> State {
         let mut state = self.state.clone();
-        if let Some(record) = &*self.run.epoch_end.record()
-            && self.run.schedule.watches(state.clock.stage)
-        {
-            state.record(record);
-        }
-        state
+        self.run.record_epoch(&mut state);
+        state.params(&self.run.schedule.series)
     }
 }
 

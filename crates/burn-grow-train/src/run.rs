@@ -129,8 +129,7 @@ impl Run {
         let start = *state.start.get_or_insert(base);
         let age = state.clock.step - taken;
         let ramp = rewarmup.ramp(*taken, self.schedule.total_steps);
-        let correction = ramp.age.factor(age + 1, state.clock.step + 1);
-        let new = ramp.rate(age, start, base) * correction;
+        let new = ramp.step_rate(age, *taken, start, base);
         let old = match rewarmup.scope {
             RewarmupScope::NewCoordinates => base,
             RewarmupScope::All => new,
@@ -163,10 +162,7 @@ impl Run {
         check_nan(model, clock)?;
         let expanded = plan.apply(model.clone()).map_err(expansion)?;
         let rewarmup = self.ramp(clock);
-        let optim = match plan.is_identity() {
-            true => optim.clone(),
-            false => expand_optimizer(optim, model, plan, self.policy, rewarmup)?,
-        };
+        let optim = expand_optimizer(optim, model, plan, self.policy, rewarmup)?;
         let (trigger, _) = &self.schedule.stages[clock.stage];
         let report = ExpansionReport::new(clock, trigger, plan, start.elapsed());
         // A disk that takes no line takes no checkpoint of the wide model either.

@@ -165,10 +165,7 @@ impl Trial {
             let ramp = rewarmup.ramp(self.taken, self.total_steps);
             (ramp, rewarmup.scope)
         });
-        let optim = match plan.is_identity() {
-            true => optim.clone(),
-            false => expand_optimizer(optim, model, &plan, candidate.state, rewarmup)?,
-        };
+        let optim = expand_optimizer(optim, model, &plan, candidate.state, rewarmup)?;
         Ok((plan.apply(model.clone())?, optim))
     }
 }

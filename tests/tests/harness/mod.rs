@@ -154,6 +154,13 @@ pub enum Strategy {
 pub const EPOCHS: usize = 4;
 
 impl Strategy {
+    pub const ALL: [Self; 4] = [
+        Self::Single,
+        Self::Accumulate,
+        Self::MultiMain,
+        Self::MultiSharded,
+    ];
+
     /// Optimizer steps of one epoch of 24 items in batches of 4.
     pub fn steps_per_epoch(self) -> usize {
         match self {

@@ -108,67 +108,61 @@ impl<const D: usize> Conv<'_, D> {
 }
 
 macro_rules! conv {
-    ($($layer:ident),+) => {
+    (
+        $doc:literal,
+        $order:ident,
+        |$layer:ident, $roles:ident, $constants:ident| $update:block,
+        [$($conv:ident),+]
+    ) => {
         $(
-            /// Weight `[fan_out, fan_in / groups, ..]`, bias `[fan_out]`. With `groups > 1` the channels
-            /// lie group by group on both sides; `gain` names the axis of the groups themselves, as in
-            /// a depthwise convolution.
+            #[doc = $doc]
             #[diagnostic::do_not_recommend]
-            impl Layer for $layer {
+            impl Layer for $conv {
                 fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
                     let conv = Conv {
-                        name: stringify!($layer),
+                        name: stringify!($conv),
                         weight: &self.weight,
                         bias: self.bias.as_ref(),
                         groups: self.groups,
                         offset_groups: 1,
-                        order: Order::OutIn,
+                        order: Order::$order,
                     };
                     conv.describe(roles, describe);
                 }
 
-                fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-                    constants.size(roles.gain.as_ref(), &mut self.groups);
+                fn update_constants(&mut self, $roles: &LayerRoles, $constants: &Constants<'_>) {
+                    let $layer = self;
+                    $update
                 }
             }
         )+
     };
 }
 
-macro_rules! transposed {
-    ($($layer:ident),+) => {
-        $(
-            /// Weight `[fan_in, fan_out / groups, ..]`, bias `[fan_out]`, groups as in a convolution.
-            /// `channels` follows, though nothing but its display reads it.
-            #[diagnostic::do_not_recommend]
-            impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
-                    let conv = Conv {
-                        name: stringify!($layer),
-                        weight: &self.weight,
-                        bias: self.bias.as_ref(),
-                        groups: self.groups,
-                        offset_groups: 1,
-                        order: Order::InOut,
-                    };
-                    conv.describe(roles, describe);
-                }
-
-                fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-                    let [fan_in, fan_out] = &mut self.channels;
-                    constants.size(roles.fan_in.as_ref(), fan_in);
-                    constants.size(roles.fan_out.as_ref(), fan_out);
-                    let groups = self.groups;
-                    constants.size(roles.gain.as_ref(), &mut self.groups);
-                    self.channels = self.channels.map(|size| size / groups * self.groups);
-                }
-            }
-        )+
-    };
-}
-
-conv!(Conv1d, Conv2d, Conv3d);
-transposed!(ConvTranspose1d, ConvTranspose2d, ConvTranspose3d);
+conv!(
+    "Weight `[fan_out, fan_in / groups, ..]`, bias `[fan_out]`. With `groups > 1` the channels lie group \
+     by group on both sides; `gain` names the axis of the groups themselves, as in a depthwise \
+     convolution.",
+    OutIn,
+    |conv, roles, constants| {
+        constants.size(roles.gain.as_ref(), &mut conv.groups);
+    },
+    [Conv1d, Conv2d, Conv3d]
+);
+conv!(
+    "Weight `[fan_in, fan_out / groups, ..]`, bias `[fan_out]`, groups as in a convolution. `channels` \
+     follows, though nothing but its display reads it.",
+    InOut,
+    |conv, roles, constants| {
+        let [fan_in, fan_out] = &mut conv.channels;
+        constants.size(roles.fan_in.as_ref(), fan_in);
+        constants.size(roles.fan_out.as_ref(), fan_out);
+        let groups = conv.groups;
+        constants.size(roles.gain.as_ref(), &mut conv.groups);
+        conv.channels = conv.channels.map(|size| size / groups * conv.groups);
+    },
+    [ConvTranspose1d, ConvTranspose2d, ConvTranspose3d]
+);
 
 /// Weight `[fan_out, fan_in / weight_groups, ..]`, bias `[fan_out]`, groups as in a convolution; the
 /// input lies group by group of its offsets, too. Offsets and mask are inputs of their own, whose

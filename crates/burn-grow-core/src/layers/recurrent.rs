@@ -31,74 +31,58 @@ impl Layer for GateController {
     }
 }
 
-/// One gate controller.
-#[diagnostic::do_not_recommend]
-impl Layer for Rnn {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
-        roles.only(&SIDES, "Rnn", describe);
-        let hidden = roles.fan_out.as_ref();
-        describe.layer("gate", &self.gate, roles);
-        describe_activation(
-            "hidden_activation",
-            &self.hidden_activation,
-            hidden,
-            describe,
-        );
-    }
+/// Layers of gate controllers: those that multiply another one (`gates`), the others, and their
+/// activations.
+macro_rules! recurrent {
+    ($($(#[$doc:meta])* $layer:ident {
+        gates: [$($gate:ident),*],
+        others: [$($other:ident),*],
+        activations: [$($activation:ident),*],
+    })+) => {
+        $(
+            $(#[$doc])*
+            #[diagnostic::do_not_recommend]
+            impl Layer for $layer {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                    roles.only(&SIDES, stringify!($layer), describe);
+                    let hidden = roles.fan_out.as_ref();
+                    $(describe.layer(stringify!($gate), &self.$gate, &gated(roles));)*
+                    $(describe.layer(stringify!($other), &self.$other, roles);)*
+                    $(describe_activation(
+                        stringify!($activation),
+                        &self.$activation,
+                        hidden,
+                        describe,
+                    );)*
+                }
 
-    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-        constants.size(roles.fan_out.as_ref(), &mut self.d_hidden);
-    }
+                fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
+                    constants.size(roles.fan_out.as_ref(), &mut self.d_hidden);
+                }
+            }
+        )+
+    };
 }
 
-/// Four gate controllers. Input, forget and output gate multiply the cell, so they are gates: copied
-/// where the cell gate starts from zero, so that a silent unit keeps its time constants.
-#[diagnostic::do_not_recommend]
-impl Layer for Lstm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
-        roles.only(&SIDES, "Lstm", describe);
-        let hidden = roles.fan_out.as_ref();
-        let gate = gated(roles);
-        describe.layer("input_gate", &self.input_gate, &gate);
-        describe.layer("forget_gate", &self.forget_gate, &gate);
-        describe.layer("output_gate", &self.output_gate, &gate);
-        describe.layer("cell_gate", &self.cell_gate, roles);
-        describe_activation("gate_activation", &self.gate_activation, hidden, describe);
-        describe_activation("cell_activation", &self.cell_activation, hidden, describe);
-        describe_activation(
-            "hidden_activation",
-            &self.hidden_activation,
-            hidden,
-            describe,
-        );
+recurrent! {
+    /// One gate controller.
+    Rnn {
+        gates: [],
+        others: [gate],
+        activations: [hidden_activation],
     }
-
-    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-        constants.size(roles.fan_out.as_ref(), &mut self.d_hidden);
+    /// Four gate controllers. Input, forget and output gate multiply the cell, so they are gates: copied
+    /// where the cell gate starts from zero, so that a silent unit keeps its time constants.
+    Lstm {
+        gates: [input_gate, forget_gate, output_gate],
+        others: [cell_gate],
+        activations: [gate_activation, cell_activation, hidden_activation],
     }
-}
-
-/// Three gate controllers. Update and reset gate multiply the candidate, so they are gates.
-#[diagnostic::do_not_recommend]
-impl Layer for Gru {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
-        roles.only(&SIDES, "Gru", describe);
-        let hidden = roles.fan_out.as_ref();
-        let gate = gated(roles);
-        describe.layer("update_gate", &self.update_gate, &gate);
-        describe.layer("reset_gate", &self.reset_gate, &gate);
-        describe.layer("new_gate", &self.new_gate, roles);
-        describe_activation("gate_activation", &self.gate_activation, hidden, describe);
-        describe_activation(
-            "hidden_activation",
-            &self.hidden_activation,
-            hidden,
-            describe,
-        );
-    }
-
-    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-        constants.size(roles.fan_out.as_ref(), &mut self.d_hidden);
+    /// Three gate controllers. Update and reset gate multiply the candidate, so they are gates.
+    Gru {
+        gates: [update_gate, reset_gate],
+        others: [new_gate],
+        activations: [gate_activation, hidden_activation],
     }
 }
 
