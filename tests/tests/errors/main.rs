@@ -8,10 +8,6 @@ use burn::nn::{
     Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig, RmsNorm,
     RmsNormConfig,
 };
-use burn::optim::{
-    AdamWConfig, LearningRate, ModuleOptimizer, Optimizer, RecordState, SgdConfig, StateSink,
-    StateSource,
-};
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::{
@@ -24,6 +20,8 @@ use burn_grow_tests::dump;
 use burn_grow_tests::growth;
 use burn_grow_tests::models::{Mlp, Probe, Tied};
 use rstest::rstest;
+
+mod optimizers;
 
 fn mlp() -> Mlp {
     Mlp::of([3, 4, 2], 1, &Device::flex())
@@ -417,7 +415,7 @@ fn every_variant_is_produced() {
         })
         .collect();
     // The enum is non-exhaustive, so it is its source that says what is missing here.
-    let source = include_str!("../../crates/burn-grow-core/src/error.rs");
+    let source = include_str!("../../../crates/burn-grow-core/src/error.rs");
     let body = source.split_once("pub enum GrowError {").unwrap().1;
     let declared: BTreeSet<String> = body[..body.find("\n}").unwrap()]
         .lines()
@@ -488,153 +486,6 @@ fn a_model_quantized_after_planning_is_refused() {
     let plan = growth::plan(&model, &expansion);
     let error = plan.apply(quantized()).unwrap_err();
     assert!(matches!(error, GrowError::Quantized { .. }), "{error}");
-}
-
-/// Keeps a state tensor that is not shaped like its parameter.
-#[derive(Clone)]
-struct Odd;
-
-#[derive(Clone)]
-struct OddState {
-    odd: Tensor<1>,
-}
-
-impl RecordState for OddState {
-    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
-        out.push_tensor(prefix, "odd", self.odd.clone().into_data());
-    }
-
-    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
-        let odd = src.take_tensor(prefix, "odd")?;
-        Some(Self {
-            odd: Tensor::from_data(odd, device),
-        })
-    }
-}
-
-impl Optimizer for Odd {
-    type State<const D: usize> = OddState;
-
-    fn step<const D: usize>(
-        &self,
-        _lr: LearningRate,
-        tensor: Tensor<D>,
-        _grad: Tensor<D>,
-        _state: Option<OddState>,
-    ) -> (Tensor<D>, Option<OddState>) {
-        let odd = Tensor::ones([7], &tensor.device());
-        (tensor, Some(OddState { odd }))
-    }
-
-    fn to_device<const D: usize>(state: OddState, _device: &Device) -> OddState {
-        state
-    }
-}
-
-fn by() -> Expansion {
-    Expansion::by("inner", 2.0)
-}
-
-fn trained(optim: impl Into<ModuleOptimizer>) -> (Mlp, ModuleOptimizer, Plan) {
-    let mut optim = optim.into();
-    let model = Mlp::of([3, 4, 2], 1, &Device::flex().autodiff());
-    let gradients = gradients(&model, 2, |_| true);
-    let model = optim.step(0.1, model, gradients);
-    let plan = growth::plan(&model, &by());
-    (model, optim, plan)
-}
-
-fn refused(
-    (model, optim, plan): (Mlp, ModuleOptimizer, Plan),
-    rewarmup: Option<Rewarmup>,
-) -> OptimError {
-    let before = (dump::model_bytes(&model), dump::record(&optim));
-    let rewarmup = rewarmup.map(|rewarmup| (rewarmup.ramp(1, 10), rewarmup.scope));
-    let expanded = expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, rewarmup);
-    let error = expanded.err().expect("a mistake");
-    assert_eq!((dump::model_bytes(&model), dump::record(&optim)), before);
-    error
-}
-
-#[rstest]
-#[case::new_coordinates(RewarmupScope::NewCoordinates)]
-#[case::all(RewarmupScope::All)]
-fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: RewarmupScope) {
-    let rewarmup = Rewarmup::proportional().with_scope(scope);
-    let error = refused(trained(AdamWConfig::new().build()), Some(rewarmup));
-    assert!(matches!(error, OptimError::NotAsymmetric { .. }), "{error}");
-    assert_eq!(
-        error.to_string(),
-        "parameter `down.bias`: a re-warmup needs its optimizer wrapped with `.asymmetric()`, found \
-         one that is not"
-    );
-}
-
-#[test]
-fn one_plain_group_is_enough_to_refuse_a_rewarmup() {
-    let group = ParamGroup::from_paths(vec!["up.weight"]);
-    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric()).with_group(
-        group,
-        SgdConfig::new().build(),
-        None,
-    );
-    let error = refused(trained(optim), Some(Rewarmup::proportional()));
-    assert!(error.to_string().contains("`up.weight`"), "{error}");
-}
-
-#[test]
-fn an_asymmetric_optimizer_is_recognized_before_its_first_step() {
-    let model = mlp();
-    let adamw = AdamWConfig::new().build();
-    check_asymmetric(&adamw.clone().asymmetric().into(), &model).unwrap();
-    let error = check_asymmetric(&adamw.into(), &model).unwrap_err();
-    assert!(error.to_string().contains("`down.bias`"), "{error}");
-}
-
-#[test]
-fn a_state_that_does_not_follow_its_parameter_is_refused() {
-    for rewarmup in [None, Some(Rewarmup::proportional())] {
-        let error = refused(trained(Odd.asymmetric()), rewarmup);
-        let OptimError::State {
-            path,
-            field,
-            expected,
-            found,
-        } = error
-        else {
-            panic!("{error}");
-        };
-        // Which grown parameter comes first depends on their identities.
-        let shape: &[usize] = match path.as_str() {
-            "up.weight" => &[3, 4],
-            "up.bias" => &[4],
-            "down.weight" => &[4, 2],
-            other => panic!("{other}"),
-        };
-        assert_eq!(expected, shape);
-        assert_eq!(found, [7]);
-        assert!(field.ends_with("odd"), "{field}");
-    }
-}
-
-#[test]
-fn a_model_is_not_changed_by_a_failed_plan() {
-    // What a caller does on failure: it keeps the clone it made.
-    let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
-    let before = (dump::params(&model), dump::record(&optim));
-    let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
-    let foreign = growth::plan(&wider, &by());
-    assert!(foreign.apply(model.clone()).is_err());
-    assert_eq!((dump::params(&model), dump::record(&optim)), before);
-}
-
-#[test]
-fn an_optimizer_does_not_follow_the_plan_of_another_model() {
-    let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
-    let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
-    let foreign = growth::plan(&wider, &by());
-    let error = refused((model, optim, foreign), Some(Rewarmup::proportional()));
-    assert!(matches!(error, OptimError::State { .. }), "{error}");
 }
 
 #[test]
