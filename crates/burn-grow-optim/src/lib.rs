@@ -11,6 +11,7 @@
 mod asymmetric;
 mod error;
 mod host;
+mod per_expert;
 mod policy;
 mod record;
 mod region;
@@ -18,6 +19,7 @@ mod rewarmup;
 
 pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
 pub use error::OptimError;
+pub use per_expert::{PerExpert, PerExpertState};
 pub use policy::StatePolicy;
 pub use record::{RawRecord, check_asymmetric, expand_optimizer};
 pub use region::{Extent, Region};

@@ -49,8 +49,9 @@ pub use burn_grow_core::{
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
-    Age, Asymmetric, AsymmetricExt, AsymmetricState, Extent, OptimError, Ramp, Region, Rewarmup,
-    RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
+    Age, Asymmetric, AsymmetricExt, AsymmetricState, Extent, OptimError, PerExpert, PerExpertState,
+    Ramp, Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric,
+    expand_optimizer,
 };
 pub use burn_grow_train::{
     ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock, Event,
@@ -67,7 +68,7 @@ pub mod moe {
 /// What a program that grows a model usually needs.
 pub mod prelude {
     pub use crate::{
-        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, Plan,
+        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, PerExpert, Plan,
         Progressive, Rewarmup, RewarmupScope, Scaling, StatePolicy, TrainError,
         WidthExpansionCallback,
     };

@@ -8,7 +8,7 @@ use burn_grow::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::Settings;
+use crate::config::{AgeSetting, Settings};
 use crate::error::DemoError;
 use crate::language_model;
 use crate::schedule::WarmupCosine;
@@ -241,10 +241,18 @@ impl Grown {
     /// The re-warmup, on top of `schedule`.
     pub fn rewarmup(&self, settings: &Settings, schedule: &WarmupCosine) -> Option<Rewarmup> {
         self.rewarmup.map(|scope| {
-            Rewarmup::cosine(schedule.min())
+            let rewarmup = Rewarmup::cosine(schedule.min())
                 .with_rho(settings.rho)
                 .with_steps(settings.rewarmup_steps())
-                .with_scope(scope)
+                .with_scope(scope);
+            let optimizer = &settings.optimizer;
+            match (optimizer.age, self.state) {
+                // Where the state is copied, so is its age.
+                (AgeSetting::Own, StatePolicy::KeepAndZero) => {
+                    rewarmup.with_own_age(optimizer.beta_1.into(), optimizer.beta_2.into())
+                }
+                _ => rewarmup,
+            }
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::arm::ArmName;
-use crate::config::{Growth, Settings};
+use crate::config::{AgeSetting, Growth, OptimizerKind, Settings};
 use crate::device::Backend;
 use crate::error::DemoError;
 
@@ -26,6 +26,12 @@ pub struct Cli {
     /// Length of the re-warmup's climb, as a fraction of the steps
     #[arg(long)]
     pub tau: Option<f64>,
+    /// What moves the projections of attention and experts; AdamW moves all else
+    #[arg(long, value_enum)]
+    pub optimizer: Option<OptimizerKind>,
+    /// Whether the bias correction of new coordinates starts anew
+    #[arg(long, value_enum)]
+    pub age: Option<AgeSetting>,
     /// The arms to run
     #[arg(long, value_enum, value_delimiter = ',', value_name = "A,B")]
     pub arms: Option<Vec<ArmName>>,
@@ -79,6 +85,8 @@ impl Cli {
         set(&mut settings.axis, &self.axis);
         set(&mut settings.rho, &self.rho);
         set(&mut settings.tau, &self.tau);
+        set(&mut settings.optimizer.kind, &self.optimizer);
+        set(&mut settings.optimizer.age, &self.age);
         set(&mut settings.arms, &self.arms);
         set(&mut settings.seed, &self.seed);
         set(&mut settings.out, &self.out);

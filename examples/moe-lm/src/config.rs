@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::optim::AdamWConfig;
-use burn_grow::Expansion;
+use burn::module::ParamGroup;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig};
 use burn_grow::moe::MoeConfig;
+use burn_grow::{AsymmetricExt, Expansion, PerExpert};
 use serde::{Deserialize, Serialize};
 
 use crate::arm::ArmName;
@@ -35,10 +37,38 @@ impl Growth {
     }
 }
 
+/// Which optimizer moves the matrices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// AdamW, as all else.
+    #[default]
+    #[value(name = "adamw")]
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// Muon for the projections of attention and experts, AdamW for all else.
+    Muon,
+}
+
+/// What counts as the age of new coordinates in AdamW's bias correction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgeSetting {
+    /// The step count of their parameter: the paper's.
+    #[default]
+    Shared,
+    /// The steps since the expansion, where the state begins there.
+    Own,
+}
+
 /// The optimizer and its learning rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerSettings {
+    /// Which one.
+    pub kind: OptimizerKind,
+    /// The age of new coordinates.
+    pub age: AgeSetting,
     /// The highest learning rate of the small model, which grown arms keep.
     pub peak_rate: f64,
     /// The highest rate of the wide model trained from scratch, as a fraction of that: wide models
@@ -61,6 +91,8 @@ pub struct OptimizerSettings {
 impl Default for OptimizerSettings {
     fn default() -> Self {
         Self {
+            kind: OptimizerKind::default(),
+            age: AgeSetting::default(),
             peak_rate: 8e-3,
             from_scratch_ratio: 0.75,
             warmup: 0.03,
@@ -74,13 +106,26 @@ impl Default for OptimizerSettings {
 }
 
 impl OptimizerSettings {
-    /// AdamW with these numbers.
-    pub fn adamw(&self) -> AdamWConfig {
-        AdamWConfig::new()
+    /// The optimizer of a run.
+    pub fn build(&self) -> ModuleOptimizer {
+        let adamw = AdamWConfig::new()
             .with_beta_1(self.beta_1)
             .with_beta_2(self.beta_2)
             .with_epsilon(self.epsilon)
-            .with_weight_decay(self.weight_decay)
+            .with_weight_decay(self.weight_decay);
+        let optim = ModuleOptimizer::from(adamw.build().asymmetric());
+        match self.kind {
+            OptimizerKind::AdamW => optim,
+            OptimizerKind::Muon => {
+                // With updates as large as AdamW's, rates and decay can stay what they are.
+                let muon = MuonConfig::new()
+                    .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                    .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay)));
+                let projections = ParamGroup::from_predicate("_proj");
+                let muon = PerExpert::new(muon.build()).asymmetric();
+                optim.with_group(projections, muon, None)
+            }
+        }
     }
 }
 
@@ -240,6 +285,10 @@ impl Settings {
             if !(0.0..=0.5).contains(&value) {
                 return wrong(name, value.to_string(), "a fraction, 0 to 0.5");
             }
+        }
+        if optimizer.age == AgeSetting::Own && optimizer.kind == OptimizerKind::Muon {
+            let expected = "`shared` under Muon, which corrects no bias";
+            return wrong("optimizer.age", "`own`".into(), expected);
         }
         if self.model.vocab_size != 256 {
             let value = self.model.vocab_size.to_string();

@@ -3,14 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use burn::optim::ModuleOptimizer;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use burn_grow::{
-    AsymmetricExt, At, Blueprint, Event, Plan, TrainError, WidthExpansionBuilder,
-    WidthExpansionCallback,
+    At, Blueprint, Event, Plan, TrainError, WidthExpansionBuilder, WidthExpansionCallback,
 };
 
 use crate::arm::{Arm, ArmName, Sizes};
@@ -194,7 +192,7 @@ pub fn run(
     if let Some(epoch) = epoch {
         training = training.checkpoint(epoch);
     }
-    let optim = ModuleOptimizer::from(settings.optimizer.adamw().build().asymmetric());
+    let optim = settings.optimizer.build();
     let schedule = arm.schedule(settings, sizes);
     let learner = Learner::new(callback.progressive(model), optim, schedule);
     let result = callback.attach(training).launch(learner);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use burn_grow::moe::MoeConfig;
 use moe_lm::arm::ArmName;
-use moe_lm::config::Settings;
+use moe_lm::config::{AgeSetting, OptimizerKind, Settings};
 use moe_lm::demo::perform;
 use moe_lm::error::DemoError;
 use moe_lm::progress::Display;
@@ -204,18 +204,9 @@ fn other_settings_do_not_resume_a_run() {
 #[test]
 fn the_arms_show_what_they_should() {
     let (_, report) = whole();
+    assert_only_sparkling_breaks_the_lock(report);
     let arm = |name| report.arm(name).expect("there");
-    for name in [ArmName::NaiveCopy, ArmName::LockedControl] {
-        let cosine = arm(name).cosine.as_ref().expect("it grew");
-        assert!(
-            cosine.iter().all(|point| point.1 > 0.999),
-            "{name} is not locked"
-        );
-    }
     let sparkling = arm(ArmName::Sparkling);
-    let cosine = sparkling.cosine.as_ref().expect("it grew");
-    assert_eq!(cosine[0], (report.expand_at, 1.0));
-    assert!(cosine.last().expect("points").1 < 0.999);
     let expansion = sparkling.expansion.as_ref().expect("it grew");
     assert_eq!(expansion.step, report.expand_at);
     assert!(expansion.max_logit_diff < 1e-5);
@@ -228,6 +219,44 @@ fn the_arms_show_what_they_should() {
         curve.iter().filter(first).copied().collect()
     };
     assert_eq!(shared(&sparkling.train_loss), shared(&small.train_loss));
+}
+
+fn assert_only_sparkling_breaks_the_lock(report: &Report) {
+    let cosine = |name| {
+        let arm = report.arm(name).expect("there");
+        arm.cosine.as_ref().expect("it grew")
+    };
+    for name in [ArmName::NaiveCopy, ArmName::LockedControl] {
+        let locked = cosine(name).iter().all(|point| point.1 > 0.999);
+        assert!(locked, "{name} is not locked");
+    }
+    let sparkling = cosine(ArmName::Sparkling);
+    assert_eq!(sparkling[0], (report.expand_at, 1.0));
+    assert!(sparkling.last().expect("points").1 < 0.999);
+}
+
+/// Equal rows of a gradient are equal rows of its orthogonalized form: the lock is Muon's, too.
+#[test]
+fn under_muon_only_sparkling_breaks_the_lock() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut settings = settings(folder.path());
+    settings.optimizer.kind = OptimizerKind::Muon;
+    let report = finish(settings, false);
+    assert_only_sparkling_breaks_the_lock(&report);
+    let small = |report: &Report| report.arm(ArmName::Small).expect("there").val_loss;
+    assert_ne!(small(&report), small(&whole().1));
+}
+
+#[test]
+fn own_age_changes_the_arm_whose_state_begins_anew() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut settings = settings(folder.path());
+    settings.optimizer.age = AgeSetting::Own;
+    finish(settings, false);
+    for arm in ArmName::ALL {
+        let same = timeless(folder.path(), arm) == timeless(whole().0.path(), arm);
+        assert_eq!(same, arm != ArmName::Sparkling, "{arm}");
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use burn::optim::{
 };
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
-    AsymmetricExt, CopyMap, Expansion, Growable, OptimError, ParamPlan, Plan, Ramp, Rewarmup,
-    RewarmupScope, StatePolicy, expand_optimizer,
+    AsymmetricExt, CopyMap, Expansion, Growable, OptimError, ParamPlan, PerExpert, Plan, Ramp,
+    Rewarmup, RewarmupScope, StatePolicy, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump};
@@ -23,6 +23,7 @@ use burn_grow_tests::layout::origins;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
 use rstest::rstest;
 
+mod per_expert;
 mod properties;
 mod regions;
 mod slices;
@@ -122,6 +123,7 @@ enrol! {
     adafactor: Enrolled::new(AdafactorConfig::new().build());
     lamb: Enrolled::new(LambConfig::new().with_weight_decay(0.1).build());
     muon_for_matrices: Enrolled::for_matrices(MuonConfig::new().build());
+    muon_per_expert: Enrolled::for_matrices(PerExpert::new(MuonConfig::new().build()));
 }
 
 const TOTAL: usize = 60;
