@@ -62,6 +62,15 @@ fn main() {
         optimizer_step(plain()),
     );
     adapters();
+    for shape in [[8, 16, 32], [8, 32, 64], [16, 128, 128], [8, 256, 512]] {
+        ratio(
+            &format!("Newton-Schulz on {shape:?}, matrix by matrix / batched"),
+            None,
+            20,
+            one_by_one(shape),
+            batched(shape),
+        );
+    }
     ratio(
         "expansion of model and optimizer / saving and loading its checkpoint",
         1.0,
@@ -100,6 +109,34 @@ fn adapters() {
     adapter("RmsProp", 100, RmsPropConfig::new().build());
     adapter("SGD", 100, SgdConfig::new().build());
     adapter("Muon", 6, MuonConfig::new().build());
+}
+
+/// The iteration of Muon, as it multiplies matrices: the part of it that could be batched over a stack.
+fn newton_schulz<const D: usize>(mut x: Tensor<D>) -> Tensor<D> {
+    for _ in 0..5 {
+        let square = x.clone().matmul(x.clone().swap_dims(D - 2, D - 1));
+        let fourth = square.clone().matmul(square.clone());
+        let both = square.mul_scalar(-4.775) + fourth.mul_scalar(2.0315);
+        x = x.clone().mul_scalar(3.4445) + both.matmul(x);
+    }
+    x
+}
+
+/// Why [`PerExpert`] goes matrix by matrix.
+fn one_by_one([count, rows, columns]: [usize; 3]) -> impl FnMut() {
+    let stack = random([count * rows, columns]).mul_scalar(0.01);
+    move || {
+        let matrices = (0..count).map(|index| stack.clone().narrow(0, index * rows, rows));
+        let moved = matrices.map(newton_schulz).collect();
+        black_box(Tensor::cat(moved, 0).into_data());
+    }
+}
+
+fn batched(shape: [usize; 3]) -> impl FnMut() {
+    let stack = random([shape[0] * shape[1], shape[2]]).mul_scalar(0.01);
+    move || {
+        black_box(newton_schulz(stack.clone().reshape(shape)).into_data());
+    }
 }
 
 /// Prints the median of the quotients of paired timings.
