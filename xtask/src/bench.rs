@@ -1,9 +1,59 @@
+use clap::{Args, ValueEnum};
+
 use crate::cargo::cargo;
 
-/// Builds in release and prints the ratios of `tests/benches/cost.rs`.
-pub(crate) fn run() -> anyhow::Result<()> {
-    cargo(
-        ["bench", "--package", "burn-grow-tests", "--bench", "cost"],
-        &[],
-    )
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// What to time
+    #[arg(value_enum, default_value_t = What::Growth)]
+    what: What,
+    /// How many threads the model and PyTorch have each
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// What growing costs, as ratios to what it is part of (`tests/benches/cost.rs`)
+    Growth,
+    /// The transformer of experts against PyTorch and the machine's peak; `BURN_GROW_PYTHON` is an
+    /// interpreter with torch (`crates/burn-grow-moe/benches/moe.rs`)
+    Moe,
+}
+
+impl Bench {
+    /// Builds in release and prints the ratios.
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        match self.what {
+            What::Growth => bench("burn-grow-tests", "cost", &[], &[]),
+            What::Moe => {
+                let wide = avx512().then_some("--features=burn-core/x86-v4");
+                let threads = self.threads.to_string();
+                for path in [None, Some("--no-default-features")] {
+                    let arguments: Vec<_> = wide.into_iter().chain(path).collect();
+                    let threads = [("RAYON_NUM_THREADS", threads.as_str())];
+                    bench("burn-grow-moe", "moe", &arguments, &threads)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn bench(
+    package: &str,
+    name: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> anyhow::Result<()> {
+    let bench = ["bench", "--package", package, "--bench", name];
+    cargo(bench.iter().chain(arguments), environment)
+}
+
+/// Whether Burn's matrix products can use the widest vectors here, which have to be asked for at build time.
+fn avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }

@@ -28,8 +28,8 @@ enum Command {
     Test,
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
-    /// Prints what growing costs, as ratios to the plain training step
-    Bench,
+    /// Prints what growing costs, or how fast the transformer of experts is, as ratios
+    Bench(bench::Bench),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -38,6 +38,6 @@ fn main() -> anyhow::Result<()> {
         Command::Plan(plan) => plan.run(),
         Command::Test => test::run(),
         Command::KillLoop(kills) => kills.run(),
-        Command::Bench => bench::run(),
+        Command::Bench(bench) => bench.run(),
     }
 }

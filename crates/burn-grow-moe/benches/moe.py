@@ -1,0 +1,154 @@
+"""The transformer of experts in PyTorch, as transformers writes it: what `moe.rs` is measured against.
+
+Speaks with the benchmark on its standard streams. A line in, `{"what", "hidden", "inner", "experts", "top_k",
+"layers", "batch", "seq", "vocab", "heads"}`, is answered by `{"parameters": n}` once that work is set up; an
+empty line runs it once and is answered by `{"seconds": s}`.
+"""
+
+import json
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class RmsNorm(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x):
+        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5))
+
+
+def rotate_half(x):
+    a, b = x.chunk(2, -1)
+    return torch.cat((-b, a), -1)
+
+
+class Attention(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.heads, self.size = c["heads"], c["hidden"] // c["heads"]
+        self.q, self.k, self.v, self.o = (nn.Linear(c["hidden"], c["hidden"], bias=False) for _ in range(4))
+        self.q_norm, self.k_norm = RmsNorm(self.size), RmsNorm(self.size)
+
+    def forward(self, x, cos, sin):
+        batch, seq, hidden = x.shape
+        q, k, v = (p(x).view(batch, seq, self.heads, self.size) for p in (self.q, self.k, self.v))
+        q, k, v = self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2), v.transpose(1, 2)
+        q, k = q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.o(y.transpose(1, 2).reshape(batch, seq, hidden))
+
+
+class Experts(nn.Module):
+    """The loop over experts of OLMoE and Qwen3-MoE, on stacked weights."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.top_k, self.count = c["top_k"], c["experts"]
+        self.router = nn.Linear(c["hidden"], self.count, bias=False)
+        self.gate_up = nn.Parameter(torch.randn(self.count, 2 * c["inner"], c["hidden"]) * 0.02)
+        self.down = nn.Parameter(torch.randn(self.count, c["hidden"], c["inner"]) * 0.02)
+
+    def forward(self, x):
+        shape = x.shape
+        x = x.reshape(-1, shape[-1])
+        logits = self.router(x)
+        probabilities = F.softmax(logits, dim=-1, dtype=torch.float)
+        weights, chosen = torch.topk(probabilities, self.top_k, dim=-1)
+        mask = F.one_hot(chosen, self.count).permute(2, 1, 0)
+        y = torch.zeros_like(x)
+        for expert in range(self.count):
+            slot, token = torch.where(mask[expert])
+            gate, up = F.linear(x[token], self.gate_up[expert]).chunk(2, -1)
+            answer = F.linear(F.silu(gate) * up, self.down[expert]) * weights[token, slot, None]
+            y.index_add_(0, token, answer)
+        z = torch.logsumexp(logits, -1).pow(2).mean()
+        frequency = mask.float().sum((1, 2)) / x.shape[0]
+        balance = self.count * (frequency * probabilities.mean(0)).sum()
+        return y.reshape(shape), 0.01 * balance + 0.001 * z
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.attention_norm, self.experts_norm = RmsNorm(c["hidden"]), RmsNorm(c["hidden"])
+        self.attention, self.experts = Attention(c), Experts(c)
+
+    def forward(self, x, cos, sin):
+        x = x + self.attention(self.attention_norm(x), cos, sin)
+        y, aside = self.experts(self.experts_norm(x))
+        return x + y, aside
+
+
+class Model(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.embedding = nn.Embedding(c["vocab"], c["hidden"])
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c["layers"]))
+        self.norm = RmsNorm(c["hidden"])
+        size = c["hidden"] // c["heads"]
+        frequencies = 10000.0 ** (-torch.arange(0, size, 2) / size)
+        angles = torch.outer(torch.arange(c["seq"]).float(), frequencies).repeat(1, 2)
+        self.register_buffer("cos", angles.cos())
+        self.register_buffer("sin", angles.sin())
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, std=0.02)
+
+    def loss(self, tokens, targets):
+        x, aside = self.embedding(tokens), 0.0
+        for block in self.blocks:
+            x, more = block(x, self.cos, self.sin)
+            aside = aside + more / len(self.blocks)
+        logits = F.linear(self.norm(x), self.embedding.weight)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten()) + aside
+
+
+def work(c):
+    torch.manual_seed(0)
+    rows = c["batch"] * c["seq"]
+    if c["what"] == "experts":
+        layer = Experts(c)
+        x = torch.randn(1, rows, c["hidden"], requires_grad=True)
+
+        def run():
+            y, _ = layer(x)
+            y.sum().backward()
+            layer.zero_grad(set_to_none=True)
+            x.grad = None
+
+        return layer, run
+    model = Model(c)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    tokens = torch.randint(0, c["vocab"], (c["batch"], c["seq"]))
+
+    def run():
+        model.loss(tokens, tokens).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return model, run
+
+
+def main():
+    torch.set_num_threads(int(sys.argv[1]))
+    run = None
+    for line in sys.stdin:
+        if line.strip():
+            module, run = work(json.loads(line))
+            answer = {"parameters": sum(p.numel() for p in module.parameters())}
+        else:
+            start = time.perf_counter()
+            run()
+            answer = {"seconds": time.perf_counter() - start}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"torch": torch.__version__, "threads": int(sys.argv[1])}), flush=True)
+    main()

@@ -1,0 +1,257 @@
+//! The transformer of experts against the same model in PyTorch, and against the machine's peak.
+//!
+//! `cargo xtask bench moe` builds this with and without the kernels for Flex and runs it; see
+//! `benches/moe.py` for the other side. Both take turns in one run, on as many threads, so that they see the
+//! same machine.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn_grow_moe::{MoeConfig, MoeTransformer};
+use serde_json::{Value, json};
+
+/// As the programs have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const BATCH: usize = 16;
+const SEQ: usize = 128;
+const ROUNDS: usize = 15;
+
+/// What is timed: a full AdamW step of the model, or forward and backward of one layer of experts.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Step,
+    Experts,
+}
+
+/// Hidden, inner, experts, choices.
+const SIZES: [[usize; 4]; 4] = [
+    [64, 64, 8, 2],
+    [128, 128, 16, 4],
+    [256, 256, 8, 2],
+    [256, 512, 8, 2],
+];
+
+fn main() {
+    let threads: usize = std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|threads| threads.parse().ok())
+        .expect("RAYON_NUM_THREADS says how many threads both sides have");
+    let path = match cfg!(feature = "flex") {
+        true => "kernels for Flex",
+        false => "public operations",
+    };
+    let peak = peak();
+    println!("{path}, {threads} thread(s); a product of 1024 x 1024 matrices: {peak:.0} GFLOP/s");
+    let mut torch = Torch::start(threads);
+    for what in [What::Step, What::Experts] {
+        for size in SIZES {
+            compare(what, size, peak, torch.as_mut());
+        }
+    }
+}
+
+fn config([hidden, inner, n_experts, top_k]: [usize; 4], what: What) -> MoeConfig {
+    MoeConfig {
+        n_layers: if what == What::Step { 3 } else { 1 },
+        hidden,
+        inner,
+        n_heads: 4,
+        n_kv_heads: 4,
+        head_dim: hidden / 4,
+        n_experts,
+        top_k,
+        ..MoeConfig::default()
+    }
+}
+
+fn compare(what: What, size: [usize; 4], peak: f64, torch: Option<&mut Torch>) {
+    let config = config(size, what);
+    let mut run: Box<dyn FnMut()> = match what {
+        What::Step => Box::new(step(&config)),
+        What::Experts => Box::new(experts(&config)),
+    };
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    let mut torch = torch;
+    if let Some(torch) = torch.as_mut() {
+        let parameters = torch.prepare(what, &config);
+        let model = config.init(&Device::flex());
+        let expected = match what {
+            What::Step => model.num_params(),
+            What::Experts => model.blocks[0].feed_forward.num_params(),
+        };
+        assert_eq!(parameters, expected, "both sides have the same parameters");
+    }
+    for round in 0..ROUNDS + 3 {
+        let start = Instant::now();
+        run();
+        let seconds = start.elapsed().as_secs_f64();
+        let other = torch.as_mut().map(|torch| torch.run());
+        // The first rounds fill caches and pools.
+        if round >= 3 {
+            ours.push(seconds);
+            theirs.extend(other);
+        }
+    }
+    let ratios = theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours);
+    let ratios = sorted(ratios.collect());
+    let seconds = sorted(ours)[ROUNDS / 2];
+    let share = flops(what, &config) / seconds / 1e9 / peak;
+    let name = match what {
+        What::Step => "AdamW step, 3 layers",
+        What::Experts => "experts, forward and backward",
+    };
+    let [hidden, inner, experts, top_k] = size;
+    let against = match ratios.get(ROUNDS / 2) {
+        Some(median) => format!(
+            "{median:.2} (quartiles {:.2} to {:.2})",
+            ratios[ROUNDS / 4],
+            ratios[ROUNDS * 3 / 4]
+        ),
+        None => "not measured".into(),
+    };
+    println!(
+        "{name}, hidden {hidden}, inner {inner}, {experts} experts, top {top_k}: {:.1} ms, {:.0} % of peak, PyTorch / ours {against}",
+        seconds * 1e3,
+        share * 100.0,
+    );
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The multiply-adds of all matrix products, times two: forward once, backward twice.
+fn flops(what: What, config: &MoeConfig) -> f64 {
+    let tokens = (BATCH * SEQ) as f64;
+    let [hidden, inner] = [config.hidden as f64, config.inner as f64];
+    let experts = 3.0 * config.top_k as f64 * hidden * inner + hidden * config.n_experts as f64;
+    if what == What::Experts {
+        return 6.0 * tokens * experts;
+    }
+    // Scores and answers, of which the causal half counts.
+    let attention = 4.0 * hidden * hidden + SEQ as f64 * hidden;
+    let head = hidden * config.vocab_size as f64;
+    6.0 * tokens * (config.n_layers as f64 * (experts + attention) + head)
+}
+
+/// The GFLOP/s of a large matrix product, the best of several.
+fn peak() -> f64 {
+    let side = 1024;
+    let draw = || Tensor::<2>::random([side, side], Distribution::Default, &Device::flex());
+    let (a, b) = (draw(), draw());
+    let seconds = (0..8).map(|_| {
+        let start = Instant::now();
+        black_box(a.clone().matmul(b.clone()).into_data());
+        start.elapsed().as_secs_f64()
+    });
+    2.0 * (side as f64).powi(3) / seconds.fold(f64::INFINITY, f64::min) / 1e9
+}
+
+fn tokens() -> Tensor<2, Int> {
+    let values: Vec<i64> = (0..BATCH * SEQ)
+        .map(|index| (index * index % 251) as i64)
+        .collect();
+    let data = TensorData::new(values, [BATCH, SEQ]);
+    Tensor::from_data(data, &Device::flex().autodiff())
+}
+
+fn step(config: &MoeConfig) -> impl FnMut() + use<> {
+    let adamw = AdamWConfig::new().with_beta_2(0.95).with_weight_decay(0.1);
+    let mut optim = ModuleOptimizer::from(adamw.build());
+    let mut model: MoeTransformer = config.init(&Device::flex().autodiff());
+    let tokens = tokens();
+    move || {
+        let loss = model.loss(tokens.clone(), tokens.clone()).total;
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optim.step(1e-3, model.clone(), gradients);
+    }
+}
+
+fn experts(config: &MoeConfig) -> impl FnMut() + use<> {
+    let device = Device::flex().autodiff();
+    let mut model: MoeTransformer = config.init(&device);
+    let layer = model.blocks.remove(0).feed_forward;
+    let shape = [BATCH, SEQ, config.hidden];
+    let x = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad();
+    move || {
+        let (y, _) = layer.forward(x.clone());
+        black_box(y.sum().backward());
+    }
+}
+
+/// The other side, a process.
+struct Torch {
+    process: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Torch {
+    /// None where there is no interpreter with torch, which is said.
+    fn start(threads: usize) -> Option<Self> {
+        let Some(python) = std::env::var_os("BURN_GROW_PYTHON") else {
+            println!(
+                "PyTorch is not measured: BURN_GROW_PYTHON names no interpreter that has torch"
+            );
+            return None;
+        };
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/moe.py");
+        let mut process = Command::new(python)
+            .args([script, &threads.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("an interpreter");
+        let (to, from) = (
+            process.stdin.take().unwrap(),
+            process.stdout.take().unwrap(),
+        );
+        let from = BufReader::new(from);
+        let mut torch = Self { process, to, from };
+        let hello = torch.answer();
+        println!("PyTorch {}, eager", hello["torch"].as_str().unwrap());
+        Some(torch)
+    }
+
+    fn prepare(&mut self, what: What, config: &MoeConfig) -> usize {
+        let what = match what {
+            What::Step => "step",
+            What::Experts => "experts",
+        };
+        let work = json!({
+            "what": what, "hidden": config.hidden, "inner": config.inner,
+            "experts": config.n_experts, "top_k": config.top_k, "layers": config.n_layers,
+            "heads": config.n_heads, "vocab": config.vocab_size, "batch": BATCH, "seq": SEQ,
+        });
+        writeln!(self.to, "{work}").unwrap();
+        self.answer()["parameters"].as_u64().unwrap() as usize
+    }
+
+    fn run(&mut self) -> f64 {
+        writeln!(self.to).unwrap();
+        self.answer()["seconds"].as_f64().unwrap()
+    }
+
+    fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).expect("an answer of PyTorch")
+    }
+}
+
+impl Drop for Torch {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
