@@ -2,16 +2,17 @@ use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::{DType, Device, Tensor};
 use burn_grow_derive::Growable;
-use burn_nn::{Linear, RmsNorm};
+use burn_nn::Linear;
 
 use crate::init::Init;
-use crate::kernels::{Angles, Positions, causal_attention, norm_rotate};
+use crate::kernels::{Angles, Positions, causal_attention, norm_rotate, rotate};
+use crate::{HeadNorm, QkNorm};
 
-/// Causal grouped-query attention with a norm on every query and key head, and rotary positions.
+/// Causal grouped-query attention with a norm on queries and keys, and rotary positions.
 ///
-/// `o(softmax(rot(norm(q x)) rot(norm(k x))^T / sqrt(head_dim)) v x)`, no biases. The norms of the heads
-/// ([arXiv 2302.05442](https://arxiv.org/abs/2302.05442)) have a gain of `head_dim`, which never grows:
-/// the logits stay in range whatever the width of the residual stream.
+/// `o(softmax(rot(norm(q x)) rot(norm(k x))^T / sqrt(head_dim)) v x)`, no biases. The norms
+/// ([`QkNorm`]) keep the scores in range whatever the width of the residual stream. With a `clip_qkv`,
+/// normed queries and keys, and values, are clamped to it.
 ///
 /// Heads lie on two axes: `"kv_heads"`, key heads with all that read them, and `"queries"`, the query
 /// heads of one key head. Query head `h` reads key head `h / queries`, so the former is the outer one.
@@ -32,12 +33,12 @@ pub struct Attention {
     /// `[n_kv_heads * queries * head_dim, hidden]`
     #[grow(fan_in("kv_heads", "queries", unit = self.head_dim), fan_out = "hidden")]
     pub o_proj: Linear,
-    /// `[head_dim]`
-    #[grow(skip)]
-    pub q_norm: RmsNorm,
-    /// `[head_dim]`
-    #[grow(skip)]
-    pub k_norm: RmsNorm,
+    /// The norm of the queries.
+    #[grow(gain("kv_heads", "queries", unit = self.head_dim))]
+    pub q_norm: HeadNorm,
+    /// The norm of the keys.
+    #[grow(gain("kv_heads", unit = self.head_dim))]
+    pub k_norm: HeadNorm,
     /// The number of key and value heads.
     #[grow(width = "kv_heads")]
     pub n_kv_heads: usize,
@@ -53,6 +54,8 @@ pub struct Attention {
     pub head_dim: usize,
     /// The base of the rotary frequencies.
     pub rope_theta: f64,
+    /// The bound of queries, keys and values.
+    pub clip_qkv: Option<f64>,
 }
 
 impl Attention {
@@ -65,12 +68,13 @@ impl Attention {
             k_proj: init.linear(config.hidden, keys),
             v_proj: init.linear(config.hidden, keys),
             o_proj: init.linear(queries, config.hidden),
-            q_norm: init.norm(config.head_dim),
-            k_norm: init.norm(config.head_dim),
+            q_norm: HeadNorm::new(init, config.n_heads),
+            k_norm: HeadNorm::new(init, config.n_kv_heads),
             n_kv_heads: config.n_kv_heads,
             queries: config.n_heads / config.n_kv_heads,
             head_dim: config.head_dim,
             rope_theta: config.rope_theta,
+            clip_qkv: config.clip_qkv,
         }
     }
 
@@ -89,15 +93,25 @@ impl Attention {
                 .forward(x.clone())
                 .reshape([batch, seq, count, self.head_dim])
         };
-        let turned = |heads: Tensor<4>, norm: &RmsNorm| {
-            norm_rotate(heads, norm.gamma.val(), norm.epsilon, positions)
+        let turned = |heads: Tensor<4>, norm: &HeadNorm| match (norm.over, self.clip_qkv) {
+            (QkNorm::PerHead, None) => {
+                norm_rotate(heads, norm.gamma.val(), norm.epsilon, positions)
+            }
+            _ => rotate(self.clipped(norm.forward(heads)), positions),
         };
         let q = turned(heads(&self.q_proj, self.n_heads()), &self.q_norm);
         let k = turned(heads(&self.k_proj, self.n_kv_heads), &self.k_norm);
-        let v = heads(&self.v_proj, self.n_kv_heads);
+        let v = self.clipped(heads(&self.v_proj, self.n_kv_heads));
         let out = causal_attention(q, k, v, positions);
         let out = out.reshape([batch * seq, self.n_heads() * self.head_dim]);
         self.o_proj.forward(out).reshape([batch, seq, hidden])
+    }
+
+    fn clipped(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.clip_qkv {
+            Some(bound) => x.clamp(-bound, bound),
+            None => x,
+        }
     }
 
     /// The number of query heads.

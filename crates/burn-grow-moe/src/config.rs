@@ -2,7 +2,7 @@ use burn_core::config::Config;
 use burn_core::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{MoeConfigError, MoeTransformer};
+use crate::{MoeConfigError, MoeTransformer, QkNorm};
 
 /// The shape of a [`MoeTransformer`].
 ///
@@ -29,7 +29,8 @@ use crate::{MoeConfigError, MoeTransformer};
 /// | `"vocab"` | `vocab_size` | the rows of the embedding, the outputs of an untied head |
 ///
 /// Copied to whole multiples, `"hidden"`, `"inner"`, `"kv_heads"` and `"queries"` keep the logits, each by
-/// itself and together. The others:
+/// itself and together. Under [`QkNorm::FullWidth`] heads have to be copied equally often: its mean
+/// square is over all of them. The others:
 ///
 /// - **`"experts"` with `"top_k"` by the same whole factor** `m` keeps the logits: every copy has `1 / m` of
 ///   the probability, and all copies of a chosen expert are chosen. The load-balancing loss and its
@@ -69,6 +70,11 @@ pub struct MoeConfig {
     pub norm_topk_prob: bool,
     /// The base of the rotary frequencies.
     pub rope_theta: f64,
+    /// What the norm of queries and keys takes its mean square over.
+    pub qk_norm: QkNorm,
+    /// The bound that queries and keys, after their norm, and values are clamped to, as in OLMoE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_qkv: Option<f64>,
     /// What keeps the norms from dividing by zero.
     pub norm_eps: f64,
     /// Whether the output projection is the transposed embedding.
@@ -98,6 +104,8 @@ impl Default for MoeConfig {
             top_k: 2,
             norm_topk_prob: false,
             rope_theta: 10_000.0,
+            qk_norm: QkNorm::PerHead,
+            clip_qkv: None,
             norm_eps: 1e-5,
             tied_embeddings: true,
             load_balancing: 0.01,
@@ -174,11 +182,14 @@ impl MoeConfig {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;
         for (field, value) in [
-            ("rope_theta", self.rope_theta),
-            ("norm_eps", self.norm_eps),
-            ("logit_multiplier", self.logit_multiplier),
+            ("rope_theta", Some(self.rope_theta)),
+            ("clip_qkv", self.clip_qkv),
+            ("norm_eps", Some(self.norm_eps)),
+            ("logit_multiplier", Some(self.logit_multiplier)),
         ] {
-            if !positive(value) {
+            if let Some(value) = value
+                && !positive(value)
+            {
                 let expected = "positive";
                 return Err(MoeConfigError::Range {
                     field,
@@ -225,7 +236,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named() {
-        let cases: [(MoeConfig, &str); 8] = [
+        let cases: [(MoeConfig, &str); 9] = [
             (
                 MoeConfig {
                     inner: 0,
@@ -267,6 +278,13 @@ mod tests {
                     ..small()
                 },
                 "`rope_theta` is NaN",
+            ),
+            (
+                MoeConfig {
+                    clip_qkv: Some(-8.0),
+                    ..small()
+                },
+                "`clip_qkv` is -8, and has to be positive",
             ),
             (
                 MoeConfig {

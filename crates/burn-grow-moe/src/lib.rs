@@ -1,13 +1,13 @@
 //! A decoder language model of experts that grows in width while it trains.
 //!
-//! The shapes of OLMoE and Qwen3-MoE: pre-norm RMSNorm, a norm on every query and key head, rotary
-//! positions, grouped-query attention, SwiGLU experts with dropless routing, no biases. It grows along
+//! The shapes of OLMoE and Qwen3-MoE: pre-norm RMSNorm, a norm on queries and keys, rotary positions,
+//! grouped-query attention, SwiGLU experts with dropless routing, no biases. It grows along
 //! the residual stream, the width of an expert, the heads, the experts and the vocabulary; the axes are
 //! listed at [`MoeConfig`].
 //!
 //! - [`MoeConfig`]: the shape of a model; [`MoeTransformer`]: the model.
 //! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss.
-//! - [`Block`], [`Attention`], [`MoeFeedForward`], [`Router`]: its parts.
+//! - [`Block`], [`Attention`], [`HeadNorm`], [`MoeFeedForward`], [`Router`]: its parts.
 //! - [`Probe`], [`RmsProbe`]: a look at the activations.
 //!
 //! ```
@@ -32,6 +32,7 @@ mod block;
 mod config;
 mod error;
 mod feed_forward;
+mod head_norm;
 mod init;
 mod kernels;
 mod model;
@@ -45,6 +46,7 @@ pub use block::Block;
 pub use config::MoeConfig;
 pub use error::MoeConfigError;
 pub use feed_forward::MoeFeedForward;
+pub use head_norm::{HeadNorm, QkNorm};
 pub use kernels::Positions;
 pub use model::{MoeTransformer, TiedOutput};
 pub use output::{MoeLoss, MoeOutput};

@@ -14,8 +14,7 @@ use crate::{Block, MoeConfig, MoeLoss, MoeOutput, Probe, Site};
 ///
 /// Embedding, blocks, a norm and the output projection, as OLMoE
 /// ([arXiv 2409.02060](https://arxiv.org/abs/2409.02060)) and Qwen3-MoE
-/// ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)) have it; head norms as in the latter.
-/// Built by [`MoeConfig::init`].
+/// ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)) have it. Built by [`MoeConfig::init`].
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct MoeTransformer {
@@ -91,6 +90,8 @@ impl MoeTransformer {
             top_k: experts.router.top_k,
             norm_topk_prob: experts.router.norm_topk_prob,
             rope_theta: attention.rope_theta,
+            qk_norm: attention.q_norm.over,
+            clip_qkv: attention.clip_qkv,
             norm_eps: self.norm.epsilon,
             tied_embeddings: self.tied.is_some(),
             load_balancing: self.load_balancing,

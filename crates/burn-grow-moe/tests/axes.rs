@@ -7,10 +7,10 @@ use burn::optim::SgdConfig;
 use burn::tensor::Device;
 use burn_grow_core::two_width_check;
 use burn_grow_core::{Blueprint, CopyMap, Expansion, GrowError, InitPair, Plan, Scaling};
-use burn_grow_moe::{MoeConfig, MoeTransformer};
+use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
 use common::{
-    build, devices, gradients, grown, ids, largest, largest_difference, logits, plan, shapes, tiny,
-    tokens,
+    build, devices, full_width, gradients, grown, ids, largest, largest_difference, logits, plan,
+    shapes, tiny, tokens,
 };
 
 /// What grows by copies without changing what old tokens say: experts do if a token meets as many more.
@@ -74,10 +74,16 @@ fn copies_along_any_axes_keep_the_logits() {
     }
 }
 
+/// The shapes whose heads are normed one by one.
+fn per_head() -> impl Iterator<Item = MoeConfig> {
+    let shapes = shapes().into_iter();
+    shapes.filter(|config| config.qk_norm == QkNorm::PerHead)
+}
+
 #[test]
 fn heads_may_be_copied_any_number_of_times() {
     let device = Device::flex();
-    for config in shapes() {
+    for config in per_head() {
         let model = build(&config, 1, &device);
         let before = logits(&model, &device);
         for map in [CopyMap::Block, CopyMap::Interleaved, CopyMap::Random] {
@@ -93,6 +99,21 @@ fn heads_may_be_copied_any_number_of_times() {
             );
         }
     }
+}
+
+/// The mean square over all heads changes when some are copied more often than others.
+#[test]
+fn under_a_norm_over_all_heads_they_are_copied_equally_often() {
+    let device = Device::flex();
+    let model = build(&full_width(), 1, &device);
+    let before = logits(&model, &device);
+    let moved = |width| {
+        let expansion = Expansion::to("kv_heads", width).with_scaling(Scaling::FunctionPreserving);
+        let after = logits(&grown(&model, &expansion), &device);
+        largest_difference(&before, &after) / largest(&before)
+    };
+    assert!(moved(4) <= 1e-5 && moved(6) <= 1e-5);
+    assert!(moved(3) > 1e-3 && moved(5) > 1e-3);
 }
 
 #[test]
@@ -218,7 +239,7 @@ fn every_parameter_and_every_head_of_a_grown_model_gets_a_gradient() {
 #[test]
 fn silent_key_heads_keep_the_logits_and_learn() {
     let device = Device::flex().autodiff();
-    for config in shapes() {
+    for config in per_head() {
         let model = build(&config, 1, &device);
         let expansion = Expansion::by("kv_heads", 2.0)
             .with_init(InitPair::ZERO_COPY)

@@ -6,8 +6,8 @@ mod common;
 use burn::tensor::Device;
 use burn_grow_moe::MoeConfig;
 use common::{
-    build, devices, gradients, ids, largest, largest_difference, naive, tiny, tokens, values,
-    weights,
+    build, devices, full_width, gradients, ids, largest, largest_difference, naive, tiny, tokens,
+    values, weights,
 };
 
 const SHAPE: [usize; 2] = [2, 7];
@@ -46,6 +46,21 @@ fn cases() -> Vec<(&'static str, MoeConfig)> {
             "a logit multiplier",
             MoeConfig {
                 logit_multiplier: 0.5,
+                ..tiny()
+            },
+        ),
+        ("a norm over all heads, clamped", full_width()),
+        (
+            "a norm over all heads",
+            MoeConfig {
+                clip_qkv: None,
+                ..full_width()
+            },
+        ),
+        (
+            "a norm on every head, clamped",
+            MoeConfig {
+                clip_qkv: Some(0.9),
                 ..tiny()
             },
         ),

@@ -60,6 +60,16 @@ pub(crate) fn norm_rotate(
     positions.rotary().apply(tensor::rms_norm(x, gain, eps))
 }
 
+/// Every head turned by its position, as in [`norm_rotate`].
+///
+/// # Shapes
+///
+/// - x: `[batch, seq, heads, head_dim]`
+/// - output: `[batch, seq, heads, head_dim]`
+pub(crate) fn rotate(x: Tensor<4>, positions: &Positions) -> Tensor<4> {
+    positions.rotary().apply(x)
+}
+
 /// Causal grouped-query attention, `softmax(q k^T / sqrt(head_dim)) v`
 /// ([arXiv 2305.13245](https://arxiv.org/abs/2305.13245)): query head `h` looks at key head
 /// `h / group`, `group = n_heads / n_kv_heads`.

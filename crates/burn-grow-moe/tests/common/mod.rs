@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Int, Tensor, TensorData};
 use burn_grow_core::{Blueprint, Expansion, Plan};
-use burn_grow_moe::{MoeConfig, MoeTransformer};
+use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
 
 pub(crate) use naive::{Naive, naive};
 
@@ -36,7 +36,18 @@ pub(crate) fn tiny() -> MoeConfig {
     }
 }
 
-/// Every way heads, embeddings and routing weights come in.
+/// The shape of OLMoE's attention: one norm over all heads, and clamped heads.
+pub(crate) fn full_width() -> MoeConfig {
+    MoeConfig {
+        n_heads: 4,
+        n_kv_heads: 2,
+        qk_norm: QkNorm::FullWidth,
+        clip_qkv: Some(0.9),
+        ..tiny()
+    }
+}
+
+/// Every way heads, their norms, embeddings and routing weights come in.
 pub(crate) fn shapes() -> Vec<MoeConfig> {
     let grouped = MoeConfig {
         n_heads: 4,
@@ -52,6 +63,12 @@ pub(crate) fn shapes() -> Vec<MoeConfig> {
         MoeConfig {
             norm_topk_prob: true,
             ..grouped
+        },
+        full_width(),
+        MoeConfig {
+            tied_embeddings: false,
+            clip_qkv: None,
+            ..full_width()
         },
     ]
 }

@@ -1,6 +1,6 @@
 //! The model again, one token, head and expert at a time, in `f64` on the host.
 
-use burn_grow_moe::MoeConfig;
+use burn_grow_moe::{MoeConfig, QkNorm};
 
 use super::Weights;
 
@@ -58,18 +58,32 @@ fn attention(config: &MoeConfig, get: &dyn Fn(&str) -> Vec<f64>, x: &[Vec<f64>])
         let w = get(&format!("{name}.weight"));
         x.iter().map(|x| product(x, &w)).collect()
     };
-    let (q, k, v) = (project("q_proj"), project("k_proj"), project("v_proj"));
-    let (q_gain, k_gain) = (get("q_norm.gamma"), get("k_norm.gamma"));
+    let clip = |row: Vec<f64>| -> Vec<f64> {
+        let bound = config.clip_qkv.unwrap_or(f64::INFINITY);
+        row.into_iter().map(|x| x.clamp(-bound, bound)).collect()
+    };
+    let normed = |rows: Vec<Vec<f64>>, gain: &str| -> Vec<Vec<f64>> {
+        let gain = get(gain);
+        let size = match config.qk_norm {
+            QkNorm::PerHead => dim,
+            QkNorm::FullWidth => rows[0].len(),
+        };
+        let norm = |row: Vec<f64>| row.chunks(size).flat_map(|x| norm(x, &gain, eps)).collect();
+        rows.into_iter().map(norm).map(clip).collect()
+    };
+    let q = normed(project("q_proj"), "q_norm.gamma");
+    let k = normed(project("k_proj"), "k_norm.gamma");
+    let v: Vec<Vec<f64>> = project("v_proj").into_iter().map(clip).collect();
     let output = get("o_proj.weight");
     (0..x.len())
         .map(|t| {
             let mut heads = Vec::new();
             for h in 0..config.n_heads {
                 let shared = h / (config.n_heads / config.n_kv_heads);
-                let query = rotate(&norm(&head(&q[t], h), &q_gain, eps), t, theta);
+                let query = rotate(&head(&q[t], h), t, theta);
                 let scores: Vec<f64> = (0..=t)
                     .map(|s| {
-                        let key = rotate(&norm(&head(&k[s], shared), &k_gain, eps), s, theta);
+                        let key = rotate(&head(&k[s], shared), s, theta);
                         let dot: f64 = query.iter().zip(&key).map(|(a, b)| a * b).sum();
                         dot / (dim as f64).sqrt()
                     })
