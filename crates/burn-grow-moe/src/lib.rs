@@ -9,6 +9,7 @@
 //! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss.
 //! - [`Block`], [`Attention`], [`HeadNorm`], [`MoeFeedForward`], [`Router`]: its parts.
 //! - [`Probe`], [`RmsProbe`]: a look at the activations.
+//! - `MoeTransformer::from_hf`, `to_hf`: checkpoints of Hugging Face's `transformers` (feature `hf`).
 //!
 //! ```
 //! use burn_core::tensor::{Device, Int, Tensor};
@@ -33,6 +34,8 @@ mod config;
 mod error;
 mod feed_forward;
 mod head_norm;
+#[cfg(feature = "hf")]
+mod hf;
 mod init;
 mod kernels;
 mod model;
@@ -47,6 +50,8 @@ pub use config::MoeConfig;
 pub use error::MoeConfigError;
 pub use feed_forward::MoeFeedForward;
 pub use head_norm::{HeadNorm, QkNorm};
+#[cfg(feature = "hf")]
+pub use hf::{HfError, HfExport, HfFamily};
 pub use kernels::Positions;
 pub use model::{MoeTransformer, TiedOutput};
 pub use output::{MoeLoss, MoeOutput};

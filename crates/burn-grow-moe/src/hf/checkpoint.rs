@@ -1,0 +1,140 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use burn_store::burn_pack::Tensor as Stored;
+use burn_store::{ModuleStore, SafetensorsStore, SafetensorsStoreError};
+use serde::{Deserialize, Serialize};
+
+use super::{HfError, header, names};
+
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+
+/// What says which shard holds a tensor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Index {
+    pub(super) metadata: serde_json::Value,
+    /// The file of every tensor.
+    pub(super) weight_map: BTreeMap<String, String>,
+}
+
+/// The tensors of a folder, none of them read yet.
+pub(super) struct Checkpoint {
+    folder: PathBuf,
+    /// By name, with the file of each.
+    tensors: BTreeMap<String, (PathBuf, Stored)>,
+    /// The names of those that the model has.
+    taken: BTreeSet<String>,
+}
+
+impl Checkpoint {
+    /// Opens the one file of the folder or, if there is none, the shards that its index names.
+    pub(super) fn open(folder: &Path) -> Result<Self, HfError> {
+        let mut checkpoint = Self {
+            folder: folder.to_owned(),
+            tensors: BTreeMap::new(),
+            taken: BTreeSet::new(),
+        };
+        let index = folder.join(INDEX);
+        if folder.join(SINGLE).exists() || !index.exists() {
+            checkpoint.add(&folder.join(SINGLE))?;
+        } else {
+            checkpoint.add_shards(&index)?;
+        }
+        let tensors = &mut checkpoint.tensors;
+        tensors.retain(|name, _| !name.ends_with(names::IGNORED));
+        Ok(checkpoint)
+    }
+
+    /// A tensor of the model, if there is one and its shape is that.
+    pub(super) fn take(
+        &mut self,
+        tensor: &str,
+        shape: &[usize],
+    ) -> Result<Option<Stored>, HfError> {
+        let Some((_, stored)) = self.tensors.get(tensor) else {
+            return Ok(None);
+        };
+        if *stored.shape != *shape {
+            return Err(HfError::Shape {
+                tensor: tensor.to_owned(),
+                expected: shape.to_vec(),
+                found: stored.shape.to_vec(),
+            });
+        }
+        self.taken.insert(tensor.to_owned());
+        Ok(Some(stored.clone()))
+    }
+
+    pub(super) fn missing(&self, tensor: &str) -> HfError {
+        HfError::Missing {
+            tensor: tensor.to_owned(),
+            path: self.folder.clone(),
+        }
+    }
+
+    /// Fails if there is a tensor that is not the model's.
+    pub(super) fn finish(self) -> Result<(), HfError> {
+        let mut tensors = self.tensors.into_iter();
+        match tensors.find(|(tensor, _)| !self.taken.contains(tensor)) {
+            Some((tensor, (path, _))) => Err(HfError::Extra { tensor, path }),
+            None => Ok(()),
+        }
+    }
+
+    fn add_shards(&mut self, path: &Path) -> Result<(), HfError> {
+        let text = std::fs::read_to_string(path).map_err(|source| HfError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let index: Index = serde_json::from_str(&text).map_err(|source| HfError::Json {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut files: Vec<&String> = index.weight_map.values().collect();
+        files.sort();
+        files.dedup();
+        for file in files {
+            if Path::new(file).file_name() != Some(file.as_ref()) {
+                return Err(HfError::Malformed {
+                    path: path.to_owned(),
+                    message: format!("`{file}` is no name of a file beside it"),
+                });
+            }
+            self.add(&self.folder.join(file))?;
+        }
+        for (tensor, file) in &index.weight_map {
+            let at = self.folder.join(file);
+            if self.tensors.get(tensor).is_none_or(|(path, _)| *path != at) {
+                let tensor = tensor.clone();
+                return Err(HfError::Missing { tensor, path: at });
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path) -> Result<(), HfError> {
+        header::check(path)?;
+        let mut store = SafetensorsStore::from_file(path);
+        let tensors = store.get_all_tensors().map_err(|error| match error {
+            SafetensorsStoreError::Io(source) => HfError::Io {
+                path: path.to_owned(),
+                source,
+            },
+            error => HfError::Malformed {
+                path: path.to_owned(),
+                message: error.to_string(),
+            },
+        })?;
+        for (name, tensor) in tensors {
+            let entry = (path.to_owned(), tensor.clone());
+            if self.tensors.insert(name.clone(), entry).is_some() {
+                let tensor = name.clone();
+                let path = path.to_owned();
+                return Err(HfError::Extra { tensor, path });
+            }
+        }
+        Ok(())
+    }
+}

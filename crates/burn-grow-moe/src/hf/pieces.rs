@@ -1,0 +1,162 @@
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::tensor::{DType, Tensor};
+use safetensors::{Dtype, SafeTensorError, View};
+
+use super::HfError;
+use super::names::{EMBEDDING, entries};
+use crate::MoeTransformer;
+
+/// One tensor of a file, read from the device when it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) name: String,
+    /// `[matrices, rows, columns]`
+    stacked: Tensor<3>,
+    /// Which of the matrices it is.
+    index: usize,
+    transposed: bool,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    /// What the numbers are multiplied with.
+    factor: f64,
+}
+
+impl Piece {
+    pub(super) fn bytes(&self) -> u64 {
+        self.data_len() as u64
+    }
+
+    /// The same numbers under another name, times a factor.
+    pub(super) fn times(&self, name: &str, factor: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            factor,
+            ..self.clone()
+        }
+    }
+
+    /// Writes a file of pieces.
+    pub(super) fn write(pieces: Vec<Self>, path: &Path) -> Result<(), HfError> {
+        let named = pieces.into_iter().map(|piece| (piece.name.clone(), piece));
+        // `transformers` asks for it.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let path = path.to_owned();
+        match safetensors::serialize_to_file(named, Some(metadata), &path) {
+            Ok(()) => Ok(()),
+            Err(SafeTensorError::IoError(source)) => Err(HfError::Io { path, source }),
+            Err(error) => Err(HfError::Malformed {
+                path,
+                message: error.to_string(),
+            }),
+        }
+    }
+}
+
+impl View for Piece {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let matrix = self.stacked.clone().narrow(0, self.index, 1);
+        let matrix = match self.transposed {
+            true => matrix.swap_dims(1, 2),
+            false => matrix,
+        };
+        let matrix = match self.factor {
+            1.0 => matrix,
+            factor => matrix * factor,
+        };
+        matrix.into_data().as_bytes().to_vec().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
+/// Every tensor of the model as `transformers` names it, none of them read yet.
+pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
+    let mut found = Found::of(model);
+    let mut pieces = Vec::new();
+    for entry in entries(&model.config()) {
+        let Some(stacked) = found.params.remove(&entry.path) else {
+            let (tensor, message) = (entry.path, "not found".into());
+            return Err(HfError::Data { tensor, message });
+        };
+        let dtype = stored(&entry.path, stacked.dtype())?.0;
+        for (index, name) in entry.tensors.into_iter().enumerate() {
+            pieces.push(Piece {
+                name,
+                stacked: stacked.clone(),
+                index,
+                transposed: entry.transposed,
+                shape: entry.shape.clone(),
+                dtype,
+                factor: 1.0,
+            });
+        }
+    }
+    Ok(pieces)
+}
+
+/// The type of the numbers, as `config.json` says it.
+pub(super) fn dtype(model: &MoeTransformer) -> Result<&'static str, HfError> {
+    let dtype = model.embedding.weight.val().dtype();
+    Ok(stored(EMBEDDING[0], dtype)?.1)
+}
+
+fn stored(path: &str, dtype: DType) -> Result<(Dtype, &'static str), HfError> {
+    match dtype {
+        DType::F64 => Ok((Dtype::F64, "float64")),
+        DType::F32 | DType::Flex32 => Ok((Dtype::F32, "float32")),
+        DType::F16 => Ok((Dtype::F16, "float16")),
+        DType::BF16 => Ok((Dtype::BF16, "bfloat16")),
+        other => Err(HfError::DType {
+            tensor: path.to_owned(),
+            found: format!("{other:?}"),
+        }),
+    }
+}
+
+/// The parameters by path, each as `[matrices, rows, columns]`.
+#[derive(Default)]
+struct Found {
+    path: Vec<String>,
+    params: BTreeMap<String, Tensor<3>>,
+}
+
+impl Found {
+    fn of(model: &MoeTransformer) -> Self {
+        let mut found = Self::default();
+        model.visit(&mut found);
+        found
+    }
+}
+
+impl ModuleVisitor for Found {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val().without_autodiff();
+        let dims = tensor.dims();
+        let mut shape = [1; 3];
+        shape[3 - D..].copy_from_slice(&dims);
+        self.params
+            .insert(self.path.join("."), tensor.reshape(shape));
+    }
+}

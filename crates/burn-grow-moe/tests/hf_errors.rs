@@ -1,0 +1,353 @@
+//! What is wrong with a checkpoint of `transformers` is said by the name of the tensor or the key.
+#![cfg(feature = "hf")]
+
+mod common;
+mod hf;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device, TensorData};
+use burn_grow_moe::{HfError, MoeTransformer};
+use common::{largest_difference, weights};
+use hf::{Case, Numbers, golden, tensors};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, serialize_to_file};
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+const FILE: &str = "model.safetensors";
+const GATE: &str = "model.layers.1.mlp.experts.2.gate_proj.weight";
+
+fn case(name: &str) -> Case {
+    let found = golden().into_iter().find(|case| case.name == name);
+    found.expect("a case")
+}
+
+/// A copy of a checkpoint to be damaged.
+struct Copy(TempDir);
+
+impl Copy {
+    fn of(name: &str) -> Self {
+        let copy = tempdir().expect("a folder");
+        for entry in std::fs::read_dir(case(name).folder).expect("read") {
+            let path = entry.expect("readable").path();
+            let to = copy.path().join(path.file_name().expect("named"));
+            std::fs::copy(path, to).expect("copied");
+        }
+        Self(copy)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn read(&self) -> Result<MoeTransformer, HfError> {
+        MoeTransformer::from_hf(self.0.path(), &Device::flex())
+    }
+
+    fn refused(&self) -> HfError {
+        match self.read() {
+            Ok(_) => panic!("a damaged checkpoint was read"),
+            Err(error) => error,
+        }
+    }
+
+    /// Changes a JSON file.
+    fn json(&self, file: &str, change: impl Fn(&mut Value)) {
+        let path = self.path(file);
+        let text = std::fs::read_to_string(&path).expect("read");
+        let mut value = serde_json::from_str(&text).expect("JSON");
+        change(&mut value);
+        std::fs::write(path, value.to_string()).expect("written");
+    }
+
+    /// Changes the tensors, which are written with `dtype`.
+    fn tensors(&self, dtype: DType, change: impl Fn(&mut BTreeMap<String, Numbers>)) {
+        let path = self.path(FILE);
+        let mut all = tensors(&path);
+        change(&mut all);
+        write(&path, all, |_| dtype);
+    }
+}
+
+fn write(path: &Path, all: BTreeMap<String, Numbers>, dtype: impl Fn(&str) -> DType) {
+    let data = all.into_iter().map(|(name, (shape, numbers))| {
+        let dtype = dtype(&name);
+        let data = TensorData::new(numbers, shape.clone()).convert_dtype(dtype);
+        (name, (shape, dtype, data.into_bytes().to_vec()))
+    });
+    let data: BTreeMap<_, _> = data.collect();
+    let views = data.iter().map(|(name, (shape, dtype, bytes))| {
+        let dtype = match dtype {
+            DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            DType::I32 => Dtype::I32,
+            other => panic!("{other:?}"),
+        };
+        let view = TensorView::new(dtype, shape.clone(), bytes).expect("a view");
+        (name.clone(), view)
+    });
+    serialize_to_file(views, None, path).expect("written");
+}
+
+#[test]
+fn tensors_are_named() {
+    let copy = || Copy::of("qwen3_moe-untied-gqa");
+
+    let missing = copy();
+    missing.tensors(DType::F32, |all| {
+        all.remove(GATE);
+    });
+    let error = missing.refused();
+    assert!(
+        matches!(&error, HfError::Missing { tensor, .. } if tensor == GATE),
+        "{error}"
+    );
+
+    let extra = copy();
+    extra.tensors(DType::F32, |all| {
+        all.insert("model.layers.2.spare".into(), (vec![2], vec![0.0; 2]));
+    });
+    let error = extra.refused();
+    assert!(
+        matches!(&error, HfError::Extra { tensor, .. } if tensor == "model.layers.2.spare"),
+        "{error}"
+    );
+
+    let wide = copy();
+    wide.tensors(DType::F32, |all| {
+        all.insert(GATE.into(), (vec![7, 8], vec![0.0; 56]));
+    });
+    let error = wide.refused();
+    assert_eq!(
+        error.to_string(),
+        format!("tensor `{GATE}` is [7, 8], expected [6, 8]")
+    );
+
+    // The right number of them, the other way round.
+    let turned = copy();
+    turned.tensors(DType::F32, |all| {
+        all.get_mut(GATE).expect("there").0.reverse();
+    });
+    let error = turned.refused();
+    assert!(
+        matches!(&error, HfError::Shape { tensor, .. } if tensor == GATE),
+        "{error}"
+    );
+
+    let whole = copy();
+    let path = whole.path(FILE);
+    let dtype = |name: &str| match name == GATE {
+        true => DType::I32,
+        false => DType::F32,
+    };
+    write(&path, tensors(&path), dtype);
+    let error = whole.refused();
+    assert_eq!(
+        error.to_string(),
+        format!("tensor `{GATE}` is I32, expected F64, F32, F16 or BF16")
+    );
+
+    // A model without the output matrix that its configuration says it has, and with one too many.
+    let untied = copy();
+    untied.json("config.json", |config| {
+        config["tie_word_embeddings"] = json!(true)
+    });
+    let error = untied.refused();
+    assert!(
+        matches!(&error, HfError::Extra { tensor, .. } if tensor == "lm_head.weight"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_that_are_cut_off_name_the_tensor_that_is() {
+    let copy = Copy::of("olmoe-untied-mha");
+    let whole = std::fs::read(copy.path(FILE)).expect("read");
+    let cut = |length: usize| {
+        std::fs::write(copy.path(FILE), &whole[..length]).expect("written");
+        copy.refused()
+    };
+    // By where they lie, which is by name: the last one is missing a byte, then the first.
+    let error = cut(whole.len() - 1);
+    let HfError::Truncated {
+        part,
+        expected,
+        found,
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(part, "tensor `model.norm.weight`");
+    assert_eq!(
+        (*expected, *found),
+        (whole.len() as u64, whole.len() as u64 - 1)
+    );
+    let header = u64::from_le_bytes(whole[..8].try_into().expect("eight bytes")) as usize;
+    let error = cut(8 + header + 1);
+    assert!(
+        error.to_string().contains("tensor `lm_head.weight`"),
+        "{error}"
+    );
+    for length in [0, 5, 8, 100] {
+        let error = cut(length);
+        assert!(
+            matches!(&error, HfError::Truncated { part, .. } if part == "its header"),
+            "{length}: {error}"
+        );
+    }
+
+    let malformed = |bytes: Vec<u8>| {
+        std::fs::write(copy.path(FILE), bytes).expect("written");
+        let error = copy.refused();
+        assert!(matches!(error, HfError::Malformed { .. }), "{error}");
+    };
+    malformed([&whole[..], &[0]].concat()); // one byte too many
+    malformed([&whole[..8], &b"?".repeat(whole.len() - 8)].concat());
+    malformed([&u64::MAX.to_le_bytes(), &whole[8..]].concat());
+
+    std::fs::remove_file(copy.path(FILE)).expect("removed");
+    let error = copy.refused();
+    assert!(
+        matches!(&error, HfError::Io { path, .. } if path.ends_with(FILE)),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_index_and_its_shards_have_to_agree() {
+    let index = "model.safetensors.index.json";
+    let shard = "model-00002-of-00002.safetensors";
+    let copy = || Copy::of("qwen3_moe-tied-mha");
+    assert!(copy().read().is_ok());
+
+    let lost = copy();
+    std::fs::remove_file(lost.path(shard)).expect("removed");
+    let error = lost.refused();
+    assert!(
+        matches!(&error, HfError::Io { path, .. } if path.ends_with(shard)),
+        "{error}"
+    );
+
+    let moved = copy();
+    moved.json(index, |index| {
+        index["weight_map"]["model.norm.weight"] = json!("model-00001-of-00002.safetensors")
+    });
+    let error = moved.refused();
+    assert!(
+        matches!(&error, HfError::Missing { tensor, .. } if tensor == "model.norm.weight"),
+        "{error}"
+    );
+
+    let outside = copy();
+    outside.json(index, |index| {
+        index["weight_map"]["model.norm.weight"] = json!("../model.safetensors")
+    });
+    let error = outside.refused();
+    assert!(matches!(error, HfError::Malformed { .. }), "{error}");
+
+    let broken = copy();
+    std::fs::write(broken.path(index), "{").expect("written");
+    let error = broken.refused();
+    assert!(matches!(error, HfError::Json { .. }), "{error}");
+}
+
+#[test]
+fn keys_are_named() {
+    let refused = |name: &str, key: &str, value: Value| {
+        let copy = Copy::of(name);
+        copy.json("config.json", |config| config[key] = value.clone());
+        copy.refused()
+    };
+    let named = |name: &str, key: &str, value: Value| {
+        let error = refused(name, key, value);
+        match &error {
+            HfError::Key { key: found, .. } => assert!(found.starts_with(key), "{error}"),
+            error => panic!("{key}: {error}"),
+        }
+    };
+    for name in ["olmoe-tied-gqa", "qwen3_moe-tied-gqa"] {
+        named(name, "model_type", json!("mixtral"));
+        named(name, "hidden_size", json!("8"));
+        named(name, "hidden_size", json!(null));
+        named(name, "hidden_act", json!("gelu"));
+        named(name, "attention_bias", json!(true));
+        named(name, "attention_dropout", json!(0.1));
+        named(
+            name,
+            "rope_scaling",
+            json!({ "type": "linear", "factor": 2.0 }),
+        );
+        named(
+            name,
+            "rope_parameters",
+            json!({ "rope_type": "yarn", "rope_theta": 1e4 }),
+        );
+        let error = refused(name, "num_experts_per_tok", json!(9));
+        assert!(matches!(error, HfError::Config(_)), "{error}");
+    }
+    named("olmoe-tied-gqa", "head_dim", json!(4));
+    named("olmoe-tied-gqa", "clip_qkv", json!("8"));
+    named("qwen3_moe-tied-gqa", "mlp_only_layers", json!([0]));
+    named("qwen3_moe-tied-gqa", "decoder_sparse_step", json!(2));
+    named("qwen3_moe-tied-gqa", "use_sliding_window", json!(true));
+}
+
+#[test]
+fn other_spellings_are_read() {
+    // As version 4 of `transformers` wrote it.
+    let copy = Copy::of("qwen3_moe-untied-gqa");
+    let expected = copy.read().expect("read");
+    copy.json("config.json", |config| {
+        let Value::Object(config) = config else {
+            panic!("an object")
+        };
+        config.remove("rope_parameters");
+        config.insert("rope_theta".into(), json!(1_000_000.0));
+        config.insert("rope_scaling".into(), Value::Null);
+        let experts = config.remove("num_local_experts").expect("there");
+        config.insert("num_experts".into(), experts);
+    });
+    copy.tensors(DType::F32, |all| {
+        let name = "model.layers.0.self_attn.rotary_emb.inv_freq";
+        all.insert(name.into(), (vec![3], vec![1.0; 3]));
+    });
+    let read = copy.read().expect("read");
+    assert_eq!(read.config(), expected.config());
+    assert!(weights(&read) == weights(&expected));
+
+    // As version 5 holds it in memory.
+    copy.tensors(DType::F32, |all| {
+        all.retain(|name, _| !name.ends_with("inv_freq"));
+        for layer in 0..2 {
+            let prefix = format!("model.layers.{layer}.mlp.experts");
+            let mut take = |expert: usize, name: &str| {
+                let name = format!("{prefix}.{expert}.{name}.weight");
+                all.remove(&name).expect("there").1
+            };
+            let both: Vec<f64> = (0..3)
+                .flat_map(|expert| [take(expert, "gate_proj"), take(expert, "up_proj")].concat())
+                .collect();
+            let down: Vec<f64> = (0..3)
+                .flat_map(|expert| take(expert, "down_proj"))
+                .collect();
+            all.insert(format!("{prefix}.gate_up_proj"), (vec![3, 12, 8], both));
+            all.insert(format!("{prefix}.down_proj"), (vec![3, 8, 6], down));
+        }
+    });
+    let read = copy.read().expect("read");
+    assert!(weights(&read) == weights(&expected));
+
+    // In half the bits.
+    for (dtype, tolerance) in [(DType::F16, 1e-3), (DType::BF16, 8e-3)] {
+        copy.tensors(dtype, |_| ());
+        let read = weights(&copy.read().expect("read"));
+        for (path, expected) in weights(&expected) {
+            let difference = largest_difference(&read[&path], &expected);
+            assert!(difference <= tolerance, "{path}: {difference}");
+        }
+    }
+}
