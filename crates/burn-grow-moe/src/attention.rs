@@ -1,3 +1,5 @@
+use core::ops::Range;
+
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::{DType, Device, Tensor};
@@ -6,7 +8,7 @@ use burn_nn::Linear;
 
 use crate::init::Init;
 use crate::kernels::{Angles, Positions, causal_attention, norm_rotate, rotate};
-use crate::{HeadNorm, QkNorm};
+use crate::{HeadNorm, KeyValues, QkNorm};
 
 /// Causal grouped-query attention with a norm on queries and keys, and rotary positions.
 ///
@@ -85,6 +87,16 @@ impl Attention {
     /// - x: `[batch, seq, hidden]`
     /// - output: `[batch, seq, hidden]`
     pub fn forward(&self, x: Tensor<3>, positions: &Positions) -> Tensor<3> {
+        self.attend(x, positions, None)
+    }
+
+    /// As [`forward`](Self::forward); with a cache, `x` comes after what is in there.
+    pub(crate) fn attend(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        cache: Option<&mut KeyValues>,
+    ) -> Tensor<3> {
         let [batch, seq, hidden] = x.dims();
         // As one matrix: a batch of small ones takes a product each.
         let x = x.reshape([batch * seq, hidden]);
@@ -102,6 +114,10 @@ impl Attention {
         let q = turned(heads(&self.q_proj, self.n_heads()), &self.q_norm);
         let k = turned(heads(&self.k_proj, self.n_kv_heads), &self.k_norm);
         let v = self.clipped(heads(&self.v_proj, self.n_kv_heads));
+        let (k, v) = match cache {
+            Some(cache) => cache.append(k, v),
+            None => (k, v),
+        };
         let out = causal_attention(q, k, v, positions);
         let out = out.reshape([batch * seq, self.n_heads() * self.head_dim]);
         self.o_proj.forward(out).reshape([batch, seq, hidden])
@@ -119,9 +135,9 @@ impl Attention {
         self.n_kv_heads * self.queries
     }
 
-    /// What the layers of one forward pass share about `seq` positions.
-    pub fn positions(&self, seq: usize, dtype: DType, device: &Device) -> Positions {
-        let angles = Angles::new(seq, self.head_dim, self.rope_theta);
+    /// What the layers of one forward pass share about its positions.
+    pub fn positions(&self, range: Range<usize>, dtype: DType, device: &Device) -> Positions {
+        let angles = Angles::new(range, self.head_dim, self.rope_theta);
         Positions::new(angles, self.queries, dtype, device.clone())
     }
 }

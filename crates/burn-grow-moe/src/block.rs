@@ -6,7 +6,7 @@ use burn_nn::RmsNorm;
 
 use crate::init::Init;
 use crate::kernels::rms_norm;
-use crate::{Attention, MoeFeedForward, Positions, Probe, Routed, Site};
+use crate::{Attention, KeyValues, MoeFeedForward, Positions, Probe, Routed, Site};
 
 /// One layer: attention, then experts, each on the normed residual stream and added to it.
 ///
@@ -46,12 +46,12 @@ impl Block {
         &self,
         x: Tensor<3>,
         positions: &Positions,
+        cache: Option<&mut KeyValues>,
         layer: usize,
         probe: &mut impl Probe,
     ) -> (Tensor<3>, Routed) {
-        let attended = self
-            .attention
-            .forward(norm(&self.attention_norm, x.clone()), positions);
+        let normed = norm(&self.attention_norm, x.clone());
+        let attended = self.attention.attend(normed, positions, cache);
         probe.see(Site::Attention(layer), &attended);
         let x = x + attended;
         let (answer, routed) = self

@@ -8,6 +8,7 @@
 //! - [`MoeConfig`]: the shape of a model; [`MoeTransformer`]: the model.
 //! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss.
 //! - [`Block`], [`Attention`], [`HeadNorm`], [`MoeFeedForward`], [`Router`]: its parts.
+//! - [`KvCache`]: what generating token by token need not compute again.
 //! - [`Probe`], [`RmsProbe`]: a look at the activations.
 //! - `MoeTransformer::from_hf`, `to_hf`: checkpoints of Hugging Face's `transformers` (feature `hf`).
 //!
@@ -38,6 +39,7 @@ mod head_norm;
 mod hf;
 mod init;
 mod kernels;
+mod kv_cache;
 mod model;
 mod output;
 mod probe;
@@ -53,6 +55,8 @@ pub use head_norm::{HeadNorm, QkNorm};
 #[cfg(feature = "hf")]
 pub use hf::{HfError, HfExport, HfFamily};
 pub use kernels::Positions;
+pub(crate) use kv_cache::KeyValues;
+pub use kv_cache::KvCache;
 pub use model::{MoeTransformer, TiedOutput};
 pub use output::{MoeLoss, MoeOutput};
 pub use probe::{Probe, RmsProbe, Site};

@@ -8,7 +8,7 @@ use burn_nn::{Embedding, Linear, RmsNorm};
 use crate::block::norm;
 use crate::init::Init;
 use crate::kernels::cross_entropy;
-use crate::{Block, MoeConfig, MoeLoss, MoeOutput, Probe, Site};
+use crate::{Block, KvCache, MoeConfig, MoeLoss, MoeOutput, Probe, Site};
 
 /// A decoder language model of experts that grows along the axes of [`MoeConfig`].
 ///
@@ -113,15 +113,33 @@ impl MoeTransformer {
 
     /// As [`forward`](Self::forward), with a look at the activations on the way.
     pub fn forward_probed(&self, tokens: Tensor<2, Int>, probe: &mut impl Probe) -> MoeOutput {
+        self.run(tokens, None, probe)
+    }
+
+    /// As [`forward`](Self::forward) on all tokens that the cache has seen and then `tokens`, but for the
+    /// logits of `tokens` only, and computing nothing again.
+    pub fn forward_cached(&self, tokens: Tensor<2, Int>, cache: &mut KvCache) -> MoeOutput {
+        self.run(tokens, Some(cache), &mut ())
+    }
+
+    fn run(
+        &self,
+        tokens: Tensor<2, Int>,
+        mut cache: Option<&mut KvCache>,
+        probe: &mut impl Probe,
+    ) -> MoeOutput {
         let [_, seq] = tokens.dims();
+        let past = cache.as_ref().map_or(0, |cache| cache.seq());
         let mut x = self.embedding.forward(tokens);
         probe.see(Site::Embedding, &x);
-        let positions = self.blocks[0]
-            .attention
-            .positions(seq, x.dtype(), &x.device());
+        let positions =
+            self.blocks[0]
+                .attention
+                .positions(past..past + seq, x.dtype(), &x.device());
         let mut routed = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
-            let (y, layer) = block.forward(x, &positions, layer, probe);
+            let cache = cache.as_mut().map(|cache| cache.layer(layer));
+            let (y, layer) = block.forward(x, &positions, cache, layer, probe);
             x = y;
             routed.push(layer);
         }

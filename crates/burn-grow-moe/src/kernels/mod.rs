@@ -72,12 +72,12 @@ pub(crate) fn rotate(x: Tensor<4>, positions: &Positions) -> Tensor<4> {
 
 /// Causal grouped-query attention, `softmax(q k^T / sqrt(head_dim)) v`
 /// ([arXiv 2305.13245](https://arxiv.org/abs/2305.13245)): query head `h` looks at key head
-/// `h / group`, `group = n_heads / n_kv_heads`.
+/// `h / group`, `group = n_heads / n_kv_heads`. The queries are the last of the positions that have keys.
 ///
 /// # Shapes
 ///
 /// - q: `[batch, seq, n_heads, head_dim]`
-/// - k, v: `[batch, seq, n_kv_heads, head_dim]`
+/// - k, v: `[batch, past + seq, n_kv_heads, head_dim]`
 /// - output: `[batch, seq, n_heads, head_dim]`
 pub(crate) fn causal_attention(
     q: Tensor<4>,
@@ -85,7 +85,9 @@ pub(crate) fn causal_attention(
     v: Tensor<4>,
     positions: &Positions,
 ) -> Tensor<4> {
-    on_flex!(q, flex::causal_attention(q, k, v));
+    if q.dims()[1] == k.dims()[1] {
+        on_flex!(q, flex::causal_attention(q, k, v));
+    }
     tensor::causal_attention(q, k, v, positions.mask())
 }
 

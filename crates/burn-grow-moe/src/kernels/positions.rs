@@ -1,3 +1,4 @@
+use core::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use burn_core::tensor::{DType, Device, Tensor};
@@ -17,7 +18,7 @@ pub struct Positions {
 }
 
 impl Positions {
-    /// The positions `0..angles.seq()`, for `group` query heads a key head.
+    /// The positions of `angles`, for `group` query heads a key head.
     pub(crate) fn new(angles: Angles, group: usize, dtype: DType, device: Device) -> Self {
         Self {
             angles,
@@ -41,9 +42,10 @@ impl Positions {
             .get_or_init(|| Rotary::new(&self.angles, self.dtype, &self.device))
     }
 
-    /// `[1, 1, group * seq, seq]`, made when first asked for.
+    /// `[1, 1, group * seq, past + seq]`, made when first asked for.
     pub(super) fn mask(&self) -> Tensor<4> {
-        let make = || causal_mask(self.angles.seq(), self.group, self.dtype, &self.device);
+        let range = self.angles.range.clone();
+        let make = || causal_mask(range, self.group, self.dtype, &self.device);
         self.mask.get_or_init(make).clone()
     }
 }
@@ -57,28 +59,30 @@ impl Positions {
 pub(crate) struct Angles {
     /// Cosines, then sines: `[2, seq, head_dim / 2]`.
     table: Arc<[f32]>,
-    seq: usize,
+    range: Range<usize>,
 }
 
 impl Angles {
-    /// The angles of positions `0..seq`.
-    pub(crate) fn new(seq: usize, head_dim: usize, theta: f64) -> Self {
+    /// The angles of the positions of `range`.
+    pub(crate) fn new(range: Range<usize>, head_dim: usize, theta: f64) -> Self {
         let half = head_dim / 2;
         let frequencies: Vec<f64> = (0..half)
             .map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64))
             .collect();
-        let angles = (0..seq).flat_map(|t| frequencies.iter().map(move |f| t as f64 * f));
+        let angles = range
+            .clone()
+            .flat_map(|t| frequencies.iter().map(move |f| t as f64 * f));
         let (sin, cos): (Vec<f32>, Vec<f32>) = angles
             .map(|angle: f64| angle.sin_cos())
             .map(|(sin, cos)| (sin as f32, cos as f32))
             .unzip();
         let table = [cos, sin].concat().into();
-        Self { table, seq }
+        Self { table, range }
     }
 
     /// The number of positions.
     pub(crate) fn seq(&self) -> usize {
-        self.seq
+        self.range.len()
     }
 
     /// `[seq, head_dim / 2]`

@@ -94,7 +94,7 @@ fn norm_rotate_equals_the_tensor_api() {
         let device = device(seq as u64);
         let x = random([2, seq, heads, dim], &device);
         let gain = random([dim], &device);
-        let angles = Angles::new(seq, dim, 100.0);
+        let angles = Angles::new(0..seq, dim, 100.0);
         let positions = Positions::new(angles, 1, x.dtype(), device);
         let name = format!("{seq} x {heads} x {dim}");
         let run = |kernel: bool, x: &Tensor<4>, gain: &Tensor<1>| match kernel {
@@ -124,7 +124,7 @@ fn causal_attention_equals_the_tensor_api() {
         let q = random([batch, seq, heads, dim], &device) * 2.0;
         let k = random([batch, seq, kv_heads, dim], &device);
         let v = random([batch, seq, kv_heads, dim], &device);
-        let angles = Angles::new(seq, dim, 100.0);
+        let angles = Angles::new(0..seq, dim, 100.0);
         let positions = Positions::new(angles, heads / kv_heads, q.dtype(), device);
         let name = format!("{batch} x {seq} x {heads} ({kv_heads}) x {dim}");
         let run = |kernel: bool, [q, k, v]: [Tensor<4>; 3]| match kernel {

@@ -1,22 +1,30 @@
+use core::ops::Range;
+
 use burn_core::tensor::{DType, Device, Tensor, TensorData};
 
 /// Zero where a query may look, minus infinity in its future, once for each of `group` query heads
-/// that share a key head.
+/// that share a key head. The queries are at the positions of `range`, the keys at all up to its end.
 ///
 /// # Shapes
 ///
-/// - output: `[1, 1, group * seq, seq]`
-pub(crate) fn causal_mask(seq: usize, group: usize, dtype: DType, device: &Device) -> Tensor<4> {
+/// - output: `[1, 1, group * range.len(), range.end]`
+pub(crate) fn causal_mask(
+    range: Range<usize>,
+    group: usize,
+    dtype: DType,
+    device: &Device,
+) -> Tensor<4> {
+    let (keys, queries) = (range.end, group * range.len());
     let row =
-        |query: usize| (0..seq).map(move |key| if key <= query { 0.0 } else { f32::NEG_INFINITY });
-    let values: Vec<f32> = (0..group * seq)
-        .flat_map(|index| row(index % seq))
+        |query: usize| (0..keys).map(move |key| if key <= query { 0.0 } else { f32::NEG_INFINITY });
+    let values: Vec<f32> = (0..queries)
+        .flat_map(|index| row(range.start + index % range.len()))
         .collect();
-    let data = TensorData::new(values, [1, 1, group * seq, seq]);
+    let data = TensorData::new(values, [1, 1, queries, keys]);
     Tensor::from_data(data, (device, dtype))
 }
 
-/// [`causal_attention`](crate::kernels::causal_attention) with a mask of `[1, 1, group * seq, seq]`.
+/// [`causal_attention`](crate::kernels::causal_attention) with a mask of `[1, 1, group * seq, keys]`.
 ///
 /// The weights are divided by their sum after they met the values, where there is less to divide.
 pub(crate) fn causal_attention(
