@@ -1,5 +1,5 @@
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -9,14 +9,11 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
     environment: &[(&str, &str)],
 ) -> anyhow::Result<()> {
-    // Both as `cargo xtask` sets them: what was compiled in may be of another checkout.
-    let variable = |name| std::env::var_os(name).context("run this as `cargo xtask`");
-    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
     let mut command = Command::new(variable("CARGO")?);
     command
         .args(arguments)
         .envs(environment.iter().copied())
-        .current_dir(workspace);
+        .current_dir(workspace()?);
     let status = command
         .status()
         .with_context(|| format!("cannot run {command:?}"))?;
@@ -24,6 +21,16 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
         bail!("{command:?} failed: {status}");
     }
     Ok(())
+}
+
+/// The folder of the workspace.
+pub(crate) fn workspace() -> anyhow::Result<PathBuf> {
+    Ok(Path::new(&variable("CARGO_MANIFEST_DIR")?).join(".."))
+}
+
+/// As `cargo xtask` sets it: what was compiled in may be of another checkout.
+fn variable(name: &str) -> anyhow::Result<OsString> {
+    std::env::var_os(name).context("run this as `cargo xtask`")
 }
 
 /// Whether a cargo subcommand is installed.

@@ -1,10 +1,12 @@
-//! The project's commands: `cargo xtask demo`, `plan`, `test`, `kill-loop` and `bench`.
+//! The project's commands: `cargo xtask demo`, `plan`, `test`, `parity`, `kill-loop` and `bench`.
 
 mod bench;
 mod cargo;
 mod demo;
 mod kill_loop;
+mod parity;
 mod plan;
+mod python;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +28,8 @@ enum Command {
     Plan(plan::Plan),
     /// Checks everything: format, lints, documentation, tests, and the quick demo
     Test,
+    /// Compares the transformer of experts with Hugging Face's, and writes `docs/parity.md`
+    Parity,
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
     /// Prints what growing costs, or how fast the transformer of experts is, as ratios
@@ -37,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Plan(plan) => plan.run(),
         Command::Test => test::run(),
+        Command::Parity => parity::run(),
         Command::KillLoop(kills) => kills.run(),
         Command::Bench(bench) => bench.run(),
     }

@@ -1,4 +1,5 @@
 use crate::cargo::{cargo, installed};
+use crate::parity;
 
 /// Runs every check in turn and stops at the first that fails.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -13,6 +14,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
     step("documentation tests");
     cargo(["test", "--workspace", "--doc"], &[])?;
+
+    step("parity with transformers");
+    parity::check()?;
 
     step("quick demo");
     let demo = "run --bin moe-lm -- --quick --out target/demo-quick";

@@ -94,13 +94,16 @@ fn files(folder: &Path) -> (usize, std::collections::BTreeMap<String, hf::Number
 
 #[test]
 fn an_export_holds_what_transformers_saved() {
-    let device = Device::flex();
-    for case in golden() {
+    let flex = Device::flex();
+    for (case, device) in golden()
+        .iter()
+        .flat_map(|case| [(case, flex.clone()), (case, flex.clone().autodiff())])
+    {
         let model = case.model(&device);
         for (max_shard_bytes, sharded) in [(u64::MAX, false), (2_000, true)] {
             let root = tempdir().expect("a folder");
             let folder = root.path().join("model");
-            exported(&model, &case, &folder, max_shard_bytes);
+            exported(&model, case, &folder, max_shard_bytes);
             let (count, written) = files(&folder);
             assert_eq!(count > 1, sharded, "{}", case.name);
             assert!(written == files(&case.folder).1, "{}", case.name);
@@ -209,8 +212,17 @@ fn an_export_does_not_write_over_anything() {
     model
         .to_hf(&folder, &HfExport::default())
         .expect("exported");
-    let error = model
-        .to_hf(&folder, &HfExport::default())
-        .expect_err("in the way");
-    assert!(matches!(error, HfError::Exists { .. }), "{error}");
+    let in_the_way = |folder: &Path| {
+        let error = model.to_hf(folder, &HfExport::default());
+        match error.expect_err("in the way") {
+            HfError::Exists { path } => path,
+            error => panic!("{error}"),
+        }
+    };
+    assert_eq!(in_the_way(&folder), folder);
+    // What a killed export leaves is not taken for a part of this one.
+    let left = root.path().join("other.partial");
+    std::fs::create_dir(&left).expect("made");
+    assert_eq!(in_the_way(&root.path().join("other")), left);
+    assert!(left.exists());
 }

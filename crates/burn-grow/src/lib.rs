@@ -36,8 +36,8 @@
 //!
 //! # Feature flags
 //!
-//! Each only forwards to Burn: `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch` choose backends,
-//! `tui` the terminal dashboard.
+//! All but `hf` only forward to Burn: `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch` choose backends,
+//! `tui` the terminal dashboard. `hf` reads and writes checkpoints of Hugging Face's transformers in [`moe`].
 
 pub use burn_grow_core::{
     Activations, Active, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,

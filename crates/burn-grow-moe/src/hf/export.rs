@@ -55,7 +55,8 @@ impl MoeTransformer {
     /// # Errors
     ///
     /// A model that the family has no configuration for: an OLMoE whose heads are not `hidden / n_heads`, a
-    /// Qwen3-MoE that clamps. A folder that is not empty, and what the file system refuses.
+    /// Qwen3-MoE that clamps; a folder that is not empty; `FOLDER.partial`, which a killed export leaves; and
+    /// what the file system refuses.
     pub fn to_hf(&self, folder: impl AsRef<Path>, export: &HfExport) -> Result<(), HfError> {
         let folder = folder.as_ref();
         let config = self.config();
@@ -75,6 +76,7 @@ impl MoeTransformer {
         let mut name = folder.file_name().unwrap_or_default().to_owned();
         name.push(".partial");
         let partial = folder.with_file_name(name);
+        make(&partial)?;
         let written = write(&partial, &described, pieces, export.max_shard_bytes)
             .and_then(|()| settle(&partial, folder));
         if written.is_err() {
@@ -105,13 +107,25 @@ fn occupied(folder: &Path) -> Result<bool, HfError> {
     }
 }
 
+/// Makes a folder that is not there yet, and those it lies in.
+fn make(folder: &Path) -> Result<(), HfError> {
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent).map_err(io(parent))?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(HfError::Exists {
+            path: folder.to_owned(),
+        }),
+        made => made.map_err(io(folder)),
+    }
+}
+
 fn write(
     folder: &Path,
     config: &Value,
     pieces: Vec<Piece>,
     max_shard_bytes: u64,
 ) -> Result<(), HfError> {
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
     write_json(&folder.join(CONFIG), config)?;
     let total_size: u64 = pieces.iter().map(Piece::bytes).sum();
     let shards = shards(pieces, max_shard_bytes);
