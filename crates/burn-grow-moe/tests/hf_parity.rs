@@ -149,7 +149,7 @@ fn check(python: &str, root: &Path, exported: &[Exported]) -> Vec<Checked> {
         assert!(
             checked.difference <= TOLERANCE,
             "{name}: {}",
-            short(checked.difference)
+            checked.difference
         );
         assert_eq!(
             (checked.hidden, checked.inner, checked.tied),
@@ -225,9 +225,10 @@ fn tables(
     }
     text.push_str(
         "\n## Exported, loaded by transformers\n\n\
-         Every axis that is named doubles by copies. The logits are compared with those of the model that was \
-         imported. What\nis not grown is exported in shards. A tied model is untied when its logits have a multiplier, which growing `hidden` gives \
-         them. OLMoE's heads have `hidden / n_heads` coordinates, so there\n`hidden` grows along with heads.\n\n\
+         Every axis that is named doubles by copies; what is not grown is exported in shards. The logits are compared \
+         with those of the\nmodel that was imported. A tied model is untied when its logits have a multiplier, which \
+         growing `hidden` gives them. OLMoE's\nheads have `hidden / n_heads` coordinates, so there `hidden` grows \
+         along with heads.\n\n\
          | model | grown | hidden | inner | tied | logits |\n|---|---|---|---|---|---|\n",
     );
     for (model, checked) in exported.iter().zip(checked) {
@@ -239,7 +240,7 @@ fn tables(
             checked.hidden,
             checked.inner,
             checked.tied,
-            checked.difference
+            short(checked.difference)
         )
         .expect("a string");
     }
