@@ -1,6 +1,8 @@
 //! The map from new to old coordinates, written a second time, index by index.
 
-use burn_grow::{ParamPlan, Part, Plan, RoleKind, Term};
+use std::collections::BTreeSet;
+
+use burn_grow::{Axis, ParamPlan, Part, Plan, RoleKind, Term};
 
 /// Where a coordinate of an expanded tensor comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +76,37 @@ pub fn origins(plan: &Plan, param: &ParamPlan) -> Vec<Origin> {
             origin
         })
         .collect()
+}
+
+/// The axes along which every coordinate of the expanded parameter is new, row by row.
+pub fn new_along(plan: &Plan, param: &ParamPlan) -> Vec<BTreeSet<Axis>> {
+    let rank = param.new_shape.len();
+    let of = |mut flat: usize| {
+        let mut axes = BTreeSet::new();
+        for dim in (0..rank).rev() {
+            let mut index = flat % param.new_shape[dim];
+            flat /= param.new_shape[dim];
+            for part in param.roles[dim].iter().flat_map(|role| &role.parts) {
+                let sizes = terms(plan, part);
+                let size: usize = sizes.iter().map(|term| term[1]).product();
+                if index >= size {
+                    index -= size;
+                    continue;
+                }
+                for (term, [old_width, new_width]) in part.terms.iter().zip(sizes).rev() {
+                    if let Term::Axis(axis) = term
+                        && index % new_width >= old_width
+                    {
+                        axes.insert(axis.clone());
+                    }
+                    index /= new_width;
+                }
+                break;
+            }
+        }
+        axes
+    };
+    (0..param.new_shape.iter().product()).map(of).collect()
 }
 
 /// What every coordinate of the expanded parameter is multiplied with, row by row, where every axis has

@@ -6,9 +6,10 @@ mod harness;
 use std::fs;
 use std::path::Path;
 
+use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::{Clock, InitPair, StatePolicy, TrainError};
+use burn_grow::{Clock, InitPair, TrainError};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 
@@ -17,10 +18,13 @@ fn narrow() -> Net {
 }
 
 /// A callback with these expansions: after how many steps, and what.
-fn callback(policy: StatePolicy, expansions: &[(usize, Expansion)]) -> WidthExpansionCallback {
+fn callback(
+    rules: impl Into<StateRules>,
+    expansions: &[(usize, Expansion)],
+) -> WidthExpansionCallback {
     let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps())
         .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
-        .state(policy);
+        .state(rules);
     for (step, expansion) in expansions {
         builder = builder.expand(At::step(*step), expansion.clone());
     }
@@ -40,11 +44,17 @@ fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[rstest]
-#[case::keep_and_zero(StatePolicy::KeepAndZero)]
-#[case::copy_all(StatePolicy::CopyAll)]
-#[case::drop_all(StatePolicy::DropAll)]
-#[case::scale(StatePolicy::Scale)]
-fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] policy: StatePolicy) {
+#[case::keep_and_zero(StatePolicy::KeepAndZero.into())]
+#[case::copy_all(StatePolicy::CopyAll.into())]
+#[case::drop_all(StatePolicy::DropAll.into())]
+#[case::scale(StatePolicy::Scale.into())]
+#[case::by_axis_and_group(
+    StateRules::from(StatePolicy::KeepAndZero)
+        .on("inner", StatePolicy::Scale)
+        .with_group(ParamGroup::from_predicate("norm"), StatePolicy::CopyAll)
+        .with_group(ParamGroup::from_regex("^head").unwrap(), StatePolicy::DropAll)
+)]
+fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRules) {
     let strategy = Strategy::Single;
     let epoch = 2;
     let step = epoch * strategy.steps_per_epoch();
@@ -61,11 +71,11 @@ fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] policy: StateP
 
     let [online, source, target] = [0; 3].map(|_| tempfile::tempdir().unwrap());
     let [first, second] = due;
-    let wide = callback(policy, &[early.clone(), first, second, late]);
+    let wide = callback(rules.clone(), &[early.clone(), first, second, late]);
     let expected = run(&wide, online.path(), strategy, None, EPOCHS);
     assert!(expected.error.is_none(), "{:?}", expected.error);
 
-    let before = callback(policy, &[early]);
+    let before = callback(rules, &[early]);
     run(&before, source.path(), strategy, None, epoch);
     let untouched = read(source.path());
     let clock = wide

@@ -6,6 +6,7 @@ use burn_core::tensor::{Tensor, TensorData};
 use crate::blueprint::{quantized, reparameterized};
 use crate::dimension::{Content, Coordinate, fixed};
 use crate::draw::{draw, normals};
+use crate::gather::gather;
 use crate::{Constants, Factor, Fill, GrowError, Growable, ParamPlan, Plan};
 
 impl Plan {
@@ -199,11 +200,11 @@ fn expand<const D: usize>(plan: &Plan, param: &ParamPlan, tensor: Tensor<D>) -> 
     let device = tensor.device();
     let dtype = tensor.dtype();
     let old = tensor.into_data();
-    let (shape, bytes) = plan
-        .expand_bytes(param, &param.old_shape, old.as_bytes(), Fill::Copy)
+    let dims: [Option<Vec<Coordinate>>; D] =
+        core::array::from_fn(|dim| plan.dimension(param, dim, &|_| Fill::Scale));
+    let (shape, bytes) = gather(&dims, &param.old_shape, old.as_bytes())
         .unwrap_or_else(|| unreachable!("`check` compared the shapes"));
     let new = TensorData::from_bytes_vec(bytes, shape, dtype);
-    let dims: [Option<Vec<Coordinate>>; D] = core::array::from_fn(|dim| plan.dimension(param, dim));
     let new = drawn(plan, param, &dims, &old, new);
     let mut tensor = Tensor::<D>::from_data(new, (&device, dtype));
     if plan.is_noisy() {

@@ -1,4 +1,4 @@
-use crate::{Axis, AxisPlan, Origin, ParamPlan, Plan, Role, RoleKind, Term};
+use crate::{Axis, AxisPlan, Fill, Origin, ParamPlan, Plan, Role, RoleKind, Term};
 
 /// Where one coordinate of a grown dimension comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,13 +37,35 @@ impl Coordinate {
             _ => None,
         }
     }
+
+    /// The unit of an axis filled so, if this is what its parameters hold.
+    fn filled(self, index: usize, fill: Fill) -> Self {
+        match fill {
+            Fill::Scale => self,
+            Fill::Zero if !self.is_kept(index) => Self {
+                root: index,
+                content: Content::Zero,
+                factor: 1.0,
+            },
+            Fill::Copy | Fill::Zero => Self {
+                factor: 1.0,
+                ..self
+            },
+        }
+    }
 }
 
 impl Plan {
-    /// The coordinates of dimension `dim` of `param`, if it grows.
-    pub(crate) fn dimension(&self, param: &ParamPlan, dim: usize) -> Option<Vec<Coordinate>> {
+    /// The coordinates of dimension `dim` of `param`, if it grows, with the units of every axis filled as
+    /// `fill` says.
+    pub(crate) fn dimension(
+        &self,
+        param: &ParamPlan,
+        dim: usize,
+        fill: &dyn Fn(&Axis) -> Fill,
+    ) -> Option<Vec<Coordinate>> {
         let role = self.growing(param, dim)?;
-        Some(self.coordinates(role))
+        Some(self.coordinates(role, fill))
     }
 
     /// The unit of `axis` that each new coordinate of a dimension belongs to, where it plays one of
@@ -79,7 +101,7 @@ impl Plan {
         units
     }
 
-    fn coordinates(&self, role: &Role) -> Vec<Coordinate> {
+    fn coordinates(&self, role: &Role, fill: &dyn Fn(&Axis) -> Fill) -> Vec<Coordinate> {
         let mut coordinates = Vec::new();
         let mut old_start = 0;
         for part in &role.parts {
@@ -94,7 +116,10 @@ impl Plan {
                 let (old, units) = match term {
                     Term::Fixed(size) => (*size, fixed(*size)),
                     Term::Axis(axis) => match self.axis(axis) {
-                        Some(planned) => (planned.old_width(), units(planned, part.kind)),
+                        Some(planned) => {
+                            let units = units(planned, part.kind, fill(axis));
+                            (planned.old_width(), units)
+                        }
                         None => (self.width(axis), fixed(self.width(axis))),
                     },
                 };
@@ -126,7 +151,7 @@ pub(crate) fn fixed(size: usize) -> Vec<Coordinate> {
 }
 
 /// The units of an axis.
-fn units(axis: &AxisPlan, kind: RoleKind) -> Vec<Coordinate> {
+fn units(axis: &AxisPlan, kind: RoleKind, fill: Fill) -> Vec<Coordinate> {
     let origins = axis.origins(kind);
     let content = |origin| match origin {
         Origin::Kept(old) => Content::Kept(old),
@@ -139,14 +164,15 @@ fn units(axis: &AxisPlan, kind: RoleKind) -> Vec<Coordinate> {
             Origin::Like(root) => *root,
             _ => unit,
         };
-        Coordinate {
+        let coordinate = Coordinate {
             root,
             content: content(origins[root]),
             factor: match kind {
                 RoleKind::FanIn => axis.factor().of(unit),
                 _ => 1.0,
             },
-        }
+        };
+        coordinate.filled(unit, fill)
     };
     origins.iter().enumerate().map(unit).collect()
 }

@@ -1,11 +1,15 @@
 use crate::dimension::Coordinate;
-use crate::{ParamPlan, Plan};
+use crate::{Axis, ParamPlan, Plan};
 
-/// What the new coordinates of an expanded tensor hold.
+/// What the new units of an axis hold in an expanded tensor. Where axes meet in one coordinate, any
+/// zero makes it zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
-    /// The coordinate that each one copies; zeros where the plan draws.
+    /// The unit that each one copies; zeros where the plan draws.
     Copy,
+    /// As [`Copy`](Self::Copy), to be multiplied with the factors of the axis, as weights are
+    /// ([`Plan::factor`]).
+    Scale,
     /// Zeros.
     Zero,
 }
@@ -26,8 +30,9 @@ impl Plan {
     }
 
     /// Expands the raw bytes of a tensor of `shape` that follows `param`: shaped like it, or with
-    /// single coordinates where it is reduced, as factored second moments are. Pure byte moves, so
-    /// any data type, on the host, so the same on every device.
+    /// single coordinates where it is reduced, as factored second moments are. `fill` says of every axis
+    /// what its new units hold. Pure byte moves, so any data type, on the host, so the same on every
+    /// device.
     ///
     /// Returns the new shape and bytes, or nothing when the tensor does not follow the parameter.
     pub fn expand_bytes(
@@ -35,34 +40,38 @@ impl Plan {
         param: &ParamPlan,
         shape: &[usize],
         bytes: &[u8],
-        fill: Fill,
+        fill: &dyn Fn(&Axis) -> Fill,
     ) -> Option<(Vec<usize>, Vec<u8>)> {
-        let new_shape = self.expand_shape(param, shape)?;
-        let elements: usize = shape.iter().product();
-        if !bytes.len().is_multiple_of(elements) {
-            return None;
-        }
-        let sources: Vec<Sources> = (0..shape.len())
-            .map(|dim| match self.dimension(param, dim) {
-                Some(coordinates) if shape[dim] == param.old_shape[dim] => {
-                    sources(&coordinates, fill)
-                }
-                _ => (0..shape[dim]).map(Some).collect(),
-            })
-            .collect();
-        let item = bytes.len() / elements;
-        let mut out = vec![0; new_shape.iter().product::<usize>() * item];
-        copy(&sources, shape, bytes, &mut out);
-        Some((new_shape, out))
+        self.expand_shape(param, shape)?;
+        let dims = shape.iter().enumerate().map(|(dim, size)| {
+            let whole = *size == param.old_shape[dim];
+            whole.then(|| self.dimension(param, dim, fill)).flatten()
+        });
+        gather(&dims.collect::<Vec<_>>(), shape, bytes)
     }
 }
 
-fn sources(coordinates: &[Coordinate], fill: Fill) -> Sources {
-    let source = |(index, coordinate): (usize, &Coordinate)| {
-        let kept = fill == Fill::Copy || coordinate.is_kept(index);
-        coordinate.kept().filter(|_| kept)
-    };
-    coordinates.iter().enumerate().map(source).collect()
+/// Moves the bytes of a tensor of `shape` to the coordinates of `dims`; a dimension without any stays.
+/// Returns the new shape and bytes, or nothing when `bytes` hold no whole number of elements.
+pub(crate) fn gather(
+    dims: &[Option<Vec<Coordinate>>],
+    shape: &[usize],
+    bytes: &[u8],
+) -> Option<(Vec<usize>, Vec<u8>)> {
+    let elements: usize = shape.iter().product();
+    if elements == 0 || !bytes.len().is_multiple_of(elements) {
+        return None;
+    }
+    let sources = dims.iter().zip(shape).map(|(dim, size)| match dim {
+        Some(coordinates) => coordinates.iter().map(Coordinate::kept).collect(),
+        None => (0..*size).map(Some).collect(),
+    });
+    let sources: Vec<Sources> = sources.collect();
+    let new_shape: Vec<usize> = sources.iter().map(Vec::len).collect();
+    let item = bytes.len() / elements;
+    let mut out = vec![0; new_shape.iter().product::<usize>() * item];
+    copy(&sources, shape, bytes, &mut out);
+    Some((new_shape, out))
 }
 
 /// Copies outermost dimension first; contiguous runs of the innermost one move together.

@@ -62,7 +62,7 @@ impl Plan {
         };
         let data = TensorData::new(relative, param.old_shape.clone());
         let (shape, bytes) = self
-            .expand_bytes(param, &param.old_shape, data.as_bytes(), Fill::Copy)
+            .expand_bytes(param, &param.old_shape, data.as_bytes(), &|_| Fill::Copy)
             .unwrap_or_else(|| unreachable!("the shape is the parameter's"));
         TensorData::from_bytes_vec(bytes, shape, DType::F64)
             .try_into_vec()

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::blueprint::known;
 use crate::dimension::Coordinate;
 use crate::table::table;
-use crate::{Axis, AxisPlan, Blueprint, Constant, Expansion, GrowError, ParamBlueprint, Role};
+use crate::{
+    Axis, AxisPlan, Blueprint, Constant, Expansion, Fill, GrowError, ParamBlueprint, Role,
+};
 use crate::{RoleKind, training_flops};
 
 /// What an expansion does to every parameter, computed before anything is touched.
@@ -158,13 +160,13 @@ impl Plan {
     /// The old coordinate that each new coordinate of dimension `dim` is or copies, if it grows; none
     /// where the plan draws or starts from zero.
     pub fn source(&self, param: &ParamPlan, dim: usize) -> Option<Vec<Option<usize>>> {
-        let coordinates = self.dimension(param, dim)?;
+        let coordinates = self.dimension(param, dim, &|_| Fill::Copy)?;
         Some(coordinates.iter().map(Coordinate::kept).collect())
     }
 
     /// Whether each new coordinate of dimension `dim` was there before, if it grows.
     pub fn kept(&self, param: &ParamPlan, dim: usize) -> Option<Vec<bool>> {
-        let coordinates = self.dimension(param, dim)?;
+        let coordinates = self.dimension(param, dim, &|_| Fill::Copy)?;
         let kept = coordinates
             .iter()
             .enumerate()
@@ -172,9 +174,15 @@ impl Plan {
         Some(kept.collect())
     }
 
-    /// What each new coordinate of dimension `dim` is multiplied with, if it grows.
-    pub fn factor(&self, param: &ParamPlan, dim: usize) -> Option<Vec<f64>> {
-        let coordinates = self.dimension(param, dim)?;
+    /// What each new coordinate of dimension `dim` is multiplied with, if it grows: the factors of the
+    /// axes whose `fill` is [`Fill::Scale`].
+    pub fn factor(
+        &self,
+        param: &ParamPlan,
+        dim: usize,
+        fill: &dyn Fn(&Axis) -> Fill,
+    ) -> Option<Vec<f64>> {
+        let coordinates = self.dimension(param, dim, fill)?;
         Some(
             coordinates
                 .iter()

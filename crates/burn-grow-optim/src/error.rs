@@ -1,4 +1,5 @@
 use burn_core::store::RecordError;
+use burn_grow_core::Axis;
 
 use crate::{RewarmupScope, StatePolicy};
 
@@ -49,13 +50,28 @@ pub enum OptimError {
     },
     /// A bias correction that would restart on a state which does not.
     #[error(
-        "an own age is for new coordinates whose state starts from zero, not for {scope:?} under {policy:?}"
+        "parameter `{path}`: an own age is for new coordinates whose state starts from zero, not for \
+         {scope:?} under {policy:?}"
     )]
     OwnAge {
+        /// The path of the parameter.
+        path: String,
         /// The coordinates asked for.
         scope: RewarmupScope,
         /// The state policy asked for.
         policy: StatePolicy,
+    },
+    /// A state policy for an axis that stays as it is.
+    #[error("a state policy is set for axis `{axis}`, which no expansion names")]
+    UnusedAxis {
+        /// The axis.
+        axis: Axis,
+    },
+    /// A state policy for no parameter.
+    #[error("a state policy is set for a group that matches no parameter: {group}")]
+    UnusedGroup {
+        /// The group.
+        group: String,
     },
     /// A plan made for another model.
     #[error("parameter `{path}` is in the plan but not in the model")]

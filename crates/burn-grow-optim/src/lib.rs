@@ -3,8 +3,8 @@
 //! Copied units receive identical gradients. With identical optimizer state they stay identical for
 //! ever, the symmetry lock (Eq. 20-23); growing then buys nothing. Two asymmetries break it:
 //!
-//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24),
-//!   mapped by [`expand_optimizer`] for any optimizer through its record;
+//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24; by axis
+//!   and by parameter, [`StateRules`]), mapped by [`expand_optimizer`] for any optimizer through its record;
 //! - the rate: new coordinates climb to `rho` times the present rate and decay with the rest
 //!   ([`Rewarmup`], Eq. 25-28), applied elementwise by [`Asymmetric`], an optimizer around any other.
 
@@ -16,6 +16,7 @@ mod policy;
 mod record;
 mod region;
 mod rewarmup;
+mod rules;
 
 pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
 pub use error::OptimError;
@@ -24,3 +25,4 @@ pub use policy::StatePolicy;
 pub use record::{RawRecord, check_asymmetric, expand_optimizer};
 pub use region::{Extent, Region};
 pub use rewarmup::{Age, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
+pub use rules::StateRules;

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// What becomes of the optimizer state at an expansion: the four arms of Fig. 2.
+/// What becomes of the optimizer state at an expansion: the four arms of Fig. 2. Several of them at
+/// once are [`StateRules`](crate::StateRules).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StatePolicy {

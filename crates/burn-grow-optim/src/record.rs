@@ -5,31 +5,33 @@ use std::sync::Arc;
 use burn_core::module::{Module, ModuleVisitor, Param};
 use burn_core::store::RecordError;
 use burn_core::tensor::{DType, Device, Tensor, TensorData};
-use burn_grow_core::{Fill, ParamPlan, Plan};
+use burn_grow_core::{Axis, ParamPlan, Plan};
 use burn_optim::{ModuleOptimizer, OptimizerRecord};
 use burn_pack::{Bytes, Reader, Scalar, Writer};
 
 use crate::asymmetric::REGIONS;
 use crate::policy::power;
-use crate::{Age, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StatePolicy};
+use crate::rules::ParamRule;
+use crate::{Age, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StateRules};
 
 /// Expands the state of `optim` along `plan`: the state of every grown parameter is mapped by
-/// `policy`, and with a `rewarmup` every re-warmed parameter gets a [`Region`].
+/// `rules`, which may be one policy, and with a `rewarmup` every re-warmed parameter gets a [`Region`].
 ///
 /// `model` is the model that `optim` trains, before or after the expansion: it only tells which
 /// parameter has which path. Parameters that never had a gradient have no state, but do get their
-/// region.
+/// region. Rules for axes of the model that this plan does not grow are for other plans.
 ///
 /// # Errors
 ///
-/// When the plan, if anything grows, is another model's, a state tensor does not follow its parameter or has a data type
-/// that Burn cannot load back, or a re-warmup is asked for and the optimizer
-/// of a parameter is not [`Asymmetric`](crate::Asymmetric). `optim` is unchanged.
+/// When the plan, if anything grows, is another model's, a rule is for an axis or for parameters that the
+/// model does not have, a state tensor does not follow its parameter or has a data type that Burn cannot
+/// load back, or a re-warmup is asked for and the optimizer of a parameter is not
+/// [`Asymmetric`](crate::Asymmetric). `optim` is unchanged.
 pub fn expand_optimizer<M: Module>(
     optim: &ModuleOptimizer,
     model: &M,
     plan: &Plan,
-    policy: StatePolicy,
+    rules: impl Into<StateRules>,
     rewarmup: Option<(Ramp, RewarmupScope)>,
 ) -> Result<ModuleOptimizer, OptimError> {
     if plan.is_identity() {
@@ -39,7 +41,7 @@ pub fn expand_optimizer<M: Module>(
         check_asymmetric(optim, model)?;
     }
     let mut record = RawRecord::read(Reader::from_bytes(optim.into_bytes()?)?)?;
-    record.expand(&ids(model), plan, policy, rewarmup)?;
+    record.expand(&ids(model), plan, &rules.into(), rewarmup)?;
     let record = OptimizerRecord::from_bytes(record.into_writer().into_bytes()?)?;
     Ok(optim.clone().load_record(record))
 }
@@ -78,11 +80,12 @@ impl RawRecord {
         &mut self,
         ids: &HashMap<String, u64>,
         plan: &Plan,
-        policy: StatePolicy,
+        rules: &StateRules,
         rewarmup: Option<(Ramp, RewarmupScope)>,
     ) -> Result<(), OptimError> {
+        let rules = rules.resolved(ids, |axis| plan.widths().contains_key(axis))?;
         if let Some((ramp, scope)) = rewarmup {
-            ramp.age.check(scope, policy)?;
+            rules.check_age(ramp.age, scope, plan)?;
         }
         let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
         for param in plan.params() {
@@ -94,7 +97,7 @@ impl RawRecord {
         let shared = Arc::new(plan.clone());
         let expanded = self.tensors.iter().map(|tensor| {
             match tensor.param_id.and_then(|id| params.get(&id)) {
-                Some(param) => expand_state(tensor, &shared, param, policy),
+                Some(param) => expand_state(tensor, &shared, param, rules.of(plan, param)),
                 None => Ok(tensor.clone()),
             }
         });
@@ -246,10 +249,10 @@ fn expand_state(
     tensor: &burn_pack::Tensor,
     plan: &Arc<Plan>,
     param: &ParamPlan,
-    policy: StatePolicy,
+    rule: ParamRule,
 ) -> Result<burn_pack::Tensor, OptimError> {
     let tensor = tensor.clone();
-    if !param.grows() && policy != StatePolicy::DropAll {
+    if !param.grows() && !rule.drops() {
         return Ok(tensor);
     }
     let (path, field) = (param.path.clone(), tensor.name.clone());
@@ -270,24 +273,21 @@ fn expand_state(
             found: tensor.shape.to_vec(),
         });
     };
-    let power = match policy {
-        StatePolicy::Scale => Some(power(&field).ok_or(OptimError::UnknownState { path, field })?),
-        _ => None,
+    let power = match rule.scales() {
+        true => Some(power(&field).ok_or(OptimError::UnknownState { path, field })?),
+        false => None,
     };
     let length = shape.iter().product::<usize>() * tensor.dtype.size();
     let (name, dtype, id) = (tensor.name.clone(), tensor.dtype, tensor.param_id);
     let (plan, param) = (plan.clone(), param.clone());
     let expanded = move || {
-        if policy == StatePolicy::DropAll {
+        if rule.drops() {
             return Ok(Bytes::from_bytes_vec(vec![0; length]));
         }
-        let fill = match policy {
-            StatePolicy::KeepAndZero | StatePolicy::DropAll => Fill::Zero,
-            StatePolicy::CopyAll | StatePolicy::Scale => Fill::Copy,
-        };
+        let fill = |axis: &Axis| rule.fill(axis);
         let bytes = tensor.to_bytes()?;
-        let Some((shape, bytes)) = plan.expand_bytes(&param, &tensor.shape, read(&bytes)?, fill)
-        else {
+        let expanded = plan.expand_bytes(&param, &tensor.shape, read(&bytes)?, &fill);
+        let Some((shape, bytes)) = expanded else {
             let problem = format!("state `{}` has no whole number of elements", tensor.name);
             return Err(burn_pack::Error::ValidationError(problem));
         };
@@ -295,7 +295,7 @@ fn expand_state(
             return Ok(Bytes::from_bytes_vec(bytes));
         };
         let data = TensorData::from_bytes_vec(bytes, shape, dtype);
-        let scaled = scaled(data, &plan, &param, power);
+        let scaled = scaled(data, &plan, &param, &rule, power);
         Ok(scaled.into_parts().0)
     };
     Ok(burn_pack::Tensor::deferred(
@@ -311,15 +311,22 @@ fn read(bytes: &Bytes) -> Result<&[u8], burn_pack::Error> {
         .map_err(|error| burn_pack::Error::IoError(error.to_string()))
 }
 
-/// The values times `power` of the factors of `param`; a dimension that the state reduces has none.
-fn scaled(data: TensorData, plan: &Plan, param: &ParamPlan, power: i32) -> TensorData {
+/// The values times `power` of the factors of `param` that `rule` has it scaled by; a dimension that the
+/// state reduces has none.
+fn scaled(
+    data: TensorData,
+    plan: &Plan,
+    param: &ParamPlan,
+    rule: &ParamRule,
+    power: i32,
+) -> TensorData {
     let (shape, dtype) = (data.shape(), data.dtype());
     let mut values: Vec<f64> = data.iter::<f64>().collect();
     let mut inner = values.len();
     for (dim, size) in shape.iter().enumerate() {
         inner /= size;
         let Some(factors) = plan
-            .factor(param, dim)
+            .factor(param, dim, &|axis| rule.fill(axis))
             .filter(|factors| factors.len() == *size)
         else {
             continue;
@@ -372,7 +379,7 @@ fn record_region(
 }
 
 /// The identity of every float parameter, by path.
-fn ids<M: Module>(model: &M) -> HashMap<String, u64> {
+pub(crate) fn ids<M: Module>(model: &M) -> HashMap<String, u64> {
     struct Ids {
         path: Vec<String>,
         ids: HashMap<String, u64>,

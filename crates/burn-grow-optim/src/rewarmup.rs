@@ -59,16 +59,22 @@ impl Age {
         }
     }
 
-    /// Whether coordinates of `scope` whose state follows `policy` can be of this age.
-    ///
-    /// # Errors
-    ///
-    /// An own age is for new coordinates whose state starts from zero.
-    pub fn check(self, scope: RewarmupScope, policy: StatePolicy) -> Result<(), OptimError> {
+    /// Whether coordinates of `scope` of the parameter at `path`, whose state follows `policy`, can be of
+    /// this age.
+    pub(crate) fn check(
+        self,
+        path: &str,
+        scope: RewarmupScope,
+        policy: StatePolicy,
+    ) -> Result<(), OptimError> {
         let fresh = scope == RewarmupScope::NewCoordinates && policy == StatePolicy::KeepAndZero;
         match self == Self::Shared || fresh {
             true => Ok(()),
-            false => Err(OptimError::OwnAge { scope, policy }),
+            false => Err(OptimError::OwnAge {
+                path: path.to_owned(),
+                scope,
+                policy,
+            }),
         }
     }
 

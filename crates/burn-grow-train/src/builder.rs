@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
-use burn_grow_optim::{Rewarmup, StatePolicy};
+use burn_grow_optim::{Rewarmup, StateRules};
 
 use crate::at::Units;
 use crate::epoch_end::EpochEnd;
@@ -19,7 +19,7 @@ pub struct WidthExpansionBuilder {
     refractory: Refractory,
     growth_log: Option<PathBuf>,
     rewarmup: Option<Rewarmup>,
-    policy: StatePolicy,
+    state: StateRules,
     on_expand: Vec<OnExpand>,
     on_event: Vec<OnEvent>,
 }
@@ -35,7 +35,7 @@ impl WidthExpansionBuilder {
             refractory: Refractory::default(),
             growth_log: None,
             rewarmup: None,
-            policy: StatePolicy::default(),
+            state: StateRules::default(),
             on_expand: Vec::new(),
             on_event: Vec::new(),
         }
@@ -87,9 +87,10 @@ impl WidthExpansionBuilder {
         self
     }
 
-    /// Sets what becomes of the optimizer state, kept and zeroed by default.
-    pub fn state(mut self, policy: StatePolicy) -> Self {
-        self.policy = policy;
+    /// Sets what becomes of the optimizer state, kept and zeroed by default: one
+    /// [`StatePolicy`](burn_grow_optim::StatePolicy), or rules for axes and groups of parameters.
+    pub fn state(mut self, rules: impl Into<StateRules>) -> Self {
+        self.state = rules.into();
         self
     }
 
@@ -110,11 +111,12 @@ impl WidthExpansionBuilder {
     /// # Errors
     ///
     /// When the model cannot be described, a trigger is not within the run or cannot be counted, an
-    /// expansion cannot be planned, or its log cannot be written. Every mistake that can be known before
+    /// expansion cannot be planned, a state rule is for an axis that no expansion names or for no parameter,
+    /// or the log of expansions cannot be written. Every mistake that can be known before
     /// the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
         if let Some(rewarmup) = &self.rewarmup {
-            check_rewarmup(rewarmup, self.policy)?;
+            check_rewarmup(rewarmup)?;
         }
         let (schedule, expansions) = Schedule::new(&self.units, self.refractory, self.expansions)?;
         let narrow = Blueprint::of(model)?;
@@ -127,6 +129,12 @@ impl WidthExpansionBuilder {
             blueprint = blueprint.expanded(&plan);
             plans.push(plan);
         }
+        let state = self.state.resolve(model, &plans)?;
+        if let Some(rewarmup) = &self.rewarmup {
+            for plan in &plans {
+                state.check_age(rewarmup.age, rewarmup.scope, plan)?;
+            }
+        }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
         let run = Run {
             schedule,
@@ -134,7 +142,7 @@ impl WidthExpansionBuilder {
             widths,
             active_params,
             tokens_per_step: self.units.tokens_per_step,
-            policy: self.policy,
+            state,
             rewarmup: self.rewarmup,
             growth_log,
             on_expand: self.on_expand,
@@ -149,8 +157,7 @@ impl WidthExpansionBuilder {
     }
 }
 
-fn check_rewarmup(rewarmup: &Rewarmup, policy: StatePolicy) -> Result<(), TrainError> {
-    rewarmup.age.check(rewarmup.scope, policy)?;
+fn check_rewarmup(rewarmup: &Rewarmup) -> Result<(), TrainError> {
     let numbers = [rewarmup.schedule.numbers(), rewarmup.age.numbers()].concat();
     let mut settings = BTreeMap::from([("rho", rewarmup.rho)]);
     settings.extend(numbers);

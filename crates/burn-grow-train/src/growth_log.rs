@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use burn_grow_core::Axis;
+use burn_grow_optim::StateRules;
 use serde::{Deserialize, Serialize};
 
 use crate::{AxisReport, ExpansionReport, TrainError};
@@ -29,6 +30,7 @@ struct Line<'a> {
     step: usize,
     trigger: &'a str,
     axes: &'a [AxisReport],
+    state: &'a StateRules,
     params: (usize, usize),
     active_params: (f64, f64),
     elapsed_s: f64,
@@ -92,6 +94,7 @@ impl GrowthLog {
             step: report.step,
             trigger: &report.trigger,
             axes: &report.axes,
+            state: &report.state,
             params: report.params,
             active_params: report.active_params,
             elapsed_s: report.elapsed.as_secs_f64(),
@@ -145,6 +148,7 @@ mod tests {
             step,
             trigger: format!("step {step}"),
             axes: Vec::new(),
+            state: StateRules::default(),
             params: (10, 20),
             active_params: (10.0, 20.0),
             elapsed: Duration::from_millis(1500),
@@ -168,7 +172,7 @@ mod tests {
         assert_eq!(
             whole.lines().next(),
             Some(
-                r#"{"stage":0,"step":10,"trigger":"step 10","axes":[],"params":[10,20],"active_params":[10.0,20.0],"elapsed_s":1.5}"#
+                r#"{"stage":0,"step":10,"trigger":"step 10","axes":[],"state":"keep-and-zero","params":[10,20],"active_params":[10.0,20.0],"elapsed_s":1.5}"#
             )
         );
         // Taken again, by a resumed run or another replica.

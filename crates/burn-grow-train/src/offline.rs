@@ -65,7 +65,7 @@ impl WidthExpansionCallback {
         let ids = saved.ids();
         let rewarmup = self.run.ramp(clock);
         for plan in plans.iter().filter(|plan| !plan.is_identity()) {
-            optim.expand(&ids, plan, self.run.policy, rewarmup)?;
+            optim.expand(&ids, plan, &self.run.state, rewarmup)?;
         }
         let mut expand = Expand {
             plans: plans.into(),

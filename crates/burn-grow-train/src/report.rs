@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use burn_grow_core::{Axis, Factor, Method, Plan};
+use burn_grow_optim::StateRules;
 use serde::{Deserialize, Serialize};
 
 use crate::{At, Clock};
@@ -17,6 +18,9 @@ pub struct ExpansionReport {
     pub trigger: String,
     /// The axes named by the expansion.
     pub axes: Vec<AxisReport>,
+    /// What became of the optimizer state.
+    #[serde(default)]
+    pub state: StateRules,
     /// The parameters before and after.
     pub params: (usize, usize),
     /// The parameters that take part in one token, before and after.
@@ -42,7 +46,13 @@ pub struct AxisReport {
 }
 
 impl ExpansionReport {
-    pub(crate) fn new(clock: Clock, trigger: &At, plan: &Plan, elapsed: Duration) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        trigger: &At,
+        plan: &Plan,
+        state: &StateRules,
+        elapsed: Duration,
+    ) -> Self {
         let axes = plan.axes().iter().map(|(axis, planned)| AxisReport {
             axis: axis.clone(),
             old_width: planned.old_width(),
@@ -55,6 +65,7 @@ impl ExpansionReport {
             step: clock.step,
             trigger: trigger.to_string(),
             axes: axes.collect(),
+            state: state.clone(),
             params: plan.num_params(),
             active_params: plan.active_params(),
             elapsed,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn_core::module::Module;
 use burn_grow_core::{Axis, Growable, Plan, training_flops};
 use burn_grow_optim::{
-    Ramp, Rewarmup, RewarmupScope, StatePolicy, check_asymmetric, expand_optimizer,
+    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
 };
 use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
@@ -30,7 +30,7 @@ pub(crate) struct Run {
     pub(crate) widths: BTreeMap<Axis, usize>,
     pub(crate) active_params: f64,
     pub(crate) tokens_per_step: Option<usize>,
-    pub(crate) policy: StatePolicy,
+    pub(crate) state: StateRules,
     pub(crate) rewarmup: Option<Rewarmup>,
     pub(crate) growth_log: Option<GrowthLog>,
     pub(crate) on_expand: Vec<OnExpand>,
@@ -162,9 +162,9 @@ impl Run {
         check_nan(model, clock)?;
         let expanded = plan.apply(model.clone()).map_err(expansion)?;
         let rewarmup = self.ramp(clock);
-        let optim = expand_optimizer(optim, model, plan, self.policy, rewarmup)?;
+        let optim = expand_optimizer(optim, model, plan, self.state.clone(), rewarmup)?;
         let (trigger, _) = &self.schedule.stages[clock.stage];
-        let report = ExpansionReport::new(clock, trigger, plan, start.elapsed());
+        let report = ExpansionReport::new(clock, trigger, plan, &self.state, start.elapsed());
         // A disk that takes no line takes no checkpoint of the wide model either.
         if let Some(log) = &self.growth_log {
             log.write(&report, &state.taken)?;

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan, table};
-use burn_grow_optim::{Rewarmup, StatePolicy, expand_optimizer};
+use burn_grow_optim::{Rewarmup, StateRules, expand_optimizer};
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Candidate {
     pub expansion: Expansion,
     /// What becomes of the optimizer state.
     #[serde(default)]
-    pub state: StatePolicy,
+    pub state: StateRules,
     /// How the learning rate of new coordinates departs from the base rate, if it does.
     #[serde(default)]
     pub rewarmup: Option<Rewarmup>,
@@ -31,14 +31,14 @@ impl Candidate {
         Self {
             name: name.into(),
             expansion,
-            state: StatePolicy::default(),
+            state: StateRules::default(),
             rewarmup: None,
         }
     }
 
-    /// Treats the optimizer state by another policy.
-    pub fn with_state(mut self, state: StatePolicy) -> Self {
-        self.state = state;
+    /// Treats the optimizer state by another policy, or by rules for axes and groups of parameters.
+    pub fn with_state(mut self, rules: impl Into<StateRules>) -> Self {
+        self.state = rules.into();
         self
     }
 
@@ -165,7 +165,9 @@ impl Trial {
             let ramp = rewarmup.ramp(self.taken, self.total_steps);
             (ramp, rewarmup.scope)
         });
-        let optim = expand_optimizer(optim, model, &plan, candidate.state, rewarmup)?;
+        let plans = core::slice::from_ref(&plan);
+        let state = candidate.state.resolve(model, plans)?;
+        let optim = expand_optimizer(optim, model, &plan, state, rewarmup)?;
         Ok((plan.apply(model.clone())?, optim))
     }
 }

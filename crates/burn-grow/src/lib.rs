@@ -50,8 +50,8 @@ pub use burn_grow_core::{
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
     Age, Asymmetric, AsymmetricExt, AsymmetricState, Extent, OptimError, PerExpert, PerExpertState,
-    Ramp, Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, check_asymmetric,
-    expand_optimizer,
+    Ramp, Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules,
+    check_asymmetric, expand_optimizer,
 };
 pub use burn_grow_train::{
     ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock, Event,
@@ -69,7 +69,7 @@ pub mod moe {
 pub mod prelude {
     pub use crate::{
         Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, PerExpert, Plan,
-        Progressive, Rewarmup, RewarmupScope, Scaling, StatePolicy, TrainError,
+        Progressive, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
         WidthExpansionCallback,
     };
 }

@@ -11,14 +11,15 @@ use burn::nn::{
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::{
-    Activations, Active, AsymmetricExt, Blueprint, Constants, Describe, Expansion, GrowError,
+    Activations, Active, AsymmetricExt, At, Blueprint, Constants, Describe, Expansion, GrowError,
     Growable, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Role,
-    Scaling, StatePolicy, check_asymmetric, expand_optimizer, two_width_check, verify,
+    Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
+    expand_optimizer, two_width_check, verify,
 };
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
 use burn_grow_tests::growth;
-use burn_grow_tests::models::{Mlp, Probe, Tied};
+use burn_grow_tests::models::{Fused, Mlp, Probe, Tied};
 use rstest::rstest;
 
 mod optimizers;

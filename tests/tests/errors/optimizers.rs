@@ -135,6 +135,81 @@ fn a_state_that_does_not_follow_its_parameter_is_refused() {
 }
 
 #[test]
+fn state_rules_for_what_is_not_there_are_refused() {
+    let (model, optim, plan) = trained(AdamWConfig::new().build().asymmetric());
+    let before = dump::record(&optim);
+    let refused = |rules: StateRules| {
+        let expanded = expand_optimizer(&optim, &model, &plan, rules.clone(), None);
+        let error = expanded.err().expect("a mistake");
+        assert_eq!(dump::record(&optim), before);
+        // The callback finds the same mistake before the run.
+        let built = WidthExpansionCallback::builder(10)
+            .expand(At::step(5), by())
+            .state(rules)
+            .build(&model);
+        assert_eq!(built.unwrap_err().to_string(), error.to_string());
+        error
+    };
+    let error = refused(StateRules::default().on("hidden", StatePolicy::CopyAll));
+    assert_eq!(
+        error.to_string(),
+        "a state policy is set for axis `hidden`, which no expansion names"
+    );
+    let nobody = ParamGroup::from_predicate("router");
+    let error = refused(StateRules::default().with_group(nobody, StatePolicy::CopyAll));
+    assert!(matches!(&error, OptimError::UnusedGroup { group } if group.contains("router")));
+}
+
+#[test]
+fn a_rule_for_an_axis_that_stays_is_refused_before_the_run() {
+    let model = Fused::narrow(1, &Device::flex());
+    let build = |expansions: &[Expansion]| {
+        let rules = StateRules::default().on("hidden", StatePolicy::CopyAll);
+        let mut builder = WidthExpansionCallback::builder(10).state(rules);
+        for (stage, expansion) in expansions.iter().enumerate() {
+            builder = builder.expand(At::step(stage + 1), expansion.clone());
+        }
+        builder.build(&model)
+    };
+    let error = build(&[by()]).unwrap_err();
+    let TrainError::Optimizer(OptimError::UnusedAxis { axis }) = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(axis.as_str(), "hidden");
+    // Another expansion of the run may name it.
+    build(&[by(), Expansion::by("hidden", 2.0)]).unwrap();
+}
+
+#[test]
+fn an_own_age_needs_every_new_coordinate_of_a_parameter_to_start_from_zero() {
+    let model = Fused::narrow(1, &Device::flex().autodiff());
+    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
+    let both = growth::plan(&model, &by().and_by("hidden", 2.0));
+    let inner = growth::plan(&model, &by());
+    let ramp = Rewarmup::cosine(1e-3).with_own_age(0.9, 0.999).ramp(0, 10);
+    let rewarmup = Some((ramp, RewarmupScope::NewCoordinates));
+    let expand = |plan: &Plan, rules: &StateRules| {
+        expand_optimizer(&optim, &model, plan, rules.clone(), rewarmup).map(drop)
+    };
+    let refused = |rules: &StateRules| match expand(&both, rules) {
+        Err(OptimError::OwnAge { path, policy, .. }) => (path, policy),
+        other => panic!("{other:?}"),
+    };
+    let copied = StateRules::default().on("hidden", StatePolicy::CopyAll);
+    let first = ("embed.weight".to_owned(), StatePolicy::CopyAll);
+    assert_eq!(refused(&copied), first);
+    // Where that axis stays, or another rule counts for all that grow along it.
+    expand(&inner, &copied).unwrap();
+    let all = ParamGroup::all();
+    expand(&both, &copied.with_group(all, StatePolicy::KeepAndZero)).unwrap();
+    // One parameter is enough; one that does not grow has no new coordinates.
+    let with = |path, policy| StateRules::default().with_group(ParamGroup::from_path(path), policy);
+    let scaled = ("down.weight".to_owned(), StatePolicy::Scale);
+    assert_eq!(refused(&with("down.weight", StatePolicy::Scale)), scaled);
+    expand(&both, &with("head.bias", StatePolicy::DropAll)).unwrap();
+}
+
+#[test]
 fn a_model_is_not_changed_by_a_failed_plan() {
     // What a caller does on failure: it keeps the clone it made.
     let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());

@@ -1,9 +1,9 @@
 //! Optimizers around growth: one table of optimizers, one set of properties.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use burn::module::{Module, Param, ParamGroup};
+use burn::module::{Module, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
@@ -13,23 +13,25 @@ use burn::optim::{
 };
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
-    AsymmetricExt, CopyMap, Expansion, Growable, OptimError, ParamPlan, PerExpert, Plan, Ramp,
-    Rewarmup, RewarmupScope, StatePolicy, expand_optimizer,
+    AsymmetricExt, Axis, CopyMap, Expansion, Growable, OptimError, ParamPlan, PerExpert, Plan,
+    Ramp, Rewarmup, RewarmupScope, StatePolicy, StateRules, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
-use burn_grow_tests::dump::{self, ParamDump};
+use burn_grow_tests::dump::{self, ParamDump, StateDump};
 use burn_grow_tests::growth::plan;
-use burn_grow_tests::layout::origins;
+use burn_grow_tests::layout::{new_along, origins};
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
 use rstest::rstest;
 
 mod per_expert;
 mod properties;
 mod regions;
+mod rules;
 mod slices;
 
 use properties::*;
 use regions::*;
+use rules::*;
 
 /// An optimizer, plain and adapted.
 struct Enrolled {
@@ -68,7 +70,7 @@ macro_rules! enrol {
                 new_coordinates_move_at_their_own_rate,
                 a_run_resumes_bit_exactly_with_two_regions,
                 a_parameter_without_a_gradient_gets_its_region,
-                a_policy_says_what_becomes_of_the_state,
+                rules_say_what_becomes_of_the_state,
                 every_parameter_can_be_rewarmed,
                 a_base_rate_of_zero_moves_new_coordinates_only,
                 a_base_rate_that_starts_at_zero_moves_nothing,

@@ -1,0 +1,258 @@
+use std::collections::{BTreeMap, HashMap};
+
+use burn_core::module::{Module, ParamGroup, ParamId};
+use burn_grow_core::{Axis, AxisPlan, Fill, ParamPlan, Plan, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::record::ids;
+use crate::{Age, OptimError, RewarmupScope, StatePolicy};
+
+/// Which [`StatePolicy`] the optimizer state follows, by axis and by parameter. A policy alone is the
+/// rule for everything.
+///
+/// A parameter follows the last group that matches it; without one, the policy of each axis that it
+/// grows along, or the default. Where axes of several policies meet in one parameter:
+///
+/// - its new coordinates along an axis follow that axis, and a coordinate that is new along several
+///   starts from zero as soon as one of them says so, else it is copied;
+/// - axes that scale multiply it with their own factors only;
+/// - dropping is of whole parameters: if any of its axes drops, all of it starts from zero.
+///
+/// ```
+/// # use burn_core::module::ParamGroup;
+/// # use burn_grow_optim::{StatePolicy, StateRules};
+/// let rules = StateRules::from(StatePolicy::KeepAndZero)
+///     .on("experts", StatePolicy::CopyAll)
+///     .with_group(ParamGroup::from_predicate("router"), StatePolicy::DropAll);
+/// ```
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct StateRules {
+    /// What no exception is about.
+    pub policy: StatePolicy,
+    /// The axes that follow another policy.
+    pub axes: BTreeMap<Axis, StatePolicy>,
+    /// The parameters that follow another policy. The last group that matches counts, as it does for
+    /// Burn's optimizers.
+    pub groups: Vec<(ParamGroup, StatePolicy)>,
+}
+
+impl From<StatePolicy> for StateRules {
+    fn from(policy: StatePolicy) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+}
+
+/// Burn's groups cannot be compared, but they print all that they are.
+impl PartialEq for StateRules {
+    fn eq(&self, other: &Self) -> bool {
+        let groups = |rules: &Self| format!("{:?}", rules.groups);
+        (self.policy, &self.axes, groups(self)) == (other.policy, &other.axes, groups(other))
+    }
+}
+
+impl StateRules {
+    /// Lets `axis` follow a policy of its own.
+    pub fn on(mut self, axis: impl Into<Axis>, policy: StatePolicy) -> Self {
+        self.axes.insert(axis.into(), policy);
+        self
+    }
+
+    /// Lets the parameters of `group` follow a policy of their own, whatever they grow along.
+    pub fn with_group(mut self, group: ParamGroup, policy: StatePolicy) -> Self {
+        self.groups.push((group, policy));
+        self
+    }
+
+    /// The rules for a run of `plans` that begins with `model`: every group is told by the paths that it
+    /// matches there, which later widths and resumed runs keep, as they do not keep identities.
+    ///
+    /// # Errors
+    ///
+    /// When no plan names an axis that has a rule, or a group matches no parameter.
+    pub fn resolve<M: Module>(&self, model: &M, plans: &[Plan]) -> Result<Self, OptimError> {
+        let named = |axis: &Axis| plans.iter().any(|plan| plan.axis(axis).is_some());
+        self.resolved(&ids(model), named)
+    }
+
+    /// As [`resolve`](Self::resolve), with the identities of the parameters by path, and the axes that
+    /// there can be rules for.
+    pub(crate) fn resolved(
+        &self,
+        ids: &HashMap<String, u64>,
+        named: impl Fn(&Axis) -> bool,
+    ) -> Result<Self, OptimError> {
+        if let Some(axis) = self.axes.keys().find(|axis| !named(axis)) {
+            return Err(OptimError::UnusedAxis { axis: axis.clone() });
+        }
+        let groups = self.groups.iter().map(|(group, policy)| {
+            let matched = ids
+                .iter()
+                .filter(|(path, id)| group.matches(&ParamId::from(**id), Some(path)));
+            let mut paths: Vec<&str> = matched.map(|(path, _)| path.as_str()).collect();
+            paths.sort_unstable();
+            match paths.is_empty() {
+                true => Err(OptimError::UnusedGroup {
+                    group: format!("{group:?}"),
+                }),
+                false => Ok((ParamGroup::from_paths(paths), *policy)),
+            }
+        });
+        Ok(Self {
+            policy: self.policy,
+            axes: self.axes.clone(),
+            groups: groups.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether the coordinates of `scope` can be of `age` in an expansion by `plan`.
+    ///
+    /// # Errors
+    ///
+    /// An own age is for new coordinates whose state starts from zero. Names the first parameter of which
+    /// some do not.
+    pub fn check_age(&self, age: Age, scope: RewarmupScope, plan: &Plan) -> Result<(), OptimError> {
+        for param in plan.params() {
+            for policy in self.of(plan, param).along.into_values() {
+                age.check(&param.path, scope, policy)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the rules, already [`resolved`](Self::resolved), say of one parameter.
+    pub(crate) fn of(&self, plan: &Plan, param: &ParamPlan) -> ParamRule {
+        // Resolved groups match by path alone.
+        let matches = |group: &ParamGroup| group.matches(&ParamId::from(0), Some(&param.path));
+        let mut groups = self.groups.iter().rev();
+        let group = groups.find(|(group, _)| matches(group));
+        let group = group.map(|(_, policy)| *policy);
+        let of_axis = |axis| self.axes.get(axis).copied().unwrap_or(self.policy);
+        let axes = param.roles.iter().flatten().flat_map(Role::axes);
+        let grown = axes.filter(|axis| plan.axis(axis).is_some_and(AxisPlan::grows));
+        ParamRule {
+            along: grown
+                .map(|axis| (axis.clone(), group.unwrap_or_else(|| of_axis(axis))))
+                .collect(),
+            rest: group.unwrap_or(self.policy),
+        }
+    }
+}
+
+/// What becomes of the state of one parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ParamRule {
+    /// The policy of every axis that it grows along.
+    along: BTreeMap<Axis, StatePolicy>,
+    /// The policy if it grows along none.
+    rest: StatePolicy,
+}
+
+impl ParamRule {
+    /// Whether all of it starts from zero.
+    pub(crate) fn drops(&self) -> bool {
+        match self.along.is_empty() {
+            true => self.rest == StatePolicy::DropAll,
+            false => self.has(StatePolicy::DropAll),
+        }
+    }
+
+    /// Whether it is multiplied with anything.
+    pub(crate) fn scales(&self) -> bool {
+        !self.drops() && self.has(StatePolicy::Scale)
+    }
+
+    /// What the new units of `axis` hold.
+    pub(crate) fn fill(&self, axis: &Axis) -> Fill {
+        match self.along.get(axis) {
+            Some(StatePolicy::CopyAll) => Fill::Copy,
+            Some(StatePolicy::Scale) => Fill::Scale,
+            Some(StatePolicy::KeepAndZero | StatePolicy::DropAll) | None => Fill::Zero,
+        }
+    }
+
+    fn has(&self, policy: StatePolicy) -> bool {
+        self.along.values().any(|other| *other == policy)
+    }
+}
+
+/// Rules as they are written: one policy, or one with its exceptions.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Policy(StatePolicy),
+    Rules {
+        #[serde(default)]
+        policy: StatePolicy,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        axes: BTreeMap<Axis, StatePolicy>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<(ParamGroup, StatePolicy)>,
+    },
+}
+
+impl From<Written> for StateRules {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Policy(policy) => policy.into(),
+            Written::Rules {
+                policy,
+                axes,
+                groups,
+            } => Self {
+                policy,
+                axes,
+                groups,
+            },
+        }
+    }
+}
+
+impl From<StateRules> for Written {
+    fn from(rules: StateRules) -> Self {
+        let StateRules {
+            policy,
+            axes,
+            groups,
+        } = rules;
+        match axes.is_empty() && groups.is_empty() {
+            true => Self::Policy(policy),
+            false => Self::Rules {
+                policy,
+                axes,
+                groups,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_written_as_one_policy_where_they_are_one() -> Result<(), serde_json::Error> {
+        let group = ParamGroup::from_predicate("router");
+        let rules = StateRules::from(StatePolicy::CopyAll);
+        assert_eq!(serde_json::to_string(&rules)?, r#""copy-all""#);
+        let rules = rules
+            .on("inner", StatePolicy::Scale)
+            .with_group(group, StatePolicy::DropAll);
+        let written = serde_json::to_string(&rules)?;
+        assert!(
+            written.starts_with(r#"{"policy":"copy-all","axes":{"inner":"scale"},"groups":[["#),
+            "{written}"
+        );
+        for rules in [StatePolicy::DropAll.into(), rules.clone()] {
+            let written = serde_json::to_string(&rules)?;
+            assert_eq!(serde_json::from_str::<StateRules>(&written)?, rules);
+        }
+        let other = ParamGroup::from_predicate("head");
+        let other = rules.clone().with_group(other, StatePolicy::DropAll);
+        assert_ne!(other, rules);
+        Ok(())
+    }
+}
