@@ -2,6 +2,8 @@
 //! fails.
 #![allow(clippy::unwrap_used)]
 
+#[path = "training/copies.rs"]
+mod copies;
 mod harness;
 
 use std::fs;
@@ -10,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::{Event, ExpansionReport, OptimError, TrainError};
+use burn_grow::{Event, ExpansionReport, OptimError, TrainError, WidthExpansionBuilder};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, parameters, run, training};
 use rstest::rstest;
 

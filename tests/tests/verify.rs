@@ -8,12 +8,15 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
-    Activations, AsymmetricExt, Candidate, CandidateReport, CopySymmetry, Expansion, GrowError,
-    Growable, InitPair, ParamTensors, Probe, Rewarmup, RoleMismatch, Scaling, SiteRms, StatePolicy,
-    Symmetry, Trial, TrialReport, Verification, symmetry, symmetry_of, two_width_check, verify,
+    Activations, AsymmetricExt, Candidate, CandidateReport, CopyMap, CopySymmetry, Expansion,
+    GrowError, Growable, InitPair, ParamTensors, Probe, Rewarmup, RoleMismatch, Scaling, SiteRms,
+    StatePolicy, StateRules, Symmetry, Trial, TrialReport, Verification, grown_rms, symmetry,
+    symmetry_of, two_width_check, verify,
 };
-use burn_grow_tests::data::{random, seeded};
+use burn_grow_tests::data::{random, rms, seeded};
+use burn_grow_tests::dump;
 use burn_grow_tests::growth::{grown, plan};
+use burn_grow_tests::models::{Fused, Probe as _};
 
 #[derive(Module, Growable, Debug)]
 struct Net {
@@ -342,11 +345,60 @@ fn a_trial_ranks_expansions_of_a_training() {
     let text = toml::to_string(&report).unwrap();
     assert_eq!(toml::from_str::<TrialReport>(&text).unwrap(), report);
 
+    let nothing = StateRules::default().on("hidden", StatePolicy::CopyAll);
+    let unused = Candidate::new("rule", Expansion::by("inner", 2.0)).with_state(nothing);
+    assert_eq!(
+        run(&[unused]).unwrap_err().to_string(),
+        "candidate `rule`: a state policy is set for axis `hidden`, which no expansion names"
+    );
     let unknown = [Candidate::new("wide", Expansion::by("width", 2.0))];
     assert_eq!(
         run(&unknown).unwrap_err().to_string(),
         "candidate `wide`: unknown axis `width`: the model has `hidden`, `inner`"
     );
+}
+
+#[test]
+fn the_rms_of_what_grew_is_that_of_its_coordinates_one_by_one() {
+    let device = Device::flex();
+    let both = Expansion::by("inner", 1.5).and_by("hidden", 2.0);
+    let net = Fused::narrow(1, &device);
+    for expansion in [
+        Expansion::by("inner", 2.0),
+        both.clone(),
+        both.clone().with_map(CopyMap::Interleaved),
+        both.clone().with_init(InitPair::ZERO_COPY),
+    ] {
+        let plan = plan(&net, &expansion);
+        let wide = plan.apply(net.clone()).unwrap();
+        let params = dump::params(&wide);
+        let mut values = [vec![], vec![]];
+        for param in plan.params().iter().filter(|param| param.grows()) {
+            let kept: Vec<_> = (0..param.new_shape.len())
+                .map(|dim| plan.kept(param, dim))
+                .collect();
+            for (mut flat, value) in params[&param.path].values().into_iter().enumerate() {
+                let mut old = true;
+                for (dim, size) in param.new_shape.iter().enumerate().rev() {
+                    old &= kept[dim].as_ref().is_none_or(|kept| kept[flat % size]);
+                    flat /= size;
+                }
+                values[usize::from(old)].push(value);
+            }
+        }
+        let found = grown_rms(&wide, &plan).unwrap().unwrap();
+        let [new, old] = &values;
+        let all = [new.as_slice(), old].concat();
+        for (found, values) in [(found.all, &all), (found.old, old), (found.new, new)] {
+            let expected = rms(values);
+            assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+        }
+    }
+    // Nothing grew, or another model.
+    let same = plan(&net, &Expansion::to("inner", 6));
+    assert_eq!(grown_rms(&net, &same).unwrap(), None);
+    let error = grown_rms(&net, &plan(&net, &both)).unwrap_err();
+    assert!(matches!(error, GrowError::Shape { .. }), "{error}");
 }
 
 #[test]

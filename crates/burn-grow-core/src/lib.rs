@@ -65,6 +65,6 @@ pub use scaling::{Factor, Scaling};
 #[doc(hidden)]
 pub use table::table;
 pub use verify::{
-    Activations, CopySymmetry, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry, Verification,
-    symmetry, symmetry_of, two_width_check, verify,
+    Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
+    Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
 };

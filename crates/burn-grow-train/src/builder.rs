@@ -6,6 +6,7 @@ use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
 use burn_grow_optim::{Rewarmup, StateRules};
 
 use crate::at::Units;
+use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::growth_log::GrowthLog;
 use crate::run::{OnEvent, OnExpand, Run};
@@ -20,6 +21,7 @@ pub struct WidthExpansionBuilder {
     growth_log: Option<PathBuf>,
     rewarmup: Option<Rewarmup>,
     state: StateRules,
+    copies: Option<Mutex<Copies>>,
     on_expand: Vec<OnExpand>,
     on_event: Vec<OnEvent>,
 }
@@ -36,6 +38,7 @@ impl WidthExpansionBuilder {
             growth_log: None,
             rewarmup: None,
             state: StateRules::default(),
+            copies: None,
             on_expand: Vec::new(),
             on_event: Vec::new(),
         }
@@ -94,6 +97,16 @@ impl WidthExpansionBuilder {
         self
     }
 
+    /// Registers validation metrics of what became of the coordinates that the last expansion added: how
+    /// alike copies still are, how the RMS of what grew drifted since, and that of new coordinates to old
+    /// ones. A few passes over what grew before every validation; steps cost nothing.
+    ///
+    /// The drift counts from the first step with these metrics, which are to be there from the start.
+    pub fn copy_metrics(mut self) -> Self {
+        self.copies = Some(Mutex::default());
+        self
+    }
+
     /// Calls `hook` after every expansion, on the training thread.
     pub fn on_expand(mut self, hook: impl Fn(&ExpansionReport) + Send + Sync + 'static) -> Self {
         self.on_expand.push(Box::new(hook));
@@ -143,6 +156,7 @@ impl WidthExpansionBuilder {
             active_params,
             tokens_per_step: self.units.tokens_per_step,
             state,
+            copies: self.copies,
             rewarmup: self.rewarmup,
             growth_log,
             on_expand: self.on_expand,

@@ -8,7 +8,8 @@ use burn_train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, Train
 use crate::at::Due;
 use crate::event::{EpochHook, Never, Progress};
 use crate::metric::{
-    ActiveParamsMetric, FlopsMetric, NewRateMetric, OldRateMetric, SavedFlopsMetric, WidthMetric,
+    ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
+    RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 use crate::run::Run;
 use crate::{At, MetricCheckpointing, Progressive, TrainError, WidthExpansionBuilder};
@@ -44,7 +45,8 @@ impl WidthExpansionCallback {
     /// end-of-epoch hook, and the handle that stops it.
     ///
     /// The metrics are the width of every axis and the active parameters; the FLOPs if the tokens of a
-    /// step are known; and the two learning rates under a re-warmup.
+    /// step are known; the two learning rates under a re-warmup; and those that
+    /// [`copy_metrics`](WidthExpansionBuilder::copy_metrics) asks for.
     ///
     /// burn-train has one progress logger and one early stopping; give your own to
     /// [`attach_with`](Self::attach_with). A trigger that watches a metric also needs
@@ -98,6 +100,12 @@ impl WidthExpansionCallback {
             training = training
                 .metric_train_numeric(OldRateMetric::new(run.clone()))
                 .metric_train_numeric(NewRateMetric::new(run.clone()));
+        }
+        if run.copies.is_some() {
+            training = training
+                .metric_valid_numeric(CopySymmetryMetric::new(run.clone()))
+                .metric_valid_numeric(RmsDriftMetric::new(run.clone()))
+                .metric_valid_numeric(RmsRatioMetric::new(run.clone()));
         }
         training
     }

@@ -18,6 +18,7 @@
 //!         step count + 1
 //!         while a stage is due: expand       plan -> model, optimizer record, growth.jsonl, on_expand
 //!     stop if the model is NaN               before a checkpoint of it replaces a good one
+//!     look at the copies                     if there is a metric for them
 //!     validation
 //!     checkpointing strategy                 reads the metrics that triggers watch
 //!     checkpoint                             model, clock and history, optimizer and regions, scheduler
@@ -43,6 +44,7 @@ mod builder;
 mod callback;
 mod checkpoint;
 mod clock;
+mod copies;
 mod epoch_end;
 mod error;
 mod event;
@@ -74,7 +76,8 @@ pub use error::TrainError;
 pub use event::{Event, MetricCheckpointing};
 pub use history::History;
 pub use metric::{
-    ActiveParamsMetric, FlopsMetric, NewRateMetric, OldRateMetric, SavedFlopsMetric, WidthMetric,
+    ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
+    RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 pub use plateau::Plateau;
 pub use progressive::Progressive;

@@ -53,6 +53,30 @@ pub struct SavedFlopsMetric {
     run: Arc<Run>,
 }
 
+/// The mean cosine between units and the copies that the last expansion made of them: 1 is the symmetry
+/// lock (Eq. 20-23). NaN before there are any.
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct CopySymmetryMetric {
+    run: Arc<Run>,
+}
+
+/// The RMS of the parameters that the last expansion grew, as a multiple of what it was before the first
+/// step after. NaN before anything has grown.
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct RmsDriftMetric {
+    run: Arc<Run>,
+}
+
+/// The RMS of the coordinates that the last expansion added, as a multiple of that of the coordinates
+/// which were there in the same parameters. NaN before anything has grown.
+#[derive(Clone, new)]
+#[new(visibility = "pub(crate)")]
+pub struct RmsRatioMetric {
+    run: Arc<Run>,
+}
+
 impl WidthMetric {
     fn width(&self) -> usize {
         let stage = self.run.reached().clock.stage;
@@ -172,4 +196,19 @@ gauge!(
     |_| "Saved FLOPs".into(),
     Some("%".into()),
     |metric| metric.percentage()
+);
+gauge!(
+    CopySymmetryMetric,
+    |_| "Copy Symmetry".into(),
+    None,
+    |metric| metric.run.copies().symmetry
+);
+gauge!(RmsDriftMetric, |_| "RMS Drift".into(), None, |metric| {
+    metric.run.copies().drift
+});
+gauge!(
+    RmsRatioMetric,
+    |_| "RMS New to Old".into(),
+    None,
+    |metric| metric.run.copies().ratio
 );

@@ -76,7 +76,9 @@ impl<M: Growable> Progressive<M> {
             return self;
         }
         self.run.record_epoch(&mut self.state);
-        if let Err(error) = self.run.check(&self.state, optim, &self.inner) {
+        let checked = self.run.check(&self.state, optim, &self.inner);
+        let ready = checked.and_then(|()| self.run.remember_rms(&self.inner, &mut self.state));
+        if let Err(error) = ready {
             self.run.fail(error);
             return self;
         }
@@ -209,6 +211,9 @@ impl<M: Growable> Module for Progressive<M> {
         let clock = self.state.clock;
         self.run.epoch_end.validated(clock.step);
         self.run.stop_on_nan(&self.inner, clock);
+        if let Err(error) = self.run.look_at_copies(&self.inner, &self.state) {
+            self.run.fail(error);
+        }
         self.clone().map_inner(|inner| inner.valid())
     }
 

@@ -11,6 +11,7 @@ use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
 use burn_train::{Interrupter, TrainingError};
 
+use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::finite::check_nan;
 use crate::growth_log::GrowthLog;
@@ -31,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) active_params: f64,
     pub(crate) tokens_per_step: Option<usize>,
     pub(crate) state: StateRules,
+    /// What the metrics of copies show, if there are any.
+    pub(crate) copies: Option<Mutex<Copies>>,
     pub(crate) rewarmup: Option<Rewarmup>,
     pub(crate) growth_log: Option<GrowthLog>,
     pub(crate) on_expand: Vec<OnExpand>,

@@ -21,6 +21,8 @@ pub(crate) struct State {
     pub(crate) taken: Vec<usize>,
     /// The base rate at the first step after the last expansion.
     pub(crate) start: Option<f64>,
+    /// The RMS of what the last expansion grew, before the first step after, where a metric asks for it.
+    pub(crate) rms: Option<f64>,
     /// The watched metrics of every epoch since the last expansion.
     pub(crate) epochs: Vec<EpochRecord>,
 }
@@ -30,6 +32,7 @@ impl State {
     pub(crate) fn expanded(&mut self, grown: bool) {
         if grown {
             self.start = None;
+            self.rms = None;
         }
         self.clock.stage += 1;
         self.taken.push(self.clock.step);
@@ -120,8 +123,10 @@ impl State {
         let count = |count: usize| count as i64;
         let mut words = vec![count(self.taken.len())];
         words.extend(self.taken.iter().copied().map(count));
-        words.push(i64::from(self.start.is_some()));
-        words.extend(self.start.map(halves).into_iter().flatten());
+        for number in [self.start, self.rms] {
+            words.push(i64::from(number.is_some()));
+            words.extend(number.map(halves).into_iter().flatten());
+        }
         words.extend([fingerprint(series), count(series.len())]);
         words.push(count(self.epochs.len()));
         for record in &self.epochs {
@@ -136,8 +141,10 @@ impl State {
         for _ in 0..words.count()? {
             self.taken.push(words.count()?);
         }
-        if words.count()? > 0 {
-            self.start = Some(words.number()?);
+        for number in [&mut self.start, &mut self.rms] {
+            if words.count()? > 0 {
+                *number = Some(words.number()?);
+            }
         }
         let recorded = (words.next()?, words.count()?);
         for _ in 0..words.count()? {
@@ -246,6 +253,7 @@ mod tests {
             clock: Clock { step: 40, stage: 2 },
             taken: vec![7, 12],
             start: Some(-1.0 / 3.0),
+            rms: Some(core::f64::consts::E),
             epochs: vec![
                 record(2, [core::f64::consts::PI, f64::MIN_POSITIVE]),
                 record(3, [-0.0, f64::INFINITY]),

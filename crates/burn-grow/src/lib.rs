@@ -42,10 +42,10 @@
 pub use burn_grow_core::{
     Activations, Active, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,
     CopySymmetry, Cost, CostChange, Describe, Expansion, Factor, Fill, Forecast, ForecastPoint,
-    GrowError, Growable, Init, InitPair, Layer, LayerRoles, Method, Origin, ParamBlueprint,
-    ParamPlan, ParamTensors, Part, Plan, Probe, Rival, Role, RoleKind, RoleMismatch, Scaling,
-    Share, SiteRms, StateSize, Symmetry, Target, Term, Verification, saved_flops, symmetry,
-    symmetry_of, training_flops, two_width_check, verify,
+    GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method, Origin,
+    ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Rival, Role, RoleKind,
+    RoleMismatch, Scaling, Share, SiteRms, StateSize, Symmetry, Target, Term, Verification,
+    grown_rms, saved_flops, symmetry, symmetry_of, training_flops, two_width_check, verify,
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
@@ -54,10 +54,11 @@ pub use burn_grow_optim::{
     check_asymmetric, expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock, Event,
-    ExpansionReport, FlopsMetric, History, MetricCheckpointing, MetricSplit, NewRateMetric,
-    OldRateMetric, Plateau, Progressive, Refractory, SavedFlopsMetric, Series, Slope, TrainError,
-    Trial, TrialReport, When, WidthExpansionBuilder, WidthExpansionCallback, WidthMetric,
+    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock,
+    CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
+    MetricSplit, NewRateMetric, OldRateMetric, Plateau, Progressive, Refractory, RmsDriftMetric,
+    RmsRatioMetric, SavedFlopsMetric, Series, Slope, TrainError, Trial, TrialReport, When,
+    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric,
 };
 
 /// A growable mixture-of-experts transformer.
