@@ -116,7 +116,11 @@ impl RecordDump {
 
 /// The record of `optim`.
 pub fn record(optim: &ModuleOptimizer) -> RecordDump {
-    let reader = Reader::from_bytes(optim.into_bytes().expect("written")).expect("read");
+    record_of(Reader::from_bytes(optim.into_bytes().expect("written")).expect("read"))
+}
+
+/// The optimizer record that `reader` reads.
+pub fn record_of(reader: Reader) -> RecordDump {
     let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
     let tensors = reader.into_tensors().expect("tensors").into_iter();
     let tensors = tensors.map(|tensor| {

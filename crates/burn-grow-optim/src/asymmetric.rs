@@ -26,6 +26,16 @@ const MAX_QUOTIENT: f64 = 8.0;
 /// # use burn_optim::{AdamWConfig, ModuleOptimizer};
 /// let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
 /// ```
+///
+/// Burn's `LBFGS` cannot be adapted, as it is no [`Optimizer`]: it keeps one history of the whole model,
+/// flattened, which cannot be told by parameter, and its step evaluates the loss again and has one length
+/// for all coordinates.
+///
+/// ```compile_fail
+/// # use burn_grow_optim::AsymmetricExt;
+/// # use burn_optim::LBFGSConfig;
+/// let optim = LBFGSConfig::new().init().asymmetric();
+/// ```
 #[derive(Clone, Debug, new)]
 pub struct Asymmetric<O> {
     inner: O,

@@ -28,6 +28,7 @@ mod properties;
 mod regions;
 mod rules;
 mod slices;
+mod table;
 
 use properties::*;
 use regions::*;
@@ -61,8 +62,13 @@ impl Enrolled {
 }
 
 macro_rules! enrol {
-    ($($name:ident: $optimizer:expr;)+) => {$(
-        mod $name {
+    ($list:ident; $($name:ident: $optimizer:expr;)+) => {
+        /// Those enrolled here, by name.
+        fn $list() -> Vec<(&'static str, Enrolled)> {
+            vec![$((stringify!($name), $optimizer)),+]
+        }
+
+        $(mod $name {
             use super::*;
 
             enrol!(@properties $optimizer;
@@ -78,8 +84,8 @@ macro_rules! enrol {
                 interleaved_copies_move_at_their_own_rate,
                 states_that_burn_cannot_load_back_are_refused,
             );
-        }
-    )+};
+        })+
+    };
     (@properties $optimizer:expr; $($property:ident,)+) => {$(
         #[test]
         fn $property() {
@@ -91,7 +97,7 @@ macro_rules! enrol {
 /// Properties of updates that are taken coordinate by coordinate.
 macro_rules! enrol_elementwise {
     ($($name:ident: $optimizer:expr;)+) => {
-        enrol! { $($name: Enrolled::new($optimizer);)+ }
+        enrol! { elementwise; $($name: Enrolled::new($optimizer);)+ }
 
         mod elementwise {
             use super::*;
@@ -104,7 +110,8 @@ macro_rules! enrol_elementwise {
     };
 }
 
-// Every optimizer is enrolled in every property by standing here.
+// Every optimizer is enrolled in every property, and in the table of `docs/optimizers.md`, by standing
+// here.
 enrol_elementwise! {
     adam: AdamConfig::new().with_weight_decay(Some(WeightDecayConfig::new(0.1))).build();
     adam_amsgrad: AdamConfig::new().with_amsgrad(true).build();
@@ -122,6 +129,7 @@ enrol_elementwise! {
 
 // One coordinate's update depends on the others of its parameter.
 enrol! {
+    coupled;
     adafactor: Enrolled::new(AdafactorConfig::new().build());
     lamb: Enrolled::new(LambConfig::new().with_weight_decay(0.1).build());
     muon_for_matrices: Enrolled::for_matrices(MuonConfig::new().build());
