@@ -1,6 +1,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cargo::cargo;
+use crate::python::{self, PYTHON};
 
 #[derive(Args)]
 pub(crate) struct Bench {
@@ -16,8 +17,7 @@ pub(crate) struct Bench {
 enum What {
     /// What growing costs, as ratios to what it is part of (`tests/benches/cost.rs`)
     Growth,
-    /// The transformer of experts against PyTorch and the machine's peak; `BURN_GROW_PYTHON` is an
-    /// interpreter with torch (`crates/burn-grow-moe/benches/moe.rs`)
+    /// The transformer of experts against PyTorch and the machine's peak (`crates/burn-grow-moe/benches/moe.rs`)
     Moe,
 }
 
@@ -29,10 +29,15 @@ impl Bench {
             What::Moe => {
                 let wide = avx512().then_some("--features=burn-core/x86-v4");
                 let threads = self.threads.to_string();
+                let mut environment = vec![("RAYON_NUM_THREADS", threads.as_str())];
+                let python = python::find()?;
+                match &python {
+                    Ok(interpreter) => environment.push((PYTHON, interpreter)),
+                    Err(reason) => println!("without PyTorch: {reason}"),
+                }
                 for path in [None, Some("--no-default-features")] {
                     let arguments: Vec<_> = wide.into_iter().chain(path).collect();
-                    let threads = [("RAYON_NUM_THREADS", threads.as_str())];
-                    bench("burn-grow-moe", "moe", &arguments, &threads)?;
+                    bench("burn-grow-moe", "moe", &arguments, &environment)?;
                 }
                 Ok(())
             }
