@@ -4,7 +4,8 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::generator;
-use crate::rival::Noise;
+use crate::fields::{AxisPlanFields, check_widths};
+use crate::rival::{Noise, amplitude};
 use crate::scaling::{counts, shares};
 use crate::{
     Axis, CopyMap, Expansion, Factor, GrowError, Init, InitPair, Method, Rival, RoleKind, Scaling,
@@ -13,13 +14,14 @@ use crate::{
 
 /// How one axis grows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "AxisPlanFields")]
 pub struct AxisPlan {
-    old_width: usize,
-    source: Vec<usize>,
-    method: Method,
-    factor: Factor,
+    pub(crate) old_width: usize,
+    pub(crate) source: Vec<usize>,
+    pub(crate) method: Method,
+    pub(crate) factor: Factor,
     /// The factor where one matrix is producer and consumer at once, if one number can say it.
-    tied: Option<f64>,
+    pub(crate) tied: Option<f64>,
 }
 
 /// Where a unit of a grown axis comes from.
@@ -43,6 +45,7 @@ impl AxisPlan {
         new_width: usize,
         expansion: &Expansion,
     ) -> Result<Self, GrowError> {
+        check_widths(axis, old_width, new_width)?;
         let method = expansion.method_of(axis);
         let key = axis.as_str();
         let map = match method {
@@ -75,13 +78,14 @@ impl AxisPlan {
                 }
             }
         };
-        Ok(Self {
+        let planned = Self {
             old_width,
             source,
             method,
             factor,
             tied: tied.and_then(|factor| factor.uniform()),
-        })
+        };
+        planned.checked()
     }
 
     /// The width before.
@@ -179,7 +183,7 @@ impl AxisPlan {
         };
         match rival {
             Rival::Perturbation { size } => Some(Noise::OppositeSign(size)),
-            Rival::HyperCloning { snr_db } => Some(Noise::Opposite(10f64.powf(-snr_db / 20.0))),
+            Rival::HyperCloning { snr_db } => Some(Noise::Opposite(amplitude(snr_db))),
             Rival::Net2Net { noise } => Some(Noise::Producer(noise)),
             Rival::UnevenSplit(_) | Rival::FunctionPreservingRandom => None,
         }

@@ -5,12 +5,14 @@ use burn_core::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Description;
+use crate::fields::BlueprintFields;
 use crate::width::widths;
 use crate::{Active, Axis, Constant, Describe, GrowError, Growable, Plan, Role};
 
 /// What a model looks like to an expansion: its parameters, the axis each dimension lies on, the
-/// width of every axis, and the constants that depend on one.
+/// width of every axis, and the constants that depend on one. One that disagrees with itself is not read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "BlueprintFields")]
 pub struct Blueprint {
     pub(crate) params: Vec<ParamBlueprint>,
     pub(crate) widths: BTreeMap<Axis, usize>,
@@ -76,23 +78,16 @@ impl Blueprint {
 
     fn new(Surveyed { params, describe }: Surveyed) -> Result<Self, GrowError> {
         let widths = widths(&params, &describe.widths, &describe.counts)?;
-        let ratios = params.iter().flat_map(|param| param.active.axes());
-        let multipliers = describe
-            .multipliers
-            .iter()
-            .map(|multiplier| &multiplier.axis);
-        for axis in ratios.chain(multipliers) {
-            known(&widths, axis)?;
-        }
         let mut constants = describe.widths;
         constants.extend(describe.counts);
-        Ok(Self {
+        let blueprint = Self {
             params,
             widths,
             constants,
             multipliers: describe.multipliers,
             frozen: describe.frozen,
-        })
+        };
+        blueprint.checked()
     }
 
     /// The parameters, in the order of the module tree.

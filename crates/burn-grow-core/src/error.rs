@@ -35,6 +35,48 @@ pub enum GrowError {
         /// The factor asked for.
         factor: f64,
     },
+    /// An axis without units, of which none can be copied.
+    #[error("axis `{axis}` has no units to grow from")]
+    EmptyAxis {
+        /// The axis.
+        axis: Axis,
+    },
+    /// A width that no plan can list.
+    #[error("axis `{axis}` cannot have {target} units: a plan lists at most {limit}")]
+    TooWide {
+        /// The axis.
+        axis: Axis,
+        /// The width asked for.
+        target: usize,
+        /// The largest one.
+        limit: usize,
+    },
+    /// More elements than memory can address.
+    #[error("parameter `{path}` of shape {shape:?} makes the model too large for any memory")]
+    TooLarge {
+        /// The path of the first parameter that is too much.
+        path: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// A number that has to be finite.
+    #[error("{what}: {value} is no finite number")]
+    NotFinite {
+        /// What the number is.
+        what: String,
+        /// The number.
+        value: f64,
+    },
+    /// A blueprint or plan that was read and disagrees with itself as none does that was made.
+    #[error("{what} needs {expected}, found {found}")]
+    Inconsistent {
+        /// The part of it.
+        what: String,
+        /// What it needs.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
     /// An expansion without any target.
     #[error("the expansion names no axis")]
     EmptyExpansion,

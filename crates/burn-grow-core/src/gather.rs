@@ -43,6 +43,10 @@ impl Plan {
         fill: &dyn Fn(&Axis) -> Fill,
     ) -> Option<(Vec<usize>, Vec<u8>)> {
         self.expand_shape(param, shape)?;
+        // Before the coordinates are listed, of which there may be any number.
+        if bytes.len() < shape.iter().product() {
+            return None;
+        }
         let dims = shape.iter().enumerate().map(|(dim, size)| {
             let whole = *size == param.old_shape[dim];
             whole.then(|| self.dimension(param, dim, fill)).flatten()

@@ -29,6 +29,7 @@ mod dimension;
 mod draw;
 mod error;
 mod expansion;
+mod fields;
 mod forecast;
 mod gather;
 mod growable;

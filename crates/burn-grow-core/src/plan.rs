@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blueprint::known;
 use crate::dimension::Coordinate;
+use crate::fields::PlanFields;
 use crate::table::table;
 use crate::{
     Axis, AxisPlan, Blueprint, Constant, Expansion, Fill, GrowError, ParamBlueprint, Role,
@@ -16,15 +17,17 @@ use crate::{RoleKind, training_flops};
 /// The same plan is applied to the parameters ([`apply`](Self::apply)), to the optimizer state and
 /// to the learning-rate regions. Printed, it is the dry-run table. Serialized, it is data to be applied
 /// elsewhere; a reader has to be exact about floats, which serde_json is with its feature
-/// `float_roundtrip`.
+/// `float_roundtrip`. One that disagrees with itself is not read. Applying it allocates what it asks for,
+/// which [`num_params`](Self::num_params) tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "PlanFields")]
 pub struct Plan {
-    axes: BTreeMap<Axis, AxisPlan>,
+    pub(crate) axes: BTreeMap<Axis, AxisPlan>,
     /// The widths before, of every axis.
-    widths: BTreeMap<Axis, usize>,
-    params: Vec<ParamPlan>,
-    multipliers: Vec<Constant<f64>>,
-    seed: u64,
+    pub(crate) widths: BTreeMap<Axis, usize>,
+    pub(crate) params: Vec<ParamPlan>,
+    pub(crate) multipliers: Vec<Constant<f64>>,
+    pub(crate) seed: u64,
 }
 
 /// How one parameter grows.
@@ -56,8 +59,9 @@ impl Plan {
     /// # Errors
     ///
     /// When the expansion names no axis or an unknown one, would shrink an axis, asks for a width
-    /// that is not whole, asks an init pair for a scaling that it cannot have, scales the units of a
-    /// tied axis differently, or leaves fewer units of an axis than take part in a token.
+    /// that is not whole or too large to be counted, grows an axis without units, asks an init pair for a
+    /// scaling that it cannot have, scales by what is no number or the units of a tied axis differently, or
+    /// leaves fewer units of an axis than take part in a token.
     pub fn new(blueprint: &Blueprint, expansion: &Expansion) -> Result<Self, GrowError> {
         if expansion.targets.is_empty() {
             return Err(GrowError::EmptyExpansion);
@@ -128,13 +132,14 @@ impl Plan {
             })
         };
         let multipliers = blueprint.multipliers.iter().filter_map(factor).collect();
-        Ok(Self {
+        let plan = Self {
             axes,
             widths: blueprint.widths.clone(),
             params,
             multipliers,
             seed: expansion.seed,
-        })
+        };
+        plan.checked()
     }
 
     /// The axes that the expansion names.
@@ -193,7 +198,7 @@ impl Plan {
 
     /// The role of dimension `dim`, if it grows.
     pub fn growing<'a>(&self, param: &'a ParamPlan, dim: usize) -> Option<&'a Role> {
-        let role = param.roles[dim].as_ref()?;
+        let role = param.roles.get(dim)?.as_ref()?;
         role.axes()
             .any(|axis| self.axis(axis).is_some_and(AxisPlan::grows))
             .then_some(role)

@@ -31,6 +31,24 @@ pub enum Rival {
     },
 }
 
+impl Rival {
+    /// The numbers that make it, which have to be some.
+    pub(crate) fn numbers(self) -> [f64; 2] {
+        match self {
+            Self::UnevenSplit(Share::Fixed(share)) => [share; 2],
+            Self::UnevenSplit(Share::Uniform(low, high)) => [low, high],
+            Self::Perturbation { size: number } | Self::Net2Net { noise: number } => [number; 2],
+            Self::FunctionPreservingRandom => [0.0; 2],
+            Self::HyperCloning { snr_db } => [snr_db, amplitude(snr_db)],
+        }
+    }
+}
+
+/// The size of noise relative to the signal, from decibels.
+pub(crate) fn amplitude(snr_db: f64) -> f64 {
+    10f64.powf(-snr_db / 20.0)
+}
+
 /// The part of a consumer column that goes to the copies of its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

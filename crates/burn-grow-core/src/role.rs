@@ -65,13 +65,13 @@ impl Part {
         })
     }
 
-    /// The number of coordinates, given the width of every axis.
+    /// The number of coordinates, given the width of every axis; the largest number where there are more.
     pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
         let size = |term: &Term| match term {
             Term::Fixed(size) => *size,
             Term::Axis(axis) => width(axis),
         };
-        self.terms.iter().map(size).product()
+        self.terms.iter().map(size).fold(1, usize::saturating_mul)
     }
 }
 
@@ -179,9 +179,10 @@ impl Role {
         self.parts.iter().flat_map(Part::axes)
     }
 
-    /// The number of coordinates, given the width of every axis.
+    /// The number of coordinates, given the width of every axis; the largest number where there are more.
     pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
-        self.parts.iter().map(|part| part.size(&width)).sum()
+        let sizes = self.parts.iter().map(|part| part.size(&width));
+        sizes.fold(0, usize::saturating_add)
     }
 }
 

@@ -111,7 +111,8 @@ impl Dim<'_> {
                 true => width,
                 false => known.get(other).map_or(0, |(width, _)| *width),
             };
-            parts.iter().map(|part| part.size(width)).sum()
+            let sizes = parts.iter().map(|part| part.size(width));
+            sizes.fold(0, usize::saturating_add)
         };
         let rest = self.size.checked_sub(size(&without, 0))?;
         let linear = with.iter().all(|part| {

@@ -169,6 +169,12 @@ impl MoeConfig {
                 n_kv_heads: self.n_kv_heads,
             });
         }
+        if self.n_heads.checked_mul(self.head_dim).is_none() {
+            return Err(MoeConfigError::TooLarge {
+                n_heads: self.n_heads,
+                head_dim: self.head_dim,
+            });
+        }
         if !self.head_dim.is_multiple_of(2) {
             let head_dim = self.head_dim;
             return Err(MoeConfigError::OddHead { head_dim });
@@ -236,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named() {
-        let cases: [(MoeConfig, &str); 9] = [
+        let cases: [(MoeConfig, &str); 10] = [
             (
                 MoeConfig {
                     inner: 0,
@@ -250,6 +256,14 @@ mod tests {
                     ..small()
                 },
                 "no multiple of `n_kv_heads` (3)",
+            ),
+            (
+                MoeConfig {
+                    n_heads: 1 << 40,
+                    head_dim: 1 << 40,
+                    ..small()
+                },
+                "`head_dim` (1099511627776) are too many",
             ),
             (
                 MoeConfig {

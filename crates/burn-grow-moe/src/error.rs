@@ -8,6 +8,14 @@ pub enum MoeConfigError {
         /// The name of the field.
         field: &'static str,
     },
+    /// More coordinates of all heads than can be counted.
+    #[error("`n_heads` ({n_heads}) heads of `head_dim` ({head_dim}) are too many")]
+    TooLarge {
+        /// The number of query heads.
+        n_heads: usize,
+        /// The size of a head.
+        head_dim: usize,
+    },
     /// Query heads that the key-value heads cannot share evenly.
     #[error("`n_heads` ({n_heads}) is no multiple of `n_kv_heads` ({n_kv_heads})")]
     Heads {

@@ -10,9 +10,10 @@ use burn::nn::{
 };
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
+use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::{
     Activations, Active, AsymmetricExt, At, Blueprint, Constants, Describe, Expansion, GrowError,
-    Growable, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Role,
+    Growable, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Rival, Role,
     Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
     expand_optimizer, two_width_check, verify,
 };
@@ -23,6 +24,7 @@ use burn_grow_tests::models::{Fused, Mlp, Probe, Tied};
 use rstest::rstest;
 
 mod optimizers;
+mod read;
 
 fn mlp() -> Mlp {
     Mlp::of([3, 4, 2], 1, &Device::flex())
@@ -195,6 +197,16 @@ fn quantized() -> Mlp {
     Mlp::of([32, 32, 32], 1, &device).quantize_weights(&mut quantizer)
 }
 
+/// A model that no memory could hold.
+fn vast() -> MoeTransformer {
+    let config = MoeConfig {
+        vocab_size: 1 << 40,
+        hidden: 1 << 40,
+        ..MoeConfig::default()
+    };
+    config.init(&Device::flex())
+}
+
 /// Each mistake once, with what its message has to name.
 fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
     let up = linear(3, 4);
@@ -236,6 +248,21 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
         (
             planned(mlp(), Expansion::by("inner", f64::INFINITY)),
             &["`inner`", "inf"],
+        ),
+        (
+            planned(mlp(), Expansion::to("inner", usize::MAX)),
+            &["`inner`", "18446744073709551615", "16777216"],
+        ),
+        (
+            planned(
+                mlp(),
+                Expansion::by("inner", 2.0).with_rival(Rival::Net2Net { noise: f64::NAN }),
+            ),
+            &["Net2Net", "NaN"],
+        ),
+        (
+            Blueprint::of_lazy(&vast()).unwrap_err(),
+            &["`embedding.weight`", "[1099511627776, 1099511627776]"],
         ),
         (planned(mlp(), Expansion::default()), &["no axis"]),
         (
@@ -286,6 +313,16 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
                 Expansion::to("top_k", 5),
             ),
             &["`top_k`", "5", "4", "`experts`"],
+        ),
+        (
+            planned(
+                Routed {
+                    experts: Param::from_tensor(Tensor::zeros([4, 2, 2], &Device::flex())),
+                    top_k: 0,
+                },
+                Expansion::to("top_k", 1),
+            ),
+            &["`top_k`"],
         ),
         (
             two_width_check(&mlp(), &Mlp::of([5, 4, 2], 1, &Device::flex())).unwrap_err(),
@@ -407,7 +444,7 @@ fn every_mistake_names_what_is_at_fault() {
 
 #[test]
 fn every_variant_is_produced() {
-    let produced: BTreeSet<String> = mistakes()
+    let mut produced: BTreeSet<String> = mistakes()
         .into_iter()
         .map(|(error, _)| {
             let debug = format!("{error:?}");
@@ -415,6 +452,8 @@ fn every_variant_is_produced() {
             name
         })
         .collect();
+    // Comes as a text, from whatever reads: see `read`.
+    produced.insert("Inconsistent".into());
     // The enum is non-exhaustive, so it is its source that says what is missing here.
     let source = include_str!("../../../crates/burn-grow-core/src/error.rs");
     let body = source.split_once("pub enum GrowError {").unwrap().1;
@@ -443,6 +482,9 @@ fn the_messages_read_well() {
     axis `inner` has width 4: a factor of 1.1 gives no whole width
     axis `inner` has width 4: a factor of NaN gives no whole width
     axis `inner` has width 4: a factor of inf gives no whole width
+    axis `inner` cannot have 18446744073709551615 units: a plan lists at most 16777216
+    Net2Net, noise NaN: NaN is no finite number
+    parameter `embedding.weight` of shape [1099511627776, 1099511627776] makes the model too large for any memory
     the expansion names no axis
     parameter `up.weight`: dimension 1 has 8 coordinates, which no width of `fan_out(2 x inner x 3)` gives
     parameter `up.weight`: dimension 1 is `fan_out(outer x inner)`, but nothing else tells the width of `outer`: store it in a field with `#[grow(width = "outer")]`
@@ -450,6 +492,7 @@ fn the_messages_read_well() {
     a method is given for axis `outer`, which the expansion does not name
     axis `inner`: random-copy cannot preserve the function; copy-copy can, and so can a pair with a zero side
     axis `top_k` would be 5 wide, but there are only 4 of `experts`
+    axis `top_k` has no units to grow from
     parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does
     the models cannot be compared: 2 outputs before, 3 outputs after
     `copy-none` is no init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`

@@ -1,0 +1,93 @@
+//! What is read from a file may say anything: a blueprint or a plan that disagrees with itself is
+//! refused there, and an expansion that asks for the impossible is refused when it is planned.
+
+use burn::tensor::Device;
+use burn_grow::{Blueprint, Expansion, Plan, Rival, Share};
+use burn_grow_tests::growth::plan;
+use burn_grow_tests::models::{Mlp, Probe, Tied};
+use rstest::rstest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The error of reading `value` once the entry at `pointer` says something else.
+#[track_caller]
+fn read<T>(value: &T, pointer: &str, other: Value) -> String
+where
+    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    let mut document = serde_json::to_value(value).unwrap();
+    assert_eq!(&T::deserialize(&document).unwrap(), value);
+    let entry = document.pointer_mut(pointer).expect(pointer);
+    assert_ne!(entry, &other);
+    *entry = other;
+    T::deserialize(document).expect_err(pointer).to_string()
+}
+
+#[rstest]
+#[case("/widths/inner", json!(5), "axis `inner` has width 5 in `the widths` but 4 in `its plan`")]
+#[case("/widths", json!({}), "unknown axis `inner`: the model has none")]
+#[case("/axes/inner/old_width", json!(0), "found 0 -> 8")]
+#[case("/axes/inner/old_width", json!(u64::MAX), "found 18446744073709551615 -> 8")]
+#[case("/axes/inner/source/4", json!(4), "needs sources below 4, found 4")]
+#[case("/axes/inner/source", json!([1, 1, 2, 3, 1, 1, 2, 3]), "found none that is unit 0")]
+#[case("/axes/inner/source", json!([0, 1, 2, 3]), "dimension 1 has 8 coordinates, which no width of `fan_out(inner)`")]
+#[case("/axes/inner/factor", json!([0.5]), "needs 8 factors, found 1")]
+#[case("/params/0/old_shape", json!([3]), "parameter `up.weight` needs 2 dimensions, one for each role, found [3]")]
+#[case("/params/0/old_shape/1", json!(5), "dimension 1 has 5 coordinates")]
+#[case("/params/0/new_shape/0", json!(4), "expects shape [3, 4], found [4, 8]")]
+#[case("/params/0/new_shape/1", json!(u64::MAX), "has 18446744073709551615 coordinates")]
+#[case("/params/0/roles/0", json!([{"kind": "gain", "terms": [4]}]), "dimension 0 has 3 coordinates, which no width of `4`")]
+#[case("/params/0/roles/1/0/terms", json!(["inner", u64::MAX]), "which no width of")]
+#[case("/params/0/roles/1/0/terms/0", json!("outer"), "unknown axis `outer`")]
+#[case("/multipliers", json!([{"path": "scale", "axis": "outer", "value": 1.0}]), "unknown axis `outer`")]
+fn a_plan_that_disagrees_with_itself_is_not_read(
+    #[case] pointer: &str,
+    #[case] other: Value,
+    #[case] expected: &str,
+) {
+    let mlp = Mlp::narrow(0, &Device::flex());
+    let plan = plan(&mlp, &Expansion::by("inner", 2.0));
+    let error = read(&plan, pointer, other);
+    assert!(error.contains(expected), "{error}");
+}
+
+#[rstest]
+#[case("/widths/inner", json!(7), "dimension 1 has 6 coordinates, which no width of `fan_out(inner)`")]
+#[case("/widths", json!({}), "unknown axis `hidden`: the model has none")]
+#[case("/params/0/shape", json!([7]), "needs 2 dimensions, one for each role, found [7]")]
+#[case("/params/0/shape/0", json!(u64::MAX), "of shape [18446744073709551615, 4] makes the model too large")]
+#[case("/params/1/roles/0/0/terms", json!([0, "hidden"]), "dimension 0 has 4 coordinates")]
+#[case("/params/0/active/ratios", json!([["top_k", "hidden"]]), "unknown axis `top_k`")]
+#[case("/multipliers/0/axis", json!("width"), "unknown axis `width`")]
+fn a_blueprint_that_disagrees_with_itself_is_not_read(
+    #[case] pointer: &str,
+    #[case] other: Value,
+    #[case] expected: &str,
+) {
+    let blueprint = Blueprint::of(&Tied::narrow(0, &Device::flex())).unwrap();
+    let error = read(&blueprint, pointer, other);
+    assert!(error.contains(expected), "{error}");
+}
+
+#[rstest]
+#[case(
+    Expansion::to("inner", usize::MAX),
+    "axis `inner` cannot have 18446744073709551615 units"
+)]
+#[case(Expansion::by("inner", 1e300), "a plan lists at most 16777216")]
+#[case(
+    Expansion::by("inner", f64::NAN),
+    "a factor of NaN gives no whole width"
+)]
+#[case(Expansion::by("inner", 2.0).with_rival(Rival::Perturbation { size: f64::NAN }), "perturbation NaN: NaN is no finite number")]
+#[case(Expansion::by("inner", 2.0).with_rival(Rival::HyperCloning { snr_db: -1e9 }), "inf is no finite number")]
+#[case(Expansion::by("inner", 2.0).with_rival(Rival::UnevenSplit(Share::Uniform(-1e308, 1e308))), "is no finite number")]
+fn an_expansion_that_asks_for_the_impossible_is_not_planned(
+    #[case] expansion: Expansion,
+    #[case] expected: &str,
+) {
+    let blueprint = Blueprint::of(&Mlp::narrow(0, &Device::flex())).unwrap();
+    let error = Plan::new(&blueprint, &expansion).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+}
