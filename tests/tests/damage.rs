@@ -13,12 +13,13 @@ use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn_grow::TrainError;
 use burn_grow::prelude::*;
-use burn_pack::{Bytes, Reader};
+use burn_pack::{Bytes, Reader, Scalar, Writer};
 use harness::{Net, Strategy, adamw, run};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::{Strategy as Generated, ValueTree};
 use proptest::test_runner::TestRunner;
+use rstest::rstest;
 
 const NAMES: [&str; 3] = ["model-1.bpk", "optim-1.bpk", "scheduler-1.bpk"];
 
@@ -171,6 +172,55 @@ proptest! {
         });
         prop_assert!(read.is_ok());
     }
+}
+
+/// What no optimizer writes, in sound bytes.
+#[rstest]
+#[case::of_no_parameter("5.__rank", Some(Scalar::UInt(100)), "belongs to no parameter")]
+#[case::of_a_rank_beside("+{id}.__rank", Some(Scalar::UInt(1)), "belongs to no parameter")]
+#[case::of_no_rank("{id}.__rank", None, "does not follow its parameter")]
+#[case::of_another_rank("{id}.__rank", Some(Scalar::UInt(7)), "does not follow its parameter")]
+#[case::after_too_many_steps("{id}.time", Some(Scalar::UInt(u64::MAX)), "counts more steps")]
+#[case::of_too_old_a_region("{id}.grow.0.age", Some(Scalar::UInt(u64::MAX)), "is no region")]
+#[case::of_half_a_region("{id}.grow.0.age", None, "holds what is of no region")]
+#[case::of_no_rate("{id}.grow.0.rho", Some(Scalar::Float(f64::NAN)), "is no number")]
+fn a_state_of_odd_scalars_is_refused(
+    #[case] name: &str,
+    #[case] value: Option<Scalar>,
+    #[case] expected: &str,
+) {
+    let optim = Bytes::from_bytes_vec(sound()[1].clone());
+    let reader = Reader::from_bytes(optim).unwrap();
+    let mut scalars = reader.scalars().clone();
+    let (id, _) = scalars
+        .keys()
+        .find_map(|name| name.split_once(".grow.0.age"))
+        .unwrap();
+    let name = name.replace("{id}", id);
+    match value {
+        Some(value) => scalars.insert(name, value),
+        None => scalars.remove(&name),
+    };
+    let metadata = reader.metadata().clone();
+    let mut writer = Writer::new(reader.into_tensors().unwrap());
+    for (name, value) in scalars {
+        writer = writer.with_scalar(&name, value);
+    }
+    for (id, path) in metadata {
+        writer = writer.with_metadata(&id, &path);
+    }
+    let optim = writer.into_bytes().unwrap().to_vec();
+
+    let directory = tempfile::tempdir().unwrap();
+    let checkpoints = directory.path().join("checkpoint");
+    fs::create_dir(&checkpoints).unwrap();
+    let [model, _, scheduler] = sound();
+    for (name, bytes) in NAMES.iter().zip([model, &optim, scheduler]) {
+        fs::write(checkpoints.join(name), bytes).unwrap();
+    }
+    let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
+    let error = checked.unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
 }
 
 /// How often Burn's own loading would have panicked, and how often damage goes unseen: a file has no

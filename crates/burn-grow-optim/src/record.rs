@@ -14,6 +14,9 @@ use crate::policy::power;
 use crate::rules::ParamRule;
 use crate::{Age, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StateRules};
 
+/// The most steps that an optimizer counts: burn-optim does so in 32 bits.
+pub(crate) const MAX_STEPS: usize = i32::MAX as usize;
+
 /// Expands the state of `optim` along `plan`: the state of every grown parameter is mapped by
 /// `rules`, which may be one policy, and with a `rewarmup` every re-warmed parameter gets a [`Region`].
 ///
@@ -121,12 +124,12 @@ impl RawRecord {
     }
 
     /// Whether every entry belongs to a parameter of `shapes`, by identity, and fits it: what Burn's
-    /// loading takes for granted. Looks at no values.
+    /// loading takes for granted. Of values, only scalars are looked at.
     ///
     /// # Errors
     ///
     /// Names the first entry that does not.
-    pub fn check(&self, shapes: &HashMap<u64, Vec<usize>>) -> Result<(), RecordError> {
+    pub fn check(&self, shapes: &BTreeMap<u64, Vec<usize>>) -> Result<(), RecordError> {
         let refused = |name: &str, problem: &str| {
             Err(RecordError::Validation(format!("state `{name}` {problem}")))
         };
@@ -147,20 +150,48 @@ impl RawRecord {
                 return refused(name, "holds no floats");
             }
         }
+        for (name, value) in &self.scalars {
+            // Burn would also take `+1` or `01` for the identity 1.
+            let id = name.split_once('.').map_or("", |(id, _)| id);
+            let known = |number: &u64| shapes.contains_key(number) && number.to_string() == id;
+            if !id.parse().is_ok_and(|number| known(&number)) {
+                return refused(name, "belongs to no parameter of the model");
+            }
+            if name.ends_with(".time") && usize::try_from(*value).is_ok_and(|it| it > MAX_STEPS) {
+                return refused(name, "counts more steps than there can be");
+            }
+            if matches!(value, Scalar::Float(value) if value.is_nan()) {
+                return refused(name, "is no number");
+            }
+        }
         for (id, shape) in shapes {
+            // Without it, Burn would guess from any one of the tensors.
             let rank = self.scalars.get(&format!("{id}.__rank"));
-            if rank.is_some_and(|rank| usize::try_from(*rank) != Ok(shape.len())) {
+            let has_state = || {
+                self.tensors
+                    .iter()
+                    .any(|tensor| tensor.param_id == Some(*id))
+            };
+            if rank.map_or_else(has_state, |rank| usize::try_from(*rank) != Ok(shape.len())) {
                 return refused(&format!("{id}.__rank"), "does not follow its parameter");
             }
+            let mut told = 0;
             for index in 0.. {
                 let name = format!("{id}.{REGIONS}.{index}");
                 let read = |field: &str| self.scalars.get(&format!("{name}.{field}")).copied();
                 if read("age").is_none() {
                     break;
                 }
-                if !Region::from_scalars(shape.len(), read).is_some_and(|it| it.covers(shape)) {
+                let region = Region::from_scalars(shape.len(), read);
+                let Some(region) = region.filter(|region| region.fits(shape)) else {
                     return refused(&name, "is no region of its parameter");
-                }
+                };
+                told += region.scalars().len();
+            }
+            // Left alone, it would mix with the regions of the next expansion.
+            let regions = format!("{id}.{REGIONS}");
+            if under(&self.scalars, &format!("{regions}.")).count() != told {
+                return refused(&regions, "holds what is of no region");
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use burn_grow_core::{ParamPlan, Plan};
 use burn_optim::LearningRate;
 use burn_pack::Scalar;
 
+use crate::record::MAX_STEPS;
 use crate::{Age, Ramp, RewarmupSchedule, RewarmupScope};
 
 /// The coordinates that one expansion added to a parameter, and their learning rate.
@@ -87,13 +88,16 @@ impl Region {
         })
     }
 
-    /// Whether the region tells about every coordinate of a parameter of `shape`, and no other.
-    pub(crate) fn covers(&self, shape: &[usize]) -> bool {
+    /// Whether the region tells about every coordinate of a parameter of `shape` and no other, and counts
+    /// as a run can.
+    pub(crate) fn fits(&self, shape: &[usize]) -> bool {
+        let counts = [self.age, self.count, self.ramp.steps, self.ramp.horizon];
         let size = |extent: &Extent| {
             let mut runs = extent.runs.iter();
             runs.try_fold(0_usize, |sum, run| sum.checked_add(*run))
         };
-        self.extents.len() == shape.len()
+        counts.iter().all(|count| *count <= MAX_STEPS)
+            && self.extents.len() == shape.len()
             && self
                 .extents
                 .iter()

@@ -51,8 +51,8 @@ impl WidthExpansionCallback {
     ///
     /// # Errors
     ///
-    /// When a file is missing, torn or from another model, a value is NaN, or the run took other
-    /// expansions.
+    /// When a file is missing, torn or from another model, a value is NaN or of another type than in
+    /// `model`, or the run took other expansions.
     pub fn check_checkpoint<M: Growable>(
         &self,
         directory: impl AsRef<Path>,
@@ -65,7 +65,10 @@ impl WidthExpansionCallback {
             .map_err(at(&files.model))?;
         let layout = Layout::of(model, self.last_plan(clock));
         let model = Saved::open(&files.model, &layout).map_err(at(&files.model))?;
-        check_values(&model.tensors).map_err(at(&files.model))?;
+        layout
+            .check_types(&model.tensors)
+            .and_then(|()| check_values(&model.tensors))
+            .map_err(at(&files.model))?;
         let optim = model
             .open_optimizer(&files.optim)
             .map_err(at(&files.optim))?;

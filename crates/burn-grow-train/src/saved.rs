@@ -85,6 +85,8 @@ struct Expected {
     shape: Vec<usize>,
     /// The shape in the model.
     used: Vec<usize>,
+    /// The type in the model, if it has a value yet.
+    dtype: Option<DType>,
 }
 
 impl Layout {
@@ -118,6 +120,20 @@ impl Layout {
             Some(name) => refused(name, "is missing"),
             None => Ok(()),
         }
+    }
+
+    /// Whether floats have the types that they have in the model: loading takes over those of the file,
+    /// and the next step would mix them.
+    pub(crate) fn check_types(&self, tensors: &[Tensor]) -> Result<(), RecordError> {
+        for tensor in tensors {
+            let expected = self.params.get(&tensor.name);
+            let dtype = expected.and_then(|expected| expected.dtype);
+            if let Some(dtype) = dtype.filter(|dtype| *dtype != tensor.dtype) {
+                let problem = format!("holds {:?}, not {dtype:?}", tensor.dtype);
+                return refused(&tensor.name, &problem);
+            }
+        }
+        Ok(())
     }
 
     fn is_float(&self, tensor: &Tensor) -> bool {
@@ -180,6 +196,7 @@ impl Expected {
             is_kind: |dtype| dtype.is_int(),
             shape: State::default().params(&[]).clock.lazy_shape().to_vec(),
             used: Vec::new(),
+            dtype: None,
         }
     }
 
@@ -225,12 +242,14 @@ impl Visitor<'_> {
         is_kind: fn(&DType) -> bool,
         shape: Vec<usize>,
         used: Vec<usize>,
+        dtype: Option<DType>,
     ) {
         let expected = Expected {
             kind,
             is_kind,
             shape,
             used,
+            dtype,
         };
         self.params.insert(self.path.join("."), expected);
     }
@@ -250,17 +269,19 @@ impl ModuleVisitor for Visitor<'_> {
             |dtype| dtype.is_float() || matches!(dtype, DType::QFloat(_));
         let grown = self.grown.get(self.path.join(".").as_str());
         let used = grown.map_or_else(|| used_shape(param), |shape| shape.to_vec());
-        self.expect(FLOAT, is_kind, saved_shape(param, &used), used);
+        let dtype = param.is_initialized().then(|| param.base().dtype());
+        self.expect(FLOAT, is_kind, saved_shape(param, &used), used, dtype);
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<tensor::Tensor<D, Int>>) {
         let is_kind: fn(&DType) -> bool = |dtype| dtype.is_int() || dtype.is_uint();
         let shape = param.lazy_shape().to_vec();
-        self.expect("whole numbers", is_kind, shape.clone(), shape);
+        self.expect("whole numbers", is_kind, shape.clone(), shape, None);
     }
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<tensor::Tensor<D, Bool>>) {
         let shape = param.lazy_shape().to_vec();
-        self.expect("booleans", |dtype| dtype.is_bool(), shape.clone(), shape);
+        let is_kind: fn(&DType) -> bool = |dtype| dtype.is_bool();
+        self.expect("booleans", is_kind, shape.clone(), shape, None);
     }
 }
