@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo`, `plan`, `test`, `parity`, `kill-loop` and `bench`.
+//! The project's commands: `cargo xtask demo`, `plan`, `test`, `parity`, `kill-loop`, `fuzz` and `bench`.
 
 mod bench;
 mod cargo;
 mod demo;
+mod fuzz;
 mod kill_loop;
 mod parity;
 mod plan;
@@ -32,6 +33,8 @@ enum Command {
     Parity,
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
+    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and cargo-fuzz
+    Fuzz(fuzz::Fuzz),
     /// Prints what growing costs, or how fast the transformer of experts is, as ratios
     Bench(bench::Bench),
 }
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test => test::run(),
         Command::Parity => parity::run(),
         Command::KillLoop(kills) => kills.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
     }
 }
