@@ -257,7 +257,8 @@ fn a_lost_hook_stops_the_run() {
             .num_epochs(EPOCHS)
             .metric_valid_numeric(LossMetric::new())
             .with_application_logger(None);
-    let training = strategy.apply(callback.attach(training).early_stopping(StopAfter(EPOCHS)));
+    let training = callback.attach(training).early_stopping(StopAfter(EPOCHS));
+    let training = strategy.apply(training, &harness::local());
     let (clock, error) = failed(&callback, training);
     assert!(
         matches!(*error, TrainError::LostHook { step: 6 }),

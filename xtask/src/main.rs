@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask demo`, `plan`, `test`, `parity`, `kill-loop`, `fuzz` and `bench`.
+//! The project's commands: `cargo xtask demo`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and `bench`.
 
 mod bench;
 mod cargo;
@@ -8,6 +8,7 @@ mod kill_loop;
 mod parity;
 mod plan;
 mod python;
+mod remote;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,8 @@ enum Command {
     Parity,
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
+    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to build
+    Remote,
     /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and cargo-fuzz
     Fuzz(fuzz::Fuzz),
     /// Prints what growing costs, or how fast the transformer of experts is, as ratios
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test => test::run(),
         Command::Parity => parity::run(),
         Command::KillLoop(kills) => kills.run(),
+        Command::Remote => remote::run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
     }

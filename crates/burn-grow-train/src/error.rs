@@ -162,4 +162,24 @@ pub enum TrainError {
         /// The expansions taken by then.
         stage: usize,
     },
+    /// A device that no longer answers, such as one of a machine that went away. The run was stopped
+    /// before its next checkpoint.
+    #[error(
+        "a device cannot be read at step {step}, after {stage} expansions: the run was stopped, and its \
+         last checkpoint is from before. {reason}"
+    )]
+    Device {
+        /// The optimizer steps taken when it was seen.
+        step: usize,
+        /// The expansions taken by then.
+        stage: usize,
+        /// What Burn says.
+        reason: String,
+    },
+    /// Burn panicked in the middle of a run.
+    #[error("the run was ended by a panic, and its last checkpoint is from before. {message}")]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
 }

@@ -5,8 +5,8 @@ use crate::run::Run;
 use crate::{Clock, TrainError};
 
 impl Run {
-    /// Stops an attached run whose model has diverged, so that no checkpoint is saved of it and, with
-    /// that, no good one deleted.
+    /// Stops an attached run whose model has diverged or cannot be read, so that no checkpoint is saved of it
+    /// and, with that, no good one deleted.
     ///
     /// One pass over the weights and one wait for the device: once an epoch, and at expansions, which
     /// wait for it anyway.
@@ -22,7 +22,7 @@ impl Run {
     }
 }
 
-/// Whether no parameter of `model` is NaN; a NaN loss makes all of them so.
+/// Whether every parameter of `model` can be read and none is NaN; a NaN loss makes all of them so.
 pub(crate) fn check_nan<M: Module>(model: &M, clock: Clock) -> Result<(), TrainError> {
     let mut visitor = Visitor {
         path: Vec::new(),
@@ -35,7 +35,12 @@ pub(crate) fn check_nan<M: Module>(model: &M, clock: Clock) -> Result<(), TrainE
     }
     let device = found[0].device();
     let found = found.into_iter().map(|found| found.to_device(&device));
-    let found = Tensor::cat(found.collect(), 0).into_data();
+    let found = Tensor::cat(found.collect(), 0).try_into_data();
+    let found = found.map_err(|error| TrainError::Device {
+        step: clock.step,
+        stage: clock.stage,
+        reason: error.to_string(),
+    })?;
     let mut diverged = paths
         .into_iter()
         .zip(found.iter::<bool>())

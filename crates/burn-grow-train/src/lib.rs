@@ -51,6 +51,7 @@ mod event;
 mod finite;
 mod growth_log;
 mod history;
+mod launch;
 mod metric;
 mod offline;
 mod plateau;
@@ -75,6 +76,7 @@ pub use clock::Clock;
 pub use error::TrainError;
 pub use event::{Event, MetricCheckpointing};
 pub use history::History;
+pub use launch::try_launch;
 pub use metric::{
     ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,

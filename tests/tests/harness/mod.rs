@@ -1,6 +1,8 @@
 //! A small regression model and the stock burn-train runs that the training tests compare.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod observed;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -173,30 +175,50 @@ impl Strategy {
         self.steps_per_epoch() * EPOCHS
     }
 
-    pub fn apply<M>(self, training: SupervisedTraining<M>) -> SupervisedTraining<M>
+    /// Lets `training` run on `devices`, or on the first of them.
+    pub fn apply<M>(
+        self,
+        training: SupervisedTraining<M>,
+        devices: &[Device],
+    ) -> SupervisedTraining<M>
     where
         M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Module,
         M: core::fmt::Display + 'static,
     {
-        let devices = vec![Device::flex(), Device::flex()];
-        let optim = match self {
-            Self::Single => {
-                return training
-                    .with_training_strategy(ExecutionStrategy::single(Device::flex()).into());
-            }
-            Self::Accumulate => {
-                return training
-                    .with_training_strategy(ExecutionStrategy::single(Device::flex()).into())
-                    .grads_accumulation(2);
-            }
-            Self::MultiMain => MultiDeviceOptim::OptimMainDevice,
-            Self::MultiSharded => MultiDeviceOptim::OptimSharded,
+        let single = || ExecutionStrategy::single(devices[0].clone());
+        let multi = |optim| ExecutionStrategy::multi(devices.to_vec(), optim);
+        let execution = match self {
+            Self::Single | Self::Accumulate => single(),
+            Self::MultiMain => multi(MultiDeviceOptim::OptimMainDevice),
+            Self::MultiSharded => multi(MultiDeviceOptim::OptimSharded),
         };
-        training.with_training_strategy(ExecutionStrategy::multi(devices, optim).into())
+        let training = training.with_training_strategy(execution.into());
+        match self {
+            Self::Accumulate => training.grads_accumulation(2),
+            Self::Single | Self::MultiMain | Self::MultiSharded => training,
+        }
     }
 }
 
+/// As many devices as a strategy takes, on this machine.
+pub fn local() -> [Device; 2] {
+    [Device::flex(), Device::flex()]
+}
+
 pub fn training<M>(directory: &Path, strategy: Strategy, epochs: usize) -> SupervisedTraining<M>
+where
+    M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Module,
+    M: core::fmt::Display + 'static,
+{
+    training_on(&local(), directory, strategy, epochs)
+}
+
+pub fn training_on<M>(
+    devices: &[Device],
+    directory: &Path,
+    strategy: Strategy,
+    epochs: usize,
+) -> SupervisedTraining<M>
 where
     M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Module,
     M: core::fmt::Display + 'static,
@@ -206,7 +228,7 @@ where
         .with_default_checkpointers()
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(100))
         .with_application_logger(None);
-    strategy.apply(training)
+    strategy.apply(training, devices)
 }
 
 pub fn adamw() -> ModuleOptimizer {
@@ -237,10 +259,36 @@ pub fn run(
     from: Option<usize>,
     epochs: usize,
 ) -> LearningResult<Progressive<Net>> {
+    let narrow = |seed| Net::new(4, 4, seed, &Device::flex().autodiff());
+    run_on(
+        &local(),
+        callback,
+        narrow,
+        directory,
+        strategy,
+        from,
+        epochs,
+    )
+}
+
+/// Like [`run`] on `devices`, with the model that `narrow` makes of a seed.
+pub fn run_on<M>(
+    devices: &[Device],
+    callback: &WidthExpansionCallback,
+    narrow: impl Fn(f32) -> M,
+    directory: &Path,
+    strategy: Strategy,
+    from: Option<usize>,
+    epochs: usize,
+) -> LearningResult<Progressive<M>>
+where
+    M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Growable,
+    M: core::fmt::Display + 'static,
+{
     // A resumed run begins with other values and other parameter identities.
-    let seed = if from.is_some() { 9.0 } else { 0.0 };
-    let model = Net::new(4, 4, seed, &Device::flex().autodiff());
-    let mut training = callback.attach(training(directory, strategy, epochs));
+    let model = narrow(if from.is_some() { 9.0 } else { 0.0 });
+    let training = training_on(devices, directory, strategy, epochs);
+    let mut training = callback.attach(training);
     if let Some(from) = from {
         training = training.checkpoint(from);
     }
