@@ -3,6 +3,7 @@
 
 mod harness;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, TensorData};
 use burn_grow::TrainError;
 use burn_grow::prelude::*;
 use burn_pack::{Bytes, Reader, Scalar, Writer};
@@ -44,6 +45,50 @@ fn sound() -> &'static [Vec<u8>; 3] {
         run(&callback(), directory.path(), Strategy::Single, None, 1);
         NAMES.map(|name| fs::read(directory.path().join("checkpoint").join(name)).unwrap())
     })
+}
+
+/// The sound checkpoint in `directory`, but for one of its files.
+fn write(directory: &Path, file: usize, bytes: &[u8]) {
+    let checkpoints = directory.join("checkpoint");
+    fs::create_dir_all(&checkpoints).unwrap();
+    for (other, name) in NAMES.iter().enumerate() {
+        let bytes = if other == file {
+            bytes
+        } else {
+            &sound()[other]
+        };
+        fs::write(checkpoints.join(name), bytes).unwrap();
+    }
+}
+
+/// What the check says of the sound checkpoint but for one of its files, which it leaves as it is.
+fn refusal(file: usize, bytes: &[u8]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), file, bytes);
+    let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
+    let found = fs::read(directory.path().join("checkpoint").join(NAMES[file])).unwrap();
+    assert_eq!(found, bytes);
+    checked.unwrap_err().to_string()
+}
+
+fn reader(file: usize) -> Reader {
+    Reader::from_bytes(Bytes::from_bytes_vec(sound()[file].clone())).unwrap()
+}
+
+/// The file again, with these tensors and scalars.
+fn rewritten(
+    file: usize,
+    tensors: Vec<burn_pack::Tensor>,
+    scalars: BTreeMap<String, Scalar>,
+) -> Vec<u8> {
+    let mut writer = Writer::new(tensors);
+    for (name, value) in scalars {
+        writer = writer.with_scalar(&name, value);
+    }
+    for (name, text) in reader(file).metadata() {
+        writer = writer.with_metadata(name, text);
+    }
+    writer.into_bytes().unwrap().to_vec()
 }
 
 /// What happened to a file.
@@ -132,19 +177,14 @@ proptest! {
     #[test]
     fn a_damaged_checkpoint_is_refused_or_resumed_from(file in 0_usize..3, damage in damage()) {
         let directory = tempfile::tempdir().unwrap();
-        let checkpoints = directory.path().join("checkpoint");
-        fs::create_dir(&checkpoints).unwrap();
-        let bytes: [Vec<u8>; 3] = core::array::from_fn(|other| match other == file {
-            true => damage.apply(file),
-            false => sound()[other].clone(),
-        });
-        for (name, bytes) in NAMES.iter().zip(&bytes) {
-            fs::write(checkpoints.join(name), bytes).unwrap();
-        }
+        let damaged = damage.apply(file);
+        write(directory.path(), file, &damaged);
         let checked = panics(|| callback().check_checkpoint(directory.path(), 1, &narrow()));
         let good = panics(|| callback().last_good_epoch(directory.path(), &narrow()));
-        for (name, bytes) in NAMES.iter().zip(&bytes) {
-            prop_assert_eq!(&fs::read(checkpoints.join(name)).unwrap(), bytes);
+        for (other, name) in NAMES.iter().enumerate() {
+            let expected = if other == file { &damaged } else { &sound()[other] };
+            let found = fs::read(directory.path().join("checkpoint").join(name)).unwrap();
+            prop_assert_eq!(&found, expected);
         }
         match checked {
             Err(()) => prop_assert!(false, "the check panicked"),
@@ -189,9 +229,7 @@ fn a_state_of_odd_scalars_is_refused(
     #[case] value: Option<Scalar>,
     #[case] expected: &str,
 ) {
-    let optim = Bytes::from_bytes_vec(sound()[1].clone());
-    let reader = Reader::from_bytes(optim).unwrap();
-    let mut scalars = reader.scalars().clone();
+    let mut scalars = reader(1).scalars().clone();
     let (id, _) = scalars
         .keys()
         .find_map(|name| name.split_once(".grow.0.age"))
@@ -201,26 +239,27 @@ fn a_state_of_odd_scalars_is_refused(
         Some(value) => scalars.insert(name, value),
         None => scalars.remove(&name),
     };
-    let metadata = reader.metadata().clone();
-    let mut writer = Writer::new(reader.into_tensors().unwrap());
-    for (name, value) in scalars {
-        writer = writer.with_scalar(&name, value);
-    }
-    for (id, path) in metadata {
-        writer = writer.with_metadata(&id, &path);
-    }
-    let optim = writer.into_bytes().unwrap().to_vec();
-
-    let directory = tempfile::tempdir().unwrap();
-    let checkpoints = directory.path().join("checkpoint");
-    fs::create_dir(&checkpoints).unwrap();
-    let [model, _, scheduler] = sound();
-    for (name, bytes) in NAMES.iter().zip([model, &optim, scheduler]) {
-        fs::write(checkpoints.join(name), bytes).unwrap();
-    }
-    let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
-    let error = checked.unwrap_err().to_string();
+    let tensors = reader(1).into_tensors().unwrap();
+    let error = refusal(1, &rewritten(1, tensors, scalars));
     assert!(error.contains(expected), "{error}");
+}
+
+/// Burn would load it, and mix types in the next step.
+#[test]
+fn a_model_in_another_float_type_is_refused() {
+    let halved = reader(0).into_tensors().unwrap().into_iter().map(|tensor| {
+        let (name, dtype, shape, id, bytes) = tensor.into_parts().unwrap();
+        let data = TensorData::from_bytes(bytes, shape, dtype);
+        let data = match dtype {
+            DType::F32 => data.convert_dtype(DType::F16),
+            _ => data,
+        };
+        let (bytes, shape, dtype) = data.into_parts();
+        burn_pack::Tensor::new(name, dtype, shape, id, bytes)
+    });
+    let scalars = reader(0).scalars().clone();
+    let error = refusal(0, &rewritten(0, halved.collect(), scalars));
+    assert!(error.contains("holds F16, not F32"), "{error}");
 }
 
 /// How often Burn's own loading would have panicked, and how often damage goes unseen: a file has no
@@ -229,18 +268,10 @@ fn a_state_of_odd_scalars_is_refused(
 fn the_check_is_needed() {
     let mut runner = TestRunner::deterministic();
     let directory = tempfile::tempdir().unwrap();
-    let checkpoints = directory.path().join("checkpoint");
-    fs::create_dir(&checkpoints).unwrap();
     let (mut panicked, mut unseen) = (0, 0);
     for case in 0..300 {
         let damage = damage().new_tree(&mut runner).unwrap().current();
-        for (other, name) in NAMES.iter().enumerate() {
-            let bytes = match other == case % 2 {
-                true => damage.apply(other),
-                false => sound()[other].clone(),
-            };
-            fs::write(checkpoints.join(name), bytes).unwrap();
-        }
+        write(directory.path(), case % 2, &damage.apply(case % 2));
         panicked += usize::from(panics(|| load(directory.path())).is_err());
         let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
         unseen += usize::from(checked.is_ok());
