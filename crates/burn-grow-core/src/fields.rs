@@ -19,27 +19,31 @@ const MAX_ELEMENTS: usize = isize::MAX as usize / size_of::<f64>();
 
 type Widths = BTreeMap<Axis, usize>;
 
-#[derive(Deserialize)]
-pub(crate) struct BlueprintFields {
-    params: Vec<ParamBlueprint>,
-    widths: Widths,
-    constants: Vec<Constant<usize>>,
-    multipliers: Vec<Constant<f64>>,
-    frozen: BTreeMap<Axis, String>,
+/// The fields of something as they are written, which becomes it only if it passes its `checked`.
+macro_rules! read_checked {
+    ($fields:ident => $whole:ident { $($name:ident: $type:ty,)+ }) => {
+        #[derive(Deserialize)]
+        pub(crate) struct $fields {
+            $($name: $type,)+
+        }
+
+        impl TryFrom<$fields> for $whole {
+            type Error = GrowError;
+
+            fn try_from(fields: $fields) -> Result<Self, GrowError> {
+                Self { $($name: fields.$name,)+ }.checked()
+            }
+        }
+    };
 }
 
-impl TryFrom<BlueprintFields> for Blueprint {
-    type Error = GrowError;
-
-    fn try_from(fields: BlueprintFields) -> Result<Self, GrowError> {
-        let blueprint = Self {
-            params: fields.params,
-            widths: fields.widths,
-            constants: fields.constants,
-            multipliers: fields.multipliers,
-            frozen: fields.frozen,
-        };
-        blueprint.checked()
+read_checked! {
+    BlueprintFields => Blueprint {
+        params: Vec<ParamBlueprint>,
+        widths: Widths,
+        constants: Vec<Constant<usize>>,
+        multipliers: Vec<Constant<f64>>,
+        frozen: BTreeMap<Axis, String>,
     }
 }
 
@@ -71,27 +75,13 @@ impl Blueprint {
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct PlanFields {
-    axes: BTreeMap<Axis, AxisPlan>,
-    widths: Widths,
-    params: Vec<ParamPlan>,
-    multipliers: Vec<Constant<f64>>,
-    seed: u64,
-}
-
-impl TryFrom<PlanFields> for Plan {
-    type Error = GrowError;
-
-    fn try_from(fields: PlanFields) -> Result<Self, GrowError> {
-        let plan = Self {
-            axes: fields.axes,
-            widths: fields.widths,
-            params: fields.params,
-            multipliers: fields.multipliers,
-            seed: fields.seed,
-        };
-        plan.checked()
+read_checked! {
+    PlanFields => Plan {
+        axes: BTreeMap<Axis, AxisPlan>,
+        widths: Widths,
+        params: Vec<ParamPlan>,
+        multipliers: Vec<Constant<f64>>,
+        seed: u64,
     }
 }
 
@@ -126,42 +116,21 @@ impl Plan {
             check_active(&param.path, param.active.0)?;
             check_active(&param.path, param.active.1)?;
         }
-        check_elements(
-            self.params
-                .iter()
-                .map(|param| (&param.path, &param.old_shape)),
-        )?;
-        check_elements(
-            self.params
-                .iter()
-                .map(|param| (&param.path, &param.new_shape)),
-        )?;
+        let params = self.params.iter();
+        check_elements(params.clone().map(|param| (&param.path, &param.old_shape)))?;
+        check_elements(params.map(|param| (&param.path, &param.new_shape)))?;
         check_multipliers(&self.multipliers, &self.widths)?;
         Ok(self)
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct AxisPlanFields {
-    old_width: usize,
-    source: Vec<usize>,
-    method: Method,
-    factor: Factor,
-    tied: Option<f64>,
-}
-
-impl TryFrom<AxisPlanFields> for AxisPlan {
-    type Error = GrowError;
-
-    fn try_from(fields: AxisPlanFields) -> Result<Self, GrowError> {
-        let planned = Self {
-            old_width: fields.old_width,
-            source: fields.source,
-            method: fields.method,
-            factor: fields.factor,
-            tied: fields.tied,
-        };
-        planned.checked()
+read_checked! {
+    AxisPlanFields => AxisPlan {
+        old_width: usize,
+        source: Vec<usize>,
+        method: Method,
+        factor: Factor,
+        tied: Option<f64>,
     }
 }
 

@@ -72,7 +72,7 @@ fn config([hidden, inner, n_experts, top_k]: [usize; 4], what: What) -> MoeConfi
     }
 }
 
-fn compare(what: What, size: [usize; 4], peak: f64, torch: Option<&mut Torch>) {
+fn compare(what: What, size: [usize; 4], peak: f64, mut torch: Option<&mut Torch>) {
     let config = config(size, what);
     let mut run: Box<dyn FnMut()> = match what {
         What::Step => Box::new(step(&config)),
@@ -80,7 +80,6 @@ fn compare(what: What, size: [usize; 4], peak: f64, torch: Option<&mut Torch>) {
     };
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
-    let mut torch = torch;
     if let Some(torch) = torch.as_mut() {
         let parameters = torch.prepare(what, &config);
         let model = config.init(&Device::flex());

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use burn_core::tensor::{Device, Tensor, TensorData};
 use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn_pack::Scalar;
@@ -117,8 +119,7 @@ impl<O: Optimizer, const D: usize> RecordState for PerExpertState<O, D> {
         let lead = D.checked_sub(2)?;
         let stack = stacked.tensors.first()?.1.shape()[..lead].to_vec();
         let count = stack.iter().product();
-        let scalars = stacked.scalars.into_iter();
-        let scalars: std::collections::BTreeMap<String, Scalar> = scalars.collect();
+        let scalars: BTreeMap<String, Scalar> = stacked.scalars.into_iter().collect();
         let members = (0..count).map(|index| {
             let mut source = StateSource::new(scalars.clone());
             for (name, data) in &stacked.tensors {
