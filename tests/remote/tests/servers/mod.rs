@@ -1,8 +1,10 @@
 //! Servers as processes of their own, and the devices they host.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use burn::remote::RemoteHost;
 use burn::tensor::Device;
@@ -19,6 +21,18 @@ impl Server {
     }
 
     pub fn with_devices(count: usize) -> Self {
+        // The system gives ports again, and to Burn a server at the address of a dead one is dead, too.
+        static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let server = Self::spawn(count);
+        let new = SEEN.lock().unwrap().insert(server.url.clone());
+        match new {
+            true => server,
+            // This one keeps its port until the next one has another.
+            false => Self::with_devices(count),
+        }
+    }
+
+    fn spawn(count: usize) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_server"))
             .args(["127.0.0.1:0", &count.to_string()])
             .stdout(Stdio::piped())
