@@ -122,7 +122,7 @@ fn newton_schulz<const D: usize>(mut x: Tensor<D>) -> Tensor<D> {
     x
 }
 
-/// Why [`PerExpert`] goes matrix by matrix.
+/// As [`PerExpert`] has it.
 fn one_by_one([count, rows, columns]: [usize; 3]) -> impl FnMut() {
     let stack = random([count * rows, columns]).mul_scalar(0.01);
     move || {

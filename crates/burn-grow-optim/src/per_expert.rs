@@ -11,8 +11,8 @@ use derive_new::new;
 /// of a layer are one parameter `[experts, in, out]`. Whatever comes before the last two dimensions is taken as
 /// a stack.
 ///
-/// One matrix after the other: on Flex a batched product of all of them takes longer, except for matrices too
-/// small to matter (`cargo xtask bench`).
+/// One matrix after the other, as burn-optim's Muon takes no more than one. Batched, its matrix products
+/// would take less time, the smaller the matrices the less (`cargo xtask bench`).
 ///
 /// A record holds the states stacked like the parameter, so an expansion maps them as any other state.
 ///
