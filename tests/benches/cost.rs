@@ -17,9 +17,9 @@ use burn::optim::{
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, Learner, TrainOutput, TrainStep};
-use burn_grow::expand_optimizer;
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::prelude::*;
+use burn_grow::{BatchedMuonConfig, expand_optimizer};
 
 /// As the programs have it.
 #[global_allocator]
@@ -64,11 +64,11 @@ fn main() {
     adapters();
     for shape in [[8, 16, 32], [8, 32, 64], [16, 128, 128], [8, 256, 512]] {
         ratio(
-            &format!("Newton-Schulz on {shape:?}, matrix by matrix / batched"),
+            &format!("Muon step {shape:?}, PerExpert / BatchedMuon"),
             None,
             20,
-            one_by_one(shape),
-            batched(shape),
+            stack_step(PerExpert::new(MuonConfig::new().build()), shape),
+            stack_step(BatchedMuonConfig::new().build(), shape),
         );
     }
     ratio(
@@ -111,31 +111,14 @@ fn adapters() {
     adapter("Muon", 6, MuonConfig::new().build());
 }
 
-/// The iteration of Muon, as it multiplies matrices: the part of it that could be batched over a stack.
-fn newton_schulz<const D: usize>(mut x: Tensor<D>) -> Tensor<D> {
-    for _ in 0..5 {
-        let square = x.clone().matmul(x.clone().swap_dims(D - 2, D - 1));
-        let fourth = square.clone().matmul(square.clone());
-        let both = square.mul_scalar(-4.775) + fourth.mul_scalar(2.0315);
-        x = x.clone().mul_scalar(3.4445) + both.matmul(x);
-    }
-    x
-}
-
-/// As [`PerExpert`] has it.
-fn one_by_one([count, rows, columns]: [usize; 3]) -> impl FnMut() {
-    let stack = random([count * rows, columns]).mul_scalar(0.01);
+/// A step on a stack of matrices.
+fn stack_step<O: Optimizer>(optimizer: O, shape: [usize; 3]) -> impl FnMut() {
+    let drawn = |shape| Tensor::<3>::random(shape, Distribution::Default, &Device::flex());
+    let (mut stack, grad, mut state) = (drawn(shape), drawn(shape), None);
     move || {
-        let matrices = (0..count).map(|index| stack.clone().narrow(0, index * rows, rows));
-        let moved = matrices.map(newton_schulz).collect();
-        black_box(Tensor::cat(moved, 0).into_data());
-    }
-}
-
-fn batched(shape: [usize; 3]) -> impl FnMut() {
-    let stack = random([shape[0] * shape[1], shape[2]]).mul_scalar(0.01);
-    move || {
-        black_box(newton_schulz(stack.clone().reshape(shape)).into_data());
+        let (moved, next) = optimizer.step(1e-3, stack.clone(), grad.clone(), state.take());
+        (stack, state) = (moved, next);
+        black_box(stack.clone().into_data());
     }
 }
 

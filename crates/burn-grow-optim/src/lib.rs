@@ -9,6 +9,7 @@
 //!   ([`Rewarmup`], Eq. 25-28), applied elementwise by [`Asymmetric`], an optimizer around any other.
 
 mod asymmetric;
+mod batched_muon;
 mod error;
 mod host;
 mod per_expert;
@@ -19,6 +20,7 @@ mod rewarmup;
 mod rules;
 
 pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
+pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
 pub use error::OptimError;
 pub use per_expert::{PerExpert, PerExpertState};
 pub use policy::StatePolicy;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer, MuonConfig};
+use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{AsymmetricExt, Expansion, PerExpert};
+use burn_grow::{AsymmetricExt, BatchedMuonConfig, Expansion};
 use serde::{Deserialize, Serialize};
 
 use crate::arm::ArmName;
@@ -118,12 +118,11 @@ impl OptimizerSettings {
             OptimizerKind::AdamW => optim,
             OptimizerKind::Muon => {
                 // With updates as large as AdamW's, rates and decay can stay what they are.
-                let muon = MuonConfig::new()
+                let muon = BatchedMuonConfig::new()
                     .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
                     .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay)));
                 let projections = ParamGroup::from_predicate("_proj");
-                let muon = PerExpert::new(muon.build()).asymmetric();
-                optim.with_group(projections, muon, None)
+                optim.with_group(projections, muon.build().asymmetric(), None)
             }
         }
     }

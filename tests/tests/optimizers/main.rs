@@ -8,13 +8,14 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdamWState, AdanConfig,
-    AdaptiveMomentumState, GradientsParams, LambConfig, LionConfig, ModuleOptimizer, MuonConfig,
-    Optimizer, RmsPropConfig, SgdConfig,
+    AdaptiveMomentumState, AdjustLrFn, GradientsParams, LambConfig, LionConfig, ModuleOptimizer,
+    Muon, MuonConfig, Optimizer, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
-    AsymmetricExt, Axis, CopyMap, Expansion, Growable, OptimError, ParamPlan, PerExpert, Plan,
-    Ramp, Rewarmup, RewarmupScope, StatePolicy, StateRules, expand_optimizer,
+    AsymmetricExt, Axis, BatchedMuon, BatchedMuonConfig, CopyMap, Expansion, Growable, OptimError,
+    ParamPlan, PerExpert, Plan, Ramp, Rewarmup, RewarmupScope, StatePolicy, StateRules,
+    expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump, StateDump};
@@ -23,6 +24,7 @@ use burn_grow_tests::layout::{new_along, origins};
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
 use rstest::rstest;
 
+mod batched_muon;
 mod per_expert;
 mod properties;
 mod regions;
@@ -134,6 +136,7 @@ enrol! {
     lamb: Enrolled::new(LambConfig::new().with_weight_decay(0.1).build());
     muon_for_matrices: Enrolled::for_matrices(MuonConfig::new().build());
     muon_per_expert: Enrolled::for_matrices(PerExpert::new(MuonConfig::new().build()));
+    muon_batched: Enrolled::for_matrices(BatchedMuonConfig::new().build());
 }
 
 const TOTAL: usize = 60;

@@ -6,7 +6,7 @@ use super::*;
 
 /// The matrices of three experts.
 #[derive(Module, Growable, Debug)]
-struct Stacked {
+pub(super) struct Stacked {
     #[grow(dims(gain = "experts", fan_in = "hidden", fan_out = "inner"))]
     up: Param<Tensor<3>>,
     #[grow(dims(gain = "experts", fan_in = "inner", fan_out = "hidden"))]
@@ -28,7 +28,7 @@ fn trained<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::from_inner(tensor.inner()).require_grad())
 }
 
-fn stacked() -> Stacked {
+pub(super) fn stacked() -> Stacked {
     Stacked {
         up: trained(random([EXPERTS, 4, 8], 1, &device())),
         down: trained(random([EXPERTS, 8, 4], 2, &device())),
