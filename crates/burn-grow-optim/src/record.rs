@@ -165,12 +165,12 @@ impl RawRecord {
             }
         }
         for (id, shape) in shapes {
-            // Without it, Burn would guess from any one of the tensors.
+            // Without it, Burn would guess from any one of the tensors, or, where there is none, drop the scalars.
             let rank = self.scalars.get(&format!("{id}.__rank"));
             let has_state = || {
-                self.tensors
-                    .iter()
-                    .any(|tensor| tensor.param_id == Some(*id))
+                let mut tensors = self.tensors.iter();
+                tensors.any(|tensor| tensor.param_id == Some(*id))
+                    || under(&self.scalars, &format!("{id}.")).next().is_some()
             };
             if rank.map_or_else(has_state, |rank| usize::try_from(*rank) != Ok(shape.len())) {
                 return refused(&format!("{id}.__rank"), "does not follow its parameter");
