@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask demo`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and `bench`.
+//! The project's commands: `cargo xtask demo`, `sample`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and `bench`.
 
 mod bench;
 mod cargo;
@@ -9,6 +9,7 @@ mod parity;
 mod plan;
 mod python;
 mod remote;
+mod sample;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,9 @@ enum Command {
     /// Prints what an expansion would do and cost, before anything is trained (`--help`)
     #[command(disable_help_flag = true)]
     Plan(plan::Plan),
+    /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
+    #[command(disable_help_flag = true)]
+    Sample(sample::Sample),
     /// Checks everything: format, lints, documentation, tests, and the quick demo
     Test,
     /// Compares the transformer of experts with Hugging Face's, and writes `docs/parity.md`
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo(demo) => demo.run(),
         Command::Plan(plan) => plan.run(),
+        Command::Sample(sample) => sample.run(),
         Command::Test => test::run(),
         Command::Parity => parity::run(),
         Command::KillLoop(kills) => kills.run(),

@@ -6,7 +6,8 @@
 //! listed at [`MoeConfig`].
 //!
 //! - [`MoeConfig`]: the shape of a model; [`MoeTransformer`]: the model.
-//! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss.
+//! - [`MoeOutput`], [`MoeLoss`]: logits, routing, and the parts of the loss; [`ExpertLoad`]: how even the routing is,
+//!   for burn-train as `ExpertEntropyMetric` and `MaxExpertShareMetric` (feature `metrics`).
 //! - [`Block`], [`Attention`], [`HeadNorm`], [`MoeFeedForward`], [`Router`]: its parts.
 //! - [`KvCache`]: what generating token by token need not compute again.
 //! - [`Probe`], [`RmsProbe`]: a look at the activations.
@@ -33,6 +34,7 @@ mod attention;
 mod block;
 mod config;
 mod error;
+mod expert_load;
 mod feed_forward;
 mod head_norm;
 #[cfg(feature = "hf")]
@@ -40,6 +42,8 @@ mod hf;
 mod init;
 mod kernels;
 mod kv_cache;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod output;
 mod probe;
@@ -50,6 +54,7 @@ pub use attention::Attention;
 pub use block::Block;
 pub use config::MoeConfig;
 pub use error::MoeConfigError;
+pub use expert_load::ExpertLoad;
 pub use feed_forward::MoeFeedForward;
 pub use head_norm::{HeadNorm, QkNorm};
 #[cfg(feature = "hf")]
@@ -57,6 +62,8 @@ pub use hf::{HfError, HfExport, HfFamily};
 pub use kernels::Positions;
 pub(crate) use kv_cache::KeyValues;
 pub use kv_cache::KvCache;
+#[cfg(feature = "metrics")]
+pub use metrics::{ExpertEntropyMetric, MaxExpertShareMetric, MoeSequenceOutput};
 pub use model::{MoeTransformer, TiedOutput};
 pub use output::{MoeLoss, MoeOutput};
 pub use probe::{Probe, RmsProbe, Site};

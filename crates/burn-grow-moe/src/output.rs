@@ -1,6 +1,6 @@
 use burn_core::tensor::{Tensor, TensorData};
 
-use crate::Routed;
+use crate::{ExpertLoad, Routed};
 
 /// What a forward pass gives: the logits, and where every layer sent its tokens.
 #[derive(Clone, Debug)]
@@ -51,6 +51,11 @@ impl MoeOutput {
             }
         }
         load
+    }
+
+    /// How evenly the experts of the layers were used.
+    pub fn expert_load(&self) -> ExpertLoad {
+        ExpertLoad::of(self.routed.iter().map(|layer| &layer.routing))
     }
 
     /// The mean over layers, which all see the same number of tokens.

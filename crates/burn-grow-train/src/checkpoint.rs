@@ -2,13 +2,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use burn_core::store::RecordError;
+use burn_core::module::Module;
+use burn_core::store::{ModuleRecord, RecordError};
 use burn_grow_core::{Growable, Plan};
 use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::Reader;
 
 use crate::saved::{self, Layout, Saved, check_values};
-use crate::{Clock, TrainError, WidthExpansionCallback};
+use crate::{Clock, Progressive, TrainError, WidthExpansionCallback};
 
 /// The three files that burn-train saves at the end of an epoch.
 pub(crate) struct Files {
@@ -60,14 +61,8 @@ impl WidthExpansionCallback {
         model: &M,
     ) -> Result<Clock, TrainError> {
         let files = Files::of(directory.as_ref(), epoch);
-        let clock = self
-            .check_state(&files.model, model)
-            .map_err(at(&files.model))?;
-        let layout = Layout::of(model, self.last_plan(clock));
-        let model = Saved::open(&files.model, &layout).map_err(at(&files.model))?;
-        layout
-            .check_types(&model.tensors)
-            .and_then(|()| check_values(&model.tensors))
+        let (clock, model) = self
+            .check_model(&files.model, model)
             .map_err(at(&files.model))?;
         let optim = model
             .open_optimizer(&files.optim)
@@ -75,6 +70,29 @@ impl WidthExpansionCallback {
         check_values(optim.tensors()).map_err(at(&files.optim))?;
         check_scheduler(&files.scheduler).map_err(at(&files.scheduler))?;
         Ok(clock)
+    }
+
+    /// The model that the checkpoint of `epoch` under `directory` holds, as wide as it was, without its optimizer: to
+    /// be looked at.
+    ///
+    /// `directory` and `model` are those of [`check_checkpoint`](Self::check_checkpoint).
+    ///
+    /// # Errors
+    ///
+    /// What `check_checkpoint` finds wrong with the file of the model.
+    pub fn load_model<M: Growable>(
+        &self,
+        directory: impl AsRef<Path>,
+        epoch: usize,
+        model: M,
+    ) -> Result<Progressive<M>, TrainError> {
+        let path = Files::of(directory.as_ref(), epoch).model;
+        let load = || {
+            self.check_model(&path, &model)?;
+            let record = ModuleRecord::load(&path)?;
+            self.progressive(model.clone()).try_load_record(record)
+        };
+        load().map_err(at(&path))
     }
 
     /// The newest checkpoint under `directory` that [`check_checkpoint`](Self::check_checkpoint) finds no
@@ -94,7 +112,7 @@ impl WidthExpansionCallback {
     ) -> Result<Option<(usize, Clock)>, TrainError> {
         let directory = directory.as_ref();
         let mut fault = None;
-        for epoch in epochs(directory)? {
+        for epoch in saved_epochs(directory)? {
             if !Files::of(directory, epoch).are_there() {
                 log::warn!("the checkpoint of epoch {epoch} lacks a file");
                 continue;
@@ -113,6 +131,20 @@ impl WidthExpansionCallback {
     /// The last expansion before `clock`.
     pub(crate) fn last_plan(&self, clock: Clock) -> Option<&Plan> {
         self.run.plans.get(clock.stage.checked_sub(1)?)
+    }
+
+    /// The file of a model, and how far its run was.
+    fn check_model<M: Growable>(
+        &self,
+        path: &Path,
+        model: &M,
+    ) -> Result<(Clock, Saved), RecordError> {
+        let clock = self.check_state(path, model)?;
+        let layout = Layout::of(model, self.last_plan(clock));
+        let saved = Saved::open(path, &layout)?;
+        layout.check_types(&saved.tensors)?;
+        check_values(&saved.tensors)?;
+        Ok((clock, saved))
     }
 
     /// Whether what the file remembers is of a run under this callback.
@@ -140,9 +172,13 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(RecordError) -> TrainError {
     |source| TrainError::Checkpoint { path, source }
 }
 
-/// The epochs of which there is a model, newest first.
-fn epochs(directory: &Path) -> Result<Vec<usize>, TrainError> {
-    let directory = checkpoints(directory);
+/// The epochs of which there is a model under the `directory` of a training, newest first.
+///
+/// # Errors
+///
+/// When the checkpoints are there and cannot be listed.
+pub fn saved_epochs(directory: impl AsRef<Path>) -> Result<Vec<usize>, TrainError> {
+    let directory = checkpoints(directory.as_ref());
     let failed = |error: std::io::Error| at(&directory)(RecordError::Io(error.to_string()));
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,

@@ -72,6 +72,7 @@ mod when;
 pub use at::At;
 pub use builder::WidthExpansionBuilder;
 pub use callback::WidthExpansionCallback;
+pub use checkpoint::saved_epochs;
 pub use clock::Clock;
 pub use error::TrainError;
 pub use event::{Event, MetricCheckpointing};

@@ -58,7 +58,7 @@ pub use burn_grow_train::{
     CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
     MetricSplit, NewRateMetric, OldRateMetric, Plateau, Progressive, Refractory, RmsDriftMetric,
     RmsRatioMetric, SavedFlopsMetric, Series, Slope, TrainError, Trial, TrialReport, When,
-    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, try_launch,
+    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, saved_epochs, try_launch,
 };
 
 /// A growable mixture-of-experts transformer.

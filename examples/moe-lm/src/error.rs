@@ -121,6 +121,26 @@ pub enum DemoError {
         /// What it said.
         message: String,
     },
+    /// A directory of no run.
+    #[error("{path}: no such file, so no run", path = path.display())]
+    NoRun {
+        /// The file of its settings.
+        path: PathBuf,
+    },
+    /// A checkpoint that was not kept.
+    #[error(
+        "{directory}: no checkpoint{which}; there are those of the epochs {saved:?}",
+        directory = directory.display(),
+        which = epoch.map_or_else(String::new, |epoch| format!(" of epoch {epoch}"))
+    )]
+    NoCheckpoint {
+        /// The directory of the arm.
+        directory: PathBuf,
+        /// The epoch asked for, if one was.
+        epoch: Option<usize>,
+        /// The epochs there are, newest first.
+        saved: Vec<usize>,
+    },
     /// A file of the run that cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     File {

@@ -7,9 +7,9 @@ use burn::optim::{
     GradientsParams, ModuleOptimizer, lr_scheduler::module_lr_scheduler::ModuleLearningRate,
 };
 use burn::tensor::Tensor;
-use burn::train::{InferenceStep, SequenceOutput, TrainOutput, TrainStep};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use burn_grow::Growable;
-use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::moe::{MoeConfig, MoeSequenceOutput, MoeTransformer};
 
 use crate::config::Settings;
 use crate::error::DemoError;
@@ -73,20 +73,15 @@ impl ModuleVisitor for Look {
 
 impl TrainStep for LanguageModel {
     type Input = Batch;
-    type Output = SequenceOutput;
+    type Output = MoeSequenceOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<SequenceOutput> {
+    fn step(&self, batch: Batch) -> TrainOutput<MoeSequenceOutput> {
         let output = self.model.forward(batch.tokens);
         let loss = self.model.loss_of(&output, batch.targets.clone());
         let cross_entropy = loss.cross_entropy.without_autodiff();
         self.recorder
             .loss(f64::from(cross_entropy.clone().into_scalar::<f32>()));
-        let item = SequenceOutput::new(
-            cross_entropy,
-            output.logits.without_autodiff(),
-            None,
-            batch.targets,
-        );
+        let item = MoeSequenceOutput::new(&output, cross_entropy, batch.targets);
         TrainOutput::new(self, loss.total.backward(), item)
     }
 
@@ -104,11 +99,11 @@ impl TrainStep for LanguageModel {
 
 impl InferenceStep for LanguageModel {
     type Input = Batch;
-    type Output = SequenceOutput;
+    type Output = MoeSequenceOutput;
 
-    fn step(&self, batch: Batch) -> SequenceOutput {
+    fn step(&self, batch: Batch) -> MoeSequenceOutput {
         let output = self.model.forward(batch.tokens);
         let loss = self.model.loss_of(&output, batch.targets.clone());
-        SequenceOutput::new(loss.cross_entropy, output.logits, None, batch.targets)
+        MoeSequenceOutput::new(&output, loss.cross_entropy, batch.targets)
     }
 }

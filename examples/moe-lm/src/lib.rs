@@ -12,6 +12,7 @@ pub mod corpus;
 pub mod demo;
 pub mod device;
 pub mod error;
+pub mod generate;
 pub mod language_model;
 pub mod loader;
 pub mod planning;
@@ -20,6 +21,7 @@ pub mod progress;
 pub mod recorder;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod schedule;
 pub mod store;
 

@@ -7,6 +7,7 @@ use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric};
 use burn_grow::{
     At, Blueprint, Event, Plan, TrainError, WidthExpansionBuilder, WidthExpansionCallback,
 };
@@ -118,7 +119,9 @@ pub fn run(
         model: initial(settings, arm.wide)?,
         recorder: Recorder::idle(),
     };
-    let plain = callback(context, arm).build(&model).map_err(trained)?;
+    let plain = callback(settings, sizes, arm)
+        .build(&model)
+        .map_err(trained)?;
     let (epoch, rows) = last_good(context, arm, &plain, &model)?;
     let valid = held_out(settings.valid_windows);
     let growth = match arm.expansion(settings) {
@@ -135,7 +138,7 @@ pub fn run(
     model.recorder = recorder.clone();
 
     let failure: Arc<OnceLock<DemoError>> = Arc::default();
-    let callback = callback(context, arm)
+    let callback = callback(settings, sizes, arm)
         .on_expand({
             let recorder = recorder.clone();
             move |report| recorder.expanded(report)
@@ -178,6 +181,8 @@ pub fn run(
     )
     .metric_train_numeric(LossMetric::new())
     .metric_valid_numeric(LossMetric::new())
+    .metric_valid_numeric(ExpertEntropyMetric::new())
+    .metric_valid_numeric(MaxExpertShareMetric::new())
     .with_default_checkpointers()
     .with_checkpointing_strategy(Keep {
         branch: settings.shared_epochs(),
@@ -230,10 +235,7 @@ pub fn run(
 }
 
 /// What grows when, before anyone listens.
-fn callback(context: &Context, arm: &Arm) -> WidthExpansionBuilder {
-    let Context {
-        settings, sizes, ..
-    } = context;
+pub(crate) fn callback(settings: &Settings, sizes: &Sizes, arm: &Arm) -> WidthExpansionBuilder {
     let mut builder = WidthExpansionCallback::builder(arm.steps(settings, sizes));
     if let (Some(grown), Some(expansion)) = (&arm.growth, arm.expansion(settings)) {
         builder = builder

@@ -130,6 +130,23 @@ impl Store {
         Ok(store)
     }
 
+    /// The run in a directory, and the settings that decided its numbers.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or its settings cannot be read.
+    pub fn read(root: &Path) -> Result<(Self, Settings), DemoError> {
+        let file = root.join("settings.json");
+        let stored: Option<Settings> = read(&file)?;
+        let settings = stored.ok_or_else(|| DemoError::NoRun { path: file })?;
+        let root = root.to_owned();
+        let settings = Settings {
+            out: root.clone(),
+            ..settings
+        };
+        Ok((Self { root }, settings))
+    }
+
     /// The directory.
     pub fn root(&self) -> &Path {
         &self.root

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use burn_grow::moe::MoeConfig;
+use clap::Parser;
 use moe_lm::arm::ArmName;
 use moe_lm::config::{AgeSetting, OptimizerKind, Settings};
 use moe_lm::demo::perform;
@@ -12,6 +13,7 @@ use moe_lm::error::DemoError;
 use moe_lm::progress::Display;
 use moe_lm::report::Report;
 use moe_lm::run::Stop;
+use moe_lm::sample::{SampleCli, sample};
 use moe_lm::store::{Rows, Store};
 use tempfile::TempDir;
 
@@ -332,4 +334,89 @@ fn the_page_stands_alone() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(!page.contains("NaN") && !page.contains("inf"));
+}
+
+fn sampling(run: &Path) -> SampleCli {
+    let run = run.display().to_string();
+    SampleCli::parse_from(["moe-sample", "--run", &run, "--bytes", "40"])
+}
+
+#[test]
+fn text_comes_from_before_and_after_the_expansion() {
+    let folder = TempDir::new().expect("a folder");
+    let settings = settings(folder.path());
+    finish(settings.clone(), false);
+    let cli = sampling(&settings.out);
+    let text = sample(&cli).expect("a sample");
+    let heads: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("== "))
+        .collect();
+    assert_eq!(heads.len(), 2, "{text}");
+    assert!(heads[0].contains("sparkling, epoch 2, step 32: hidden 8, inner 4, held-out loss"));
+    assert!(heads[1].contains("sparkling, epoch 6, step 96: hidden 16, inner 8, held-out loss"));
+    assert_eq!(sample(&cli).expect("a sample"), text);
+
+    let one = SampleCli {
+        epochs: vec![6],
+        arm: ArmName::Small,
+        ..cli.clone()
+    };
+    let text = sample(&one).expect("a sample");
+    assert!(
+        text.starts_with("== small, epoch 6, step 96: hidden 8, inner 4"),
+        "{text}"
+    );
+
+    let missing = SampleCli {
+        epochs: vec![3],
+        ..cli.clone()
+    };
+    let error = sample(&missing)
+        .expect_err("no such checkpoint")
+        .to_string();
+    assert!(
+        error.contains("no checkpoint of epoch 3; there are those of the epochs [6, 5, 2]"),
+        "{error}"
+    );
+    let nowhere = sampling(&folder.path().join("nowhere"));
+    assert!(matches!(sample(&nowhere), Err(DemoError::NoRun { .. })));
+    let cold = SampleCli {
+        temperature: -1.0,
+        ..cli
+    };
+    assert!(matches!(
+        sample(&cold),
+        Err(DemoError::Setting {
+            name: "temperature",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn the_load_of_the_experts_is_a_metric() {
+    let folder = TempDir::new().expect("a folder");
+    let settings = settings(folder.path());
+    finish(settings.clone(), false);
+    for (name, range) in [
+        ("Expert entropy", 0.0..=1.0),
+        ("Max expert share", 0.5..=1.0),
+    ] {
+        let name = name.replace(' ', "_");
+        let file = settings
+            .out
+            .join("arms/small/valid/epoch-6")
+            .join(name + ".log");
+        let text = std::fs::read_to_string(&file).expect("a log");
+        let value = text
+            .lines()
+            .next()
+            .expect("a line")
+            .split(',')
+            .next()
+            .expect("a value");
+        let value: f64 = value.parse().expect("a number");
+        assert!(range.contains(&value), "{}: {value}", file.display());
+    }
 }
