@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::mixed_precision::MASTER;
+
 /// What becomes of the optimizer state at an expansion: the four arms of Fig. 2. Several of them at
 /// once are [`StateRules`](crate::StateRules).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +22,8 @@ pub enum StatePolicy {
 
 /// How a state tensor follows a rescaled gradient: with which power of the factor.
 ///
-/// The leaf names of burn-optim's states.
-const POWERS: [(&str, i32); 16] = [
+/// The leaf names of burn-optim's states, and the copy of a parameter, which starts again where that is rescaled.
+const POWERS: [(&str, i32); 17] = [
     ("moment_1", 1),
     ("moment_2", 2),
     ("max_moment_2", 2),
@@ -38,6 +40,7 @@ const POWERS: [(&str, i32); 16] = [
     ("sum", 2),
     ("second_moment", 2),
     ("column_second_moment", 2),
+    (MASTER, 0),
 ];
 
 /// The power of the state tensor that a record calls `name`, if it is known.

@@ -50,8 +50,9 @@ pub use burn_grow_core::{
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
     Age, Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, Extent,
-    OptimError, PerExpert, PerExpertState, Ramp, Region, Rewarmup, RewarmupSchedule, RewarmupScope,
-    StatePolicy, StateRules, check_asymmetric, expand_optimizer,
+    MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp, Region,
+    Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
+    expand_optimizer,
 };
 pub use burn_grow_train::{
     ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock,

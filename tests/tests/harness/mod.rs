@@ -86,9 +86,11 @@ impl Net {
     }
 
     fn regress(&self, batch: Batch) -> RegressionOutput {
-        let output = self.forward(batch.x);
-        let loss = (output.clone() - batch.y.clone()).square().mean();
-        RegressionOutput::new(loss, output, batch.y)
+        let dtype = self.embed.weight.val().dtype();
+        let (x, y) = (batch.x.cast(dtype), batch.y.cast(dtype));
+        let output = self.forward(x);
+        let loss = (output.clone() - y.clone()).square().mean();
+        RegressionOutput::new(loss, output, y)
     }
 }
 

@@ -7,15 +7,15 @@ use burn::module::{Module, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdamWState, AdanConfig,
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamW, AdamWConfig, AdamWState, AdanConfig,
     AdaptiveMomentumState, AdjustLrFn, GradientsParams, LambConfig, LionConfig, ModuleOptimizer,
     Muon, MuonConfig, Optimizer, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
-    AsymmetricExt, Axis, BatchedMuon, BatchedMuonConfig, CopyMap, Expansion, Growable, OptimError,
-    ParamPlan, PerExpert, Plan, Ramp, Rewarmup, RewarmupScope, StatePolicy, StateRules,
-    expand_optimizer,
+    AsymmetricExt, Axis, BatchedMuon, BatchedMuonConfig, CopyMap, Expansion, Growable,
+    MixedPrecision, OptimError, ParamPlan, PerExpert, Plan, Ramp, Rewarmup, RewarmupScope,
+    StatePolicy, StateRules, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump, StateDump};
@@ -25,6 +25,7 @@ use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
 use rstest::rstest;
 
 mod batched_muon;
+mod mixed_precision;
 mod per_expert;
 mod properties;
 mod regions;
