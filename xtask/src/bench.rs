@@ -11,7 +11,17 @@ pub(crate) struct Bench {
     /// How many threads the model and PyTorch have each
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Times the model and PyTorch as on a processor without AVX-512
+    #[arg(long)]
+    avx2: bool,
 }
+
+/// What keeps PyTorch's own kernels, oneDNN and MKL from wider vectors than those of AVX2.
+const AVX2: [(&str, &str); 3] = [
+    ("ATEN_CPU_CAPABILITY", "avx2"),
+    ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+    ("MKL_ENABLE_INSTRUCTIONS", "AVX2"),
+];
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
@@ -19,6 +29,8 @@ enum What {
     Growth,
     /// The transformer of experts against PyTorch and the machine's peak (`crates/burn-grow-moe/benches/moe.rs`)
     Moe,
+    /// The peak memory of training, arm by arm (`tests/benches/memory.rs`)
+    Memory,
 }
 
 impl Bench {
@@ -26,10 +38,15 @@ impl Bench {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         match self.what {
             What::Growth => bench("burn-grow-tests", "cost", &[], &[]),
+            What::Memory => bench("burn-grow-tests", "memory", &[], &[]),
             What::Moe => {
-                let wide = avx512().then_some("--features=burn-core/x86-v4");
+                let wide = avx512() && !self.avx2;
+                let wide = wide.then_some("--features=burn-core/x86-v4");
                 let threads = self.threads.to_string();
                 let mut environment = vec![("RAYON_NUM_THREADS", threads.as_str())];
+                if self.avx2 {
+                    environment.extend(AVX2);
+                }
                 let python = python::find()?;
                 match &python {
                     Ok(interpreter) => environment.push((PYTHON, interpreter)),
