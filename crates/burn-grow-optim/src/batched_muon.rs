@@ -41,8 +41,8 @@ impl BatchedMuonConfig {
 /// Muon for stacks of matrices, all orthogonalized by the same matrix products.
 ///
 /// It computes what [`PerExpert`](crate::PerExpert) makes of burn-optim's [`Muon`](burn_optim::Muon), which takes one
-/// matrix, and whose records it reads and writes. One batched product in place of many small ones takes less time,
-/// the smaller the matrices the more (`cargo xtask bench`).
+/// matrix, and whose records it reads and writes. One batched product in place of many takes less time where the
+/// matrices are small (on Flex below about `[128, 128]`), and as much where they are large (`cargo xtask bench`).
 ///
 /// A parameter `[.., rows, columns]` is a stack, one `[rows, columns]` a matrix.
 ///

@@ -9,8 +9,8 @@ use derive_new::new;
 ///
 /// [`Muon`](burn_optim::Muon) orthogonalizes a whole matrix and takes no tensor of another rank; the experts
 /// of a layer are one parameter `[experts, in, out]`. Whatever comes before the last two dimensions is taken as
-/// a stack, one matrix after the other. For Muon itself [`BatchedMuon`](crate::BatchedMuon) does the same in
-/// less time.
+/// a stack, one matrix after the other. For Muon itself [`BatchedMuon`](crate::BatchedMuon) does the same, in
+/// less time where the matrices are small.
 ///
 /// A record holds the states stacked like the parameter, so an expansion maps them as any other state.
 ///
