@@ -11,10 +11,16 @@ pub(crate) struct Bench {
     /// How many threads the model and PyTorch have each
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Where the model of `moe` and `expansion` lies; its feature of Burn is built in
+    #[arg(long, value_enum, default_value_t = Device::Flex)]
+    device: Device,
     /// Times the model and PyTorch as on a processor without AVX-512
     #[arg(long)]
     avx2: bool,
 }
+
+/// The variable that tells a benchmark its device.
+const DEVICE: &str = "BURN_GROW_DEVICE";
 
 /// What keeps PyTorch's own kernels, oneDNN and MKL from wider vectors than those of AVX2.
 const AVX2: [(&str, &str); 3] = [
@@ -29,8 +35,29 @@ enum What {
     Growth,
     /// The transformer of experts against PyTorch and the machine's peak (`crates/burn-grow-moe/benches/moe.rs`)
     Moe,
+    /// Widening a transformer of a billion parameters (`crates/burn-grow-moe/benches/expansion.rs`)
+    Expansion,
     /// The peak memory of training, arm by arm (`tests/benches/memory.rs`)
     Memory,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Device {
+    Flex,
+    Cuda,
+    Vulkan,
+    Wgpu,
+}
+
+impl Device {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Cuda => "cuda",
+            Self::Vulkan => "vulkan",
+            Self::Wgpu => "wgpu",
+        }
+    }
 }
 
 impl Bench {
@@ -39,26 +66,42 @@ impl Bench {
         match self.what {
             What::Growth => bench("burn-grow-tests", "cost", &[], &[]),
             What::Memory => bench("burn-grow-tests", "memory", &[], &[]),
-            What::Moe => {
-                let wide = avx512() && !self.avx2;
-                let wide = wide.then_some("--features=burn-core/x86-v4");
-                let threads = self.threads.to_string();
-                let mut environment = vec![("RAYON_NUM_THREADS", threads.as_str())];
-                if self.avx2 {
-                    environment.extend(AVX2);
-                }
-                let python = python::find()?;
-                match &python {
-                    Ok(interpreter) => environment.push((PYTHON, interpreter)),
-                    Err(reason) => println!("without PyTorch: {reason}"),
-                }
-                for path in [None, Some("--no-default-features")] {
-                    let arguments: Vec<_> = wide.into_iter().chain(path).collect();
-                    bench("burn-grow-moe", "moe", &arguments, &environment)?;
-                }
-                Ok(())
+            What::Expansion => {
+                let features = ["--features", self.device.name()];
+                let environment = [(DEVICE, self.device.name())];
+                bench("burn-grow-moe", "expansion", &features, &environment)
             }
+            What::Moe => self.moe(),
         }
+    }
+
+    fn moe(&self) -> anyhow::Result<()> {
+        let threads = self.threads.to_string();
+        let device = self.device.name();
+        let mut environment = vec![("RAYON_NUM_THREADS", threads.as_str()), (DEVICE, device)];
+        if self.avx2 {
+            environment.extend(AVX2);
+        }
+        let python = python::find()?;
+        match &python {
+            Ok(interpreter) => environment.push((PYTHON, interpreter)),
+            Err(reason) => println!("without PyTorch: {reason}"),
+        }
+        if self.device != Device::Flex {
+            return bench(
+                "burn-grow-moe",
+                "moe",
+                &["--features", device],
+                &environment,
+            );
+        }
+        let wide = avx512() && !self.avx2;
+        let wide = wide.then_some("--features=burn-core/x86-v4");
+        for path in [None, Some("--no-default-features")] {
+            let arguments: Vec<_> = wide.into_iter().chain(path).collect();
+            bench("burn-grow-moe", "moe", &arguments, &environment)?;
+        }
+        Ok(())
     }
 }
 

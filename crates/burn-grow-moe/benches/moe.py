@@ -1,6 +1,7 @@
 """The transformer of experts in PyTorch, as transformers writes it: what `moe.rs` is measured against.
 
-Speaks with the benchmark on its standard streams. A line in, `{"what", "hidden", "inner", "experts", "top_k",
+`moe.py THREADS cpu|cuda eager|compiled` speaks with the benchmark on its standard streams. It says which PyTorch and device it has, `{"torch",
+"device"}`, none if there is no such device. A line in, `{"what", "hidden", "inner", "experts", "top_k",
 "layers", "batch", "seq", "vocab", "heads"}`, is answered by `{"parameters": n}` once that work is set up; an
 empty line runs it once and is answered by `{"seconds": s}`.
 """
@@ -109,46 +110,52 @@ class Model(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten()) + aside
 
 
-def work(c):
+def work(c, device, mode):
     torch.manual_seed(0)
+    prepared = torch.compile if mode == "compiled" else lambda module: module
     rows = c["batch"] * c["seq"]
     if c["what"] == "experts":
-        layer = Experts(c)
-        x = torch.randn(1, rows, c["hidden"], requires_grad=True)
+        layer = Experts(c).to(device)
+        forward = prepared(layer)
+        x = torch.randn(1, rows, c["hidden"], device=device, requires_grad=True)
 
         def run():
-            y, _ = layer(x)
+            y, _ = forward(x)
             y.sum().backward()
             layer.zero_grad(set_to_none=True)
             x.grad = None
 
         return layer, run
-    model = Model(c)
+    model = Model(c).to(device)
+    loss = prepared(model.loss)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    tokens = torch.randint(0, c["vocab"], (c["batch"], c["seq"]))
+    tokens = torch.randint(0, c["vocab"], (c["batch"], c["seq"]), device=device)
 
     def run():
-        model.loss(tokens, tokens).backward()
+        loss(tokens, tokens).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
     return model, run
 
 
-def main():
-    torch.set_num_threads(int(sys.argv[1]))
+def main(threads, device, mode):
+    torch.set_num_threads(threads)
+    found = "cpu" if device == "cpu" else torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    print(json.dumps({"torch": torch.__version__, "device": found}), flush=True)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     run = None
     for line in sys.stdin:
         if line.strip():
-            module, run = work(json.loads(line))
+            module, run = work(json.loads(line), device, mode)
             answer = {"parameters": sum(p.numel() for p in module.parameters())}
         else:
             start = time.perf_counter()
             run()
+            wait()
             answer = {"seconds": time.perf_counter() - start}
         print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"torch": torch.__version__, "threads": int(sys.argv[1])}), flush=True)
-    main()
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])

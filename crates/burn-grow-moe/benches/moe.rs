@@ -5,6 +5,8 @@
 //! same machine.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod device;
+
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -44,16 +46,27 @@ fn main() {
         .ok()
         .and_then(|threads| threads.parse().ok())
         .expect("RAYON_NUM_THREADS says how many threads both sides have");
-    let path = match cfg!(feature = "flex") {
+    let (name, device) = device::chosen();
+    let path = match cfg!(feature = "flex") && name == "flex" {
         true => "kernels for Flex",
         false => "public operations",
     };
-    let peak = peak();
-    println!("{path}, {threads} thread(s); a product of 1024 x 1024 matrices: {peak:.0} GFLOP/s");
-    let mut torch = Torch::start(threads);
+    let side = if name == "flex" { 1024 } else { 8192 };
+    let peak = peak(side, &device);
+    println!(
+        "{name}, {path}, {threads} thread(s); a product of {side} x {side} matrices: {peak:.0} GFLOP/s"
+    );
+    // On a graphics card, PyTorch has two ways.
+    let modes: &[&'static str] = if name == "flex" {
+        &["eager"]
+    } else {
+        &["eager", "compiled"]
+    };
+    let start = |mode: &&'static str| Torch::start(threads, name == "flex", mode);
+    let mut torch: Vec<Torch> = modes.iter().filter_map(start).collect();
     for what in [What::Step, What::Experts] {
         for size in SIZES {
-            compare(what, size, peak, torch.as_mut());
+            compare(what, size, peak, &device, &mut torch);
         }
     }
 }
@@ -72,36 +85,37 @@ fn config([hidden, inner, n_experts, top_k]: [usize; 4], what: What) -> MoeConfi
     }
 }
 
-fn compare(what: What, size: [usize; 4], peak: f64, mut torch: Option<&mut Torch>) {
+fn compare(what: What, size: [usize; 4], peak: f64, device: &Device, torch: &mut [Torch]) {
     let config = config(size, what);
     let mut run: Box<dyn FnMut()> = match what {
-        What::Step => Box::new(step(&config)),
-        What::Experts => Box::new(experts(&config)),
+        What::Step => Box::new(step(&config, device)),
+        What::Experts => Box::new(experts(&config, device)),
     };
-    let mut ours = Vec::new();
-    let mut theirs = Vec::new();
-    if let Some(torch) = torch.as_mut() {
+    let model = config.init(device);
+    let expected = match what {
+        What::Step => model.num_params(),
+        What::Experts => model.blocks[0].feed_forward.num_params(),
+    };
+    for torch in &mut *torch {
         let parameters = torch.prepare(what, &config);
-        let model = config.init(&Device::flex());
-        let expected = match what {
-            What::Step => model.num_params(),
-            What::Experts => model.blocks[0].feed_forward.num_params(),
-        };
         assert_eq!(parameters, expected, "both sides have the same parameters");
     }
+    let mut ours = Vec::new();
+    let mut theirs = vec![Vec::new(); torch.len()];
     for round in 0..ROUNDS + 3 {
         let start = Instant::now();
         run();
+        device.sync().unwrap();
         let seconds = start.elapsed().as_secs_f64();
-        let other = torch.as_mut().map(|torch| torch.run());
-        // The first rounds fill caches and pools.
+        let others: Vec<f64> = torch.iter_mut().map(Torch::run).collect();
+        // The first rounds fill caches and pools, and compile.
         if round >= 3 {
             ours.push(seconds);
-            theirs.extend(other);
+            for (theirs, other) in theirs.iter_mut().zip(others) {
+                theirs.push(other / seconds);
+            }
         }
     }
-    let ratios = theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours);
-    let ratios = sorted(ratios.collect());
     let seconds = sorted(ours)[ROUNDS / 2];
     let share = flops(what, &config) / seconds / 1e9 / peak;
     let name = match what {
@@ -109,18 +123,23 @@ fn compare(what: What, size: [usize; 4], peak: f64, mut torch: Option<&mut Torch
         What::Experts => "experts, forward and backward",
     };
     let [hidden, inner, experts, top_k] = size;
-    let against = match ratios.get(ROUNDS / 2) {
-        Some(median) => format!(
-            "{median:.2} (quartiles {:.2} to {:.2})",
-            ratios[ROUNDS / 4],
-            ratios[ROUNDS * 3 / 4]
-        ),
-        None => "not measured".into(),
-    };
+    let against = torch.iter().zip(theirs).map(|(torch, ratios)| {
+        let ratios = sorted(ratios);
+        let at = |quarter: usize| ratios[ROUNDS * quarter / 4];
+        let mode = torch.mode;
+        format!(
+            ", PyTorch {mode} / ours {:.2} (quartiles {:.2} to {:.2})",
+            at(2),
+            at(1),
+            at(3)
+        )
+    });
     println!(
-        "{name}, hidden {hidden}, inner {inner}, {experts} experts, top {top_k}: {:.1} ms, {:.0} % of peak, PyTorch / ours {against}",
+        "{name}, hidden {hidden}, inner {inner}, {experts} experts, top {top_k}: {:.1} ms, {:.0} tokens/s, {:.0} % of peak{}",
         seconds * 1e3,
+        (BATCH * SEQ) as f64 / seconds,
         share * 100.0,
+        against.collect::<String>(),
     );
 }
 
@@ -143,32 +162,32 @@ fn flops(what: What, config: &MoeConfig) -> f64 {
     6.0 * tokens * (config.n_layers as f64 * (experts + attention) + head)
 }
 
-/// The GFLOP/s of a large matrix product, the best of several.
-fn peak() -> f64 {
-    let side = 1024;
-    let draw = || Tensor::<2>::random([side, side], Distribution::Default, &Device::flex());
+/// The GFLOP/s of a product of square matrices, the best of several.
+fn peak(side: usize, device: &Device) -> f64 {
+    let draw = || Tensor::<2>::random([side, side], Distribution::Default, device);
     let (a, b) = (draw(), draw());
     let seconds = (0..8).map(|_| {
         let start = Instant::now();
-        black_box(a.clone().matmul(b.clone()).into_data());
+        black_box(a.clone().matmul(b.clone()));
+        device.sync().unwrap();
         start.elapsed().as_secs_f64()
     });
     2.0 * (side as f64).powi(3) / seconds.fold(f64::INFINITY, f64::min) / 1e9
 }
 
-fn tokens() -> Tensor<2, Int> {
+fn tokens(device: &Device) -> Tensor<2, Int> {
     let values: Vec<i64> = (0..BATCH * SEQ)
         .map(|index| (index * index % 251) as i64)
         .collect();
-    let data = TensorData::new(values, [BATCH, SEQ]);
-    Tensor::from_data(data, &Device::flex().autodiff())
+    Tensor::from_data(TensorData::new(values, [BATCH, SEQ]), device)
 }
 
-fn step(config: &MoeConfig) -> impl FnMut() + use<> {
+fn step(config: &MoeConfig, device: &Device) -> impl FnMut() + use<> {
+    let device = device.clone().autodiff();
     let adamw = AdamWConfig::new().with_beta_2(0.95).with_weight_decay(0.1);
     let mut optim = ModuleOptimizer::from(adamw.build());
-    let mut model: MoeTransformer = config.init(&Device::flex().autodiff());
-    let tokens = tokens();
+    let mut model: MoeTransformer = config.init(&device);
+    let tokens = tokens(&device);
     move || {
         let loss = model.loss(tokens.clone(), tokens.clone()).total;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -176,8 +195,8 @@ fn step(config: &MoeConfig) -> impl FnMut() + use<> {
     }
 }
 
-fn experts(config: &MoeConfig) -> impl FnMut() + use<> {
-    let device = Device::flex().autodiff();
+fn experts(config: &MoeConfig, device: &Device) -> impl FnMut() + use<> {
+    let device = device.clone().autodiff();
     let mut model: MoeTransformer = config.init(&device);
     let layer = model.blocks.remove(0).feed_forward;
     let shape = [BATCH, SEQ, config.hidden];
@@ -190,14 +209,15 @@ fn experts(config: &MoeConfig) -> impl FnMut() + use<> {
 
 /// The other side, a process.
 struct Torch {
+    mode: &'static str,
     process: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
 
 impl Torch {
-    /// None where there is no interpreter with torch, which is said.
-    fn start(threads: usize) -> Option<Self> {
+    /// None where there is no interpreter with torch, or no card it can use, which is said.
+    fn start(threads: usize, cpu: bool, mode: &'static str) -> Option<Self> {
         let Some(python) = std::env::var_os("BURN_GROW_PYTHON") else {
             println!(
                 "PyTorch is not measured: BURN_GROW_PYTHON names no interpreter that has torch"
@@ -207,6 +227,7 @@ impl Torch {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/moe.py");
         let mut process = Command::new(python)
             .args([script, &threads.to_string()])
+            .args([if cpu { "cpu" } else { "cuda" }, mode])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -216,9 +237,19 @@ impl Torch {
             process.stdout.take().unwrap(),
         );
         let from = BufReader::new(from);
-        let mut torch = Self { process, to, from };
+        let mut torch = Self {
+            mode,
+            process,
+            to,
+            from,
+        };
         let hello = torch.answer();
-        println!("PyTorch {}, eager", hello["torch"].as_str().unwrap());
+        let version = hello["torch"].as_str().unwrap();
+        let Some(device) = hello["device"].as_str() else {
+            println!("PyTorch is not measured: {version} finds no card");
+            return None;
+        };
+        println!("PyTorch {version}, {mode}, on {device}");
         Some(torch)
     }
 
