@@ -137,6 +137,50 @@ pub enum DemoError {
         /// The reason.
         source: serde_json::Error,
     },
+    /// A line of a file of results that is no row.
+    #[error("{path}, line {line}: {source}", path = path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A last line that ends in its middle.
+    #[error(
+        "{path}, line {line}: the line ends in its middle, as a crash leaves it: remove it, and its run \
+         is made again",
+        path = path.display()
+    )]
+    RowTorn {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Two lines of the same run.
+    #[error("{path}, line {line}: run {id} is that of line {first}: remove one of them", path = path.display())]
+    RowTwice {
+        /// The file.
+        path: PathBuf,
+        /// The later line, from 1.
+        line: usize,
+        /// The earlier one.
+        first: usize,
+        /// The run.
+        id: String,
+    },
+    /// A result that is no number.
+    #[error("run {id}: `{field}` is {value}: expected a finite number")]
+    RowNumber {
+        /// The run.
+        id: String,
+        /// What is no number.
+        field: &'static str,
+        /// Its value.
+        value: f64,
+    },
     /// A figure that could not be drawn.
     #[error("figure: {0}")]
     Figure(String),

@@ -19,8 +19,10 @@ pub mod probe;
 pub mod progress;
 pub mod recorder;
 pub mod report;
+pub mod row;
 pub mod run;
 pub mod schedule;
+pub mod scores;
 pub mod store;
 
 mod silent;
