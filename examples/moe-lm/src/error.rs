@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use burn_grow::moe::MoeConfigError;
 use burn_grow::{GrowError, TrainError};
 
-use crate::arm::ArmName;
-
 /// Why the demonstration cannot run, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +28,79 @@ pub enum DemoError {
         /// The reason.
         source: Box<toml::de::Error>,
     },
+    /// Settings that cannot be laid over others.
+    #[error("settings of {place}: {source}")]
+    Overlay {
+        /// Whose they are.
+        place: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A setting where it has no place.
+    #[error("settings of {place}: `{name}` is none of its own")]
+    ForeignSetting {
+        /// Whose it is said to be.
+        place: String,
+        /// Its name.
+        name: String,
+    },
+    /// A point of a grid that no arm can be at.
+    #[error("arm `{arm}`: {source}")]
+    ArmData {
+        /// The arm at that point.
+        arm: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A grid without a point.
+    #[error("{place}: `{path}` lists no value")]
+    EmptyGrid {
+        /// The arm, or the grid of all arms.
+        place: String,
+        /// What the values are for.
+        path: String,
+    },
+    /// An arm that is not there.
+    #[error("there is no arm `{name}`: the arms are {known}")]
+    UnknownArm {
+        /// The name asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Two arms of one name.
+    #[error("two arms are called `{arm}`")]
+    ArmTwice {
+        /// The name.
+        arm: String,
+    },
+    /// An arm that grows and trains for as much compute as another.
+    #[error("arm `{arm}`: one that grows trains for all steps, and has no other budget")]
+    GrownBudget {
+        /// The arm.
+        arm: String,
+    },
+    /// A budget that leads to another one.
+    #[error("arm `{arm}` is to cost what `{other}` costs, which has such a budget itself")]
+    BudgetOfBudget {
+        /// The arm.
+        arm: String,
+        /// The one it refers to.
+        other: String,
+    },
+    /// An experiment that is not there.
+    #[error("there is no experiment `{name}` in {folder}: there are {known}", folder = folder.display())]
+    UnknownExperiment {
+        /// The name asked for.
+        name: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// Those there are.
+        known: String,
+    },
+    /// What a run is known by, which cannot be written.
+    #[error("a run's identity: {0}")]
+    Identity(serde_json::Error),
     /// A directory of another run.
     #[error(
         "{directory} holds a run with {field} = {stored}, not {given}: resume with the settings it \
@@ -109,7 +180,7 @@ pub enum DemoError {
     #[error("arm `{arm}`: {source}")]
     Train {
         /// The arm.
-        arm: ArmName,
+        arm: String,
         /// The reason.
         source: TrainError,
     },
@@ -117,7 +188,7 @@ pub enum DemoError {
     #[error("arm `{arm}` failed: {message}")]
     Arm {
         /// The arm.
-        arm: ArmName,
+        arm: String,
         /// What it said.
         message: String,
     },
