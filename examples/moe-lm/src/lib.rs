@@ -9,6 +9,7 @@ pub mod campaign;
 pub mod cli;
 pub mod config;
 pub mod corpus;
+pub mod counted;
 pub mod demo;
 pub mod device;
 pub mod error;

@@ -65,8 +65,8 @@ pub struct RowExpansion {
     pub loss_after: f64,
     /// The largest change of a logit, relative to the largest logit.
     pub max_logit_diff: f64,
-    /// The mean cosine between old units and their copies.
-    pub copy_cosine: f64,
+    /// The mean cosine between old units and their copies, if there are copies.
+    pub copy_cosine: Option<f64>,
 }
 
 impl Row {
@@ -159,7 +159,10 @@ impl Row {
                 ("expansions.loss_before", expansion.loss_before),
                 ("expansions.loss_after", expansion.loss_after),
                 ("expansions.max_logit_diff", expansion.max_logit_diff),
-                ("expansions.copy_cosine", expansion.copy_cosine),
+                (
+                    "expansions.copy_cosine",
+                    expansion.copy_cosine.unwrap_or_default(),
+                ),
             ]
         });
         let mut all = own.into_iter().chain(curve).chain(expansions);
@@ -236,7 +239,7 @@ pub(crate) mod tests {
                 loss_before: 1.25,
                 loss_after: 1.25,
                 max_logit_diff: 1e-6,
-                copy_cosine: 1.0,
+                copy_cosine: Some(1.0),
             }],
             cosine: Some(0.28125),
             curve: vec![(200, 2.5), (8000, 1.125)],
