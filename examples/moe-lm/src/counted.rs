@@ -202,12 +202,20 @@ mod tests {
     #[test]
     fn what_6nd_leaves_out_is_what_the_documentation_says() {
         let percent = |part: f64| (100.0 * part).round();
+        let (demo, paper) = (MoeConfig::default(), papers());
+        let inner = MoeConfig {
+            inner: 2 * paper.inner,
+            ..paper.clone()
+        };
+        let both = [wide(demo.clone()), wide(paper.clone())];
+        // Narrow and wide; how much the core adds to each, and what growing half way saves.
         let models = [
-            (MoeConfig::default(), CONTEXT, [53.0, 22.0], [29.0, 24.0]),
-            (papers(), 4096, [34.0, 10.0], [35.0, 32.0]),
+            ([&demo, &both[0]], CONTEXT, [53.0, 22.0], [29.0, 24.0]),
+            ([&paper, &both[1]], 4096, [34.0, 10.0], [35.0, 32.0]),
+            ([&paper, &inner], 4096, [34.0, 20.0], [20.0, 17.0]),
         ];
-        for (narrow, context, left_out, saved) in models {
-            let counted = [narrow.clone(), wide(narrow)].map(|c| multiply_adds(&c, context));
+        for (configs, context, left_out, saved) in models {
+            let counted = configs.map(|config| multiply_adds(config, context));
             let core = |c: &Counted| percent(c.attention_core / c.with_parameters());
             assert_eq!(counted.each_ref().map(core), left_out);
             let half = |of: fn(&Counted) -> f64| {

@@ -68,6 +68,16 @@ pub enum DemoError {
         /// Those there are.
         known: String,
     },
+    /// An arm that shares its points of grids with no reference.
+    #[error(
+        "arm `{arm}` is compared with none: no arm called like the reference `{reference}` is at its point"
+    )]
+    NotCompared {
+        /// The arm.
+        arm: String,
+        /// The reference, as the experiment names it.
+        reference: String,
+    },
     /// Two arms of one name.
     #[error("two arms are called `{arm}`")]
     ArmTwice {
@@ -251,6 +261,14 @@ pub enum DemoError {
         field: &'static str,
         /// Its value.
         value: f64,
+    },
+    /// A place of a page that cannot be filled.
+    #[error("`<!-- experiment: {name} -->` {problem}")]
+    Place {
+        /// The experiment that it names.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// A figure that could not be drawn.
     #[error("figure: {0}")]

@@ -1,5 +1,6 @@
 //! What is compared with what: an experiment, as data.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use crate::arm::{Arm, Budget};
 use crate::config::{Overlay, Settings};
 use crate::error::DemoError;
 use crate::grid::{self, Grid};
+use crate::summary;
 use crate::unit::Unit;
 
 /// An experiment: arms under settings, for every seed.
@@ -30,6 +32,26 @@ pub struct Experiment {
     pub grid: Grid,
     /// The arms, in the order in which they run and are shown.
     pub arms: Vec<Arm>,
+    /// The arm that others are compared with, without the points of grids that they share with it.
+    #[serde(default)]
+    pub reference: Option<String>,
+    /// What the paper reports, by the whole name of an arm.
+    #[serde(default)]
+    pub figures: BTreeMap<String, Figure>,
+}
+
+/// What the paper reports of an arm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// The loss, in nats per token of its text.
+    pub loss: f64,
+    /// The fraction of the FLOPs that growing saves.
+    #[serde(default)]
+    pub saved: Option<f64>,
+    /// How many times as fast growing is.
+    #[serde(default)]
+    pub speed: Option<f64>,
 }
 
 /// How much of an experiment is run.
@@ -96,6 +118,17 @@ impl Experiment {
             }
         };
         foreign("the experiment", &self.settings, &OUTSIDE)?;
+        summary::groups(self.reference.as_deref(), &self.names())?;
+        if let Some(name) = self
+            .figures
+            .keys()
+            .find(|name| !self.names().contains(&name.as_str()))
+        {
+            return Err(DemoError::UnknownArm {
+                name: name.clone(),
+                known: self.names().join(", "),
+            });
+        }
         for (index, arm) in self.arms.iter().enumerate() {
             let place = format!("arm `{}`", arm.name);
             foreign(&place, &arm.settings, &[&OUTSIDE[..], &SHARED].concat())?;

@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod scores;
 pub mod stop;
 pub mod store;
+pub mod summary;
 pub mod unit;
 
 mod hash;

@@ -263,6 +263,7 @@ fn losses(report: &Report, x_label: &'static str, by_flops: bool) -> String {
             (0.0, steps.unwrap_or(0).max(report.steps) as f64)
         }),
         y_range: (high > low).then_some((low - margin, high)),
+        ..Chart::default()
     }
     .svg()
 }
@@ -288,7 +289,7 @@ fn around(report: &Report) -> Option<String> {
             lines,
             mark: Some((at, "expansion")),
             x_range: Some(range),
-            y_range: None,
+            ..Chart::default()
         }
         .svg()
     })
@@ -337,6 +338,7 @@ fn rates(report: &Report) -> Option<String> {
         mark: Some((report.expand_at as f64, "expansion")),
         x_range: Some((0.0, report.steps as f64)),
         y_range: Some((0.0, 1.12 * highest)),
+        ..Chart::default()
     };
     Some(chart.svg())
 }

@@ -3,7 +3,7 @@
 mod dumbbell;
 mod html;
 mod json;
-mod plot;
+pub(crate) mod plot;
 
 pub use json::{ArmReport, CorpusReport, ExpansionReport, ModelReport, Report, Saved};
 
