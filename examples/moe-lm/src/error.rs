@@ -108,6 +108,12 @@ pub enum DemoError {
         /// Those there are.
         known: String,
     },
+    /// A directory that another process works in.
+    #[error("{directory}: another process runs experiments there", directory = directory.display())]
+    Busy {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// What a run is known by, which cannot be written.
     #[error("a run's identity: {0}")]
     Identity(serde_json::Error),

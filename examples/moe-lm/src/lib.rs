@@ -14,6 +14,7 @@ pub mod demo;
 pub mod device;
 pub mod error;
 pub mod experiment;
+pub mod experiments;
 pub mod grid;
 pub mod job;
 pub mod language_model;

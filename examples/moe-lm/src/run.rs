@@ -193,7 +193,7 @@ pub fn run(
 }
 
 /// What grows when, before anyone listens.
-fn callback(unit: &Unit) -> WidthExpansionBuilder {
+pub fn callback(unit: &Unit) -> WidthExpansionBuilder {
     let mut builder = WidthExpansionCallback::builder(unit.steps);
     if let Some(growing) = &unit.growth {
         for (at, expansion) in &growing.stages {

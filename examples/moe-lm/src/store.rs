@@ -256,6 +256,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), DemoError> {
     fs::rename(&beside, path).map_err(file(path))
 }
 
+/// A value as JSON, with the numbers that it is written with; `path` is where it belongs.
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<serde_json::Value, DemoError> {
+    let text = serde_json::to_vec(value);
+    text.and_then(|text| serde_json::from_slice(&text))
+        .map_err(|source| DemoError::Json {
+            path: path.to_owned(),
+            source,
+        })
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DemoError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
