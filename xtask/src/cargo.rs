@@ -1,5 +1,5 @@
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -26,6 +26,19 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
 /// The folder of the workspace.
 pub(crate) fn workspace() -> anyhow::Result<PathBuf> {
     Ok(Path::new(&variable("CARGO_MANIFEST_DIR")?).join(".."))
+}
+
+/// Makes the file that `option` names absolute: programs run in the workspace, wherever they were asked for.
+pub(crate) fn in_workspace(arguments: &mut [String], option: &str) -> anyhow::Result<()> {
+    let joined = format!("{option}=");
+    for index in 0..arguments.len() {
+        if let Some(file) = arguments[index].strip_prefix(&joined) {
+            arguments[index] = format!("{joined}{}", absolute(file)?.display());
+        } else if index > 0 && arguments[index - 1] == option {
+            arguments[index] = absolute(&arguments[index])?.display().to_string();
+        }
+    }
+    Ok(())
 }
 
 /// As `cargo xtask` sets it: what was compiled in may be of another checkout.

@@ -1,8 +1,10 @@
-//! The project's commands: `cargo xtask demo`, `sample`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and `bench`.
+//! The project's commands: `cargo xtask demo`, `sample`, `experiment`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and
+//! `bench`.
 
 mod bench;
 mod cargo;
 mod demo;
+mod experiment;
 mod fuzz;
 mod kill_loop;
 mod parity;
@@ -26,6 +28,9 @@ enum Command {
     /// Trains a small language model that widens mid-run, beside its controls (`-- --help`)
     #[command(disable_help_flag = true)]
     Demo(demo::Demo),
+    /// Runs an experiment, or goes on with it: all its arms, over seeds (`--list`, `--help`)
+    #[command(disable_help_flag = true)]
+    Experiment(experiment::Experiment),
     /// Prints what an expansion would do and cost, before anything is trained (`--help`)
     #[command(disable_help_flag = true)]
     Plan(plan::Plan),
@@ -49,6 +54,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo(demo) => demo.run(),
+        Command::Experiment(experiment) => experiment.run(),
         Command::Plan(plan) => plan.run(),
         Command::Sample(sample) => sample.run(),
         Command::Test => test::run(),

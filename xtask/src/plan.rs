@@ -1,6 +1,4 @@
-use std::path::absolute;
-
-use crate::cargo::cargo;
+use crate::cargo::{cargo, in_workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Plan {
@@ -11,14 +9,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
-        // The planner runs in the workspace, wherever it was asked for.
-        for index in 0..self.arguments.len() {
-            if let Some(file) = self.arguments[index].strip_prefix("--config=") {
-                self.arguments[index] = format!("--config={}", absolute(file)?.display());
-            } else if index > 0 && self.arguments[index - 1] == "--config" {
-                self.arguments[index] = absolute(&self.arguments[index])?.display().to_string();
-            }
-        }
+        in_workspace(&mut self.arguments, "--config")?;
         let command = ["run", "--quiet", "--bin", "moe-plan", "--"].map(String::from);
         cargo(command.into_iter().chain(self.arguments), &[])
     }

@@ -1,51 +1,59 @@
-//! All arms, side by side.
+//! Many runs, side by side.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::arm::ArmName;
+use burn_grow::moe::MoeTransformer;
+
 use crate::error::DemoError;
+use crate::job::Job;
 use crate::progress::{Board, Progress};
 use crate::run::{Context, run};
+use crate::store::Rows;
 
-/// Runs the arms of a run side by side, and says whether all of them ended.
+/// Hears of every run that ended: its last model, and its rows.
+pub type Ended<'a> = dyn Fn(&Job, &MoeTransformer, &Rows) -> Result<(), DemoError> + Sync + 'a;
+
+/// More bars than that are shown one by one, as runs begin.
+const BARS: usize = 12;
+
+/// Runs `jobs` side by side, `workers` at once, and says whether all of them ended.
 ///
-/// Every worker has a thread pool of its own: Burn's kernels then stay on it, and arms neither share
+/// Every worker has a thread pool of its own: Burn's kernels then stay on it, and runs neither share
 /// threads nor wait for each other.
 ///
 /// # Errors
 ///
-/// The first failure of an arm. The others are then stopped; what they have done is kept.
-pub fn run_all(context: &Context, board: &Board) -> Result<bool, DemoError> {
-    let mut waiting = Vec::new();
-    for arm in order(context) {
-        let steps = arm.arm().steps(&context.settings, &context.sizes);
-        let progress = Arc::new(board.arm(arm, steps));
-        match context.store.rows(arm)?.end {
-            Some(end) => progress.end(end.val_loss, end.wall_s),
-            None => waiting.push((arm, progress)),
-        }
+/// The first failure of a run. The others are then stopped; what they have done is kept.
+pub fn run_all(
+    context: &Context,
+    jobs: Vec<Job>,
+    workers: usize,
+    board: &Board,
+    ended: &Ended<'_>,
+) -> Result<bool, DemoError> {
+    let mut open = BTreeMap::new();
+    for job in &jobs {
+        let rows = context.store.rows(&job.listed.key)?;
+        let last = rows.epochs.last().map_or(0, |row| row.epoch);
+        open.insert(job.listed.key.clone(), last);
     }
-    // Grown arms wait for the small one, unless it is far enough or no part of this.
-    let small_runs = waiting.iter().any(|(arm, _)| *arm == ArmName::Small);
-    let small = context.store.rows(ArmName::Small)?;
-    let branch = small
-        .epochs
-        .iter()
-        .any(|row| row.epoch >= branched(context));
+    let few = jobs.len() <= BARS;
+    let show = |job: &Job| Arc::new(board.arm(&job.listed.label, job.steps()));
+    let waiting = jobs.into_iter().map(|job| {
+        let progress = few.then(|| show(&job));
+        (job, progress)
+    });
     let queue = Arc::new(Queue {
         state: Mutex::new(State {
-            waiting,
-            branch: branch || !small_runs,
+            waiting: waiting.collect(),
+            open,
             failure: None,
             unfinished: false,
         }),
         changed: Condvar::new(),
     });
-    let workers = match context.dashboard {
-        true => 1,
-        false => context.settings.workers(),
-    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut pools = Vec::new();
     for _ in 0..workers {
@@ -59,7 +67,16 @@ pub fn run_all(context: &Context, board: &Board) -> Result<bool, DemoError> {
     std::thread::scope(|scope| {
         for pool in &pools {
             let queue = &queue;
-            scope.spawn(move || pool.install(|| work(context, queue)));
+            scope.spawn(move || {
+                pool.install(|| {
+                    while let Some((job, progress)) = queue.next(context) {
+                        let progress = progress.unwrap_or_else(|| show(&job));
+                        work(context, queue, job, progress, ended);
+                    }
+                    // Others may wait for what does not come any more.
+                    queue.changed.notify_all();
+                });
+            });
         }
     });
     let mut state = queue.state();
@@ -69,34 +86,30 @@ pub fn run_all(context: &Context, board: &Board) -> Result<bool, DemoError> {
     }
 }
 
-/// The order in which arms begin: the small one, which others wait for, then the longest first.
-fn order(context: &Context) -> Vec<ArmName> {
-    let mut arms: Vec<ArmName> = Vec::new();
-    for arm in &context.settings.arms {
-        if !arms.contains(arm) {
-            arms.push(*arm);
-        }
-    }
-    arms.sort_by_key(|name| match name {
-        ArmName::Small => 0,
-        ArmName::SmallLonger => 1,
-        ArmName::FromScratch => 2,
-        _ => 3,
-    });
-    arms
-}
-
 struct Queue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
+type Waiting = (Job, Option<Arc<Progress>>);
+
 struct State {
-    waiting: Vec<(ArmName, Arc<Progress>)>,
-    /// Whether the checkpoint that grown arms go on from is there.
-    branch: bool,
+    waiting: Vec<Waiting>,
+    /// The runs that have not ended, and the last epoch of each.
+    open: BTreeMap<String, usize>,
     failure: Option<DemoError>,
     unfinished: bool,
+}
+
+impl State {
+    /// Whether the checkpoint that a run goes on from is certainly on disk, if it is still to come: saving
+    /// is asynchronous, one checkpoint at a time, so that is one epoch later.
+    fn is_ready(&self, job: &Job) -> bool {
+        let Some((from, epoch)) = &job.branch else {
+            return true;
+        };
+        self.open.get(from).is_none_or(|last| last > epoch)
+    }
 }
 
 impl Queue {
@@ -104,16 +117,18 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next arm that can begin; waits for one.
-    fn next(&self, context: &Context) -> Option<(ArmName, Arc<Progress>)> {
+    /// The next run that can begin; waits for one.
+    fn next(&self, context: &Context) -> Option<Waiting> {
         let mut state = self.state();
         loop {
             if context.stop.stopped() || state.waiting.is_empty() {
                 return None;
             }
-            let branch = state.branch;
-            let ready = |arm: ArmName| branch || arm.arm().growth.is_none();
-            if let Some(index) = state.waiting.iter().position(|(arm, _)| ready(*arm)) {
+            let ready = state
+                .waiting
+                .iter()
+                .position(|(job, _)| state.is_ready(job));
+            if let Some(index) = ready {
                 return Some(state.waiting.remove(index));
             }
             state = self
@@ -129,51 +144,45 @@ impl Queue {
     }
 }
 
-fn work(context: &Context, queue: &Arc<Queue>) {
-    while let Some((name, progress)) = queue.next(context) {
-        let branch = branched(context);
-        let epoch_done = {
-            let queue = queue.clone();
-            move |epoch| {
-                if name == ArmName::Small && epoch == branch {
-                    queue.update(|state| state.branch = true);
-                }
-            }
-        };
-        let shown = progress.clone();
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            run(context, name.arm(), shown, epoch_done)
-        }));
-        let outcome = outcome.unwrap_or_else(|panic| {
-            Err(DemoError::Arm {
-                arm: name,
-                message: message(panic.as_ref()),
-            })
-        });
-        if outcome.is_err() {
-            context.stop.stop();
-            progress.stop();
+fn work(
+    context: &Context,
+    queue: &Arc<Queue>,
+    job: Job,
+    progress: Arc<Progress>,
+    ended: &Ended<'_>,
+) {
+    let key = job.listed.key.clone();
+    let epoch_done = {
+        let (queue, key) = (queue.clone(), key.clone());
+        move |epoch| {
+            queue.update(|state| {
+                state.open.insert(key.clone(), epoch);
+            });
         }
-        queue.update(|state| {
-            match outcome {
-                Ok(finished) => state.unfinished |= !finished,
-                Err(error) => {
-                    state.failure.get_or_insert(error);
-                }
-            }
-            if name == ArmName::Small {
-                state.branch = true;
-            }
-        });
+    };
+    let shown = progress.clone();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        run(context, &job, shown, epoch_done, ended)
+    }));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        Err(DemoError::Arm {
+            arm: job.listed.label.clone(),
+            message: message(panic.as_ref()),
+        })
+    });
+    if outcome.is_err() {
+        context.stop.stop();
+        progress.stop();
     }
-    // Others may wait for what does not come any more.
-    queue.changed.notify_all();
-}
-
-/// The epoch after which the checkpoint to branch from is certainly on disk: saving is asynchronous, one
-/// checkpoint at a time, so that is one epoch later.
-fn branched(context: &Context) -> usize {
-    context.settings.shared_epochs() + 1
+    queue.update(|state| {
+        match outcome {
+            Ok(finished) => state.unfinished |= !finished,
+            Err(error) => {
+                state.failure.get_or_insert(error);
+            }
+        }
+        state.open.remove(&key);
+    });
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::arm::ArmName;
 use crate::config::{AgeSetting, Growth, OptimizerKind, Settings};
 use crate::device::Backend;
 use crate::error::DemoError;
@@ -33,8 +32,8 @@ pub struct Cli {
     #[arg(long, value_enum)]
     pub age: Option<AgeSetting>,
     /// The arms to run
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "A,B")]
-    pub arms: Option<Vec<ArmName>>,
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub arms: Option<Vec<String>>,
     /// What the initial model and the data order are drawn with
     #[arg(long)]
     pub seed: Option<u64>,
@@ -87,12 +86,12 @@ impl Cli {
         set(&mut settings.tau, &self.tau);
         set(&mut settings.optimizer.kind, &self.optimizer);
         set(&mut settings.optimizer.age, &self.age);
-        set(&mut settings.arms, &self.arms);
         set(&mut settings.seed, &self.seed);
         set(&mut settings.out, &self.out);
         set(&mut settings.device, &self.device);
         settings.corpus = self.corpus.clone().or(settings.corpus);
         settings.jobs = self.jobs.or(settings.jobs);
+        settings.arms = self.arms.clone().or(settings.arms);
         settings.validate()?;
         if self.tui && !cfg!(feature = "tui") {
             return Err(DemoError::Dashboard);

@@ -6,10 +6,10 @@ use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{AsymmetricExt, BatchedMuonConfig, Expansion};
+use burn_grow::{AsymmetricExt, BatchedMuonConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::arm::ArmName;
 use crate::device::Backend;
 use crate::error::DemoError;
 
@@ -128,14 +128,16 @@ impl OptimizerSettings {
     }
 }
 
+/// Settings to be laid over others: some fields of [`Settings`].
+pub type Overlay = serde_json::Map<String, Value>;
+
 /// Every setting of the demonstration, as a settings file spells it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// The optimizer steps of a run at full length, a multiple of `epochs`.
     pub steps: usize,
-    /// Into how many epochs these are cut: each ends with a validation loss and a checkpoint. Even, so
-    /// that the expansion falls between two.
+    /// Into how many epochs these are cut: each ends with a validation loss and a checkpoint.
     pub epochs: usize,
     /// What the initial model and the data order are drawn with.
     pub seed: u64,
@@ -143,12 +145,14 @@ pub struct Settings {
     pub axis: Growth,
     /// By how much they grow.
     pub factor: f64,
+    /// When, as a fraction of the steps that falls between two epochs.
+    pub at: f64,
     /// The peak of the re-warmup, as a multiple of the rate at the expansion.
     pub rho: f64,
     /// The length of the re-warmup's climb, as a fraction of the steps.
     pub tau: f64,
-    /// The arms to run.
-    pub arms: Vec<ArmName>,
+    /// The arms to run, by name; absent, all of them.
+    pub arms: Option<Vec<String>>,
     /// A file or directory of text; absent, the sources of Burn that `Cargo.lock` pins.
     pub corpus: Option<PathBuf>,
     /// The bytes a model sees at once.
@@ -179,9 +183,10 @@ impl Default for Settings {
             seed: 0,
             axis: Growth::default(),
             factor: 2.0,
+            at: 0.5,
             rho: 2.0,
             tau: 0.01,
-            arms: ArmName::ALL.to_vec(),
+            arms: None,
             corpus: None,
             context: 128,
             batch: 8,
@@ -240,12 +245,8 @@ impl Settings {
                 expected: expected.into(),
             })
         };
-        if self.epochs < 4 || !self.epochs.is_multiple_of(2) {
-            return wrong(
-                "epochs",
-                self.epochs.to_string(),
-                "an even number, 4 or more",
-            );
+        if self.epochs < 4 {
+            return wrong("epochs", self.epochs.to_string(), "4 or more");
         }
         if self.steps == 0 || !self.steps.is_multiple_of(self.epochs) {
             let expected = format!("a multiple of `epochs` ({})", self.epochs);
@@ -257,7 +258,7 @@ impl Settings {
             ("valid_windows", self.valid_windows),
             ("final_windows", self.final_windows),
             ("jobs", self.jobs.unwrap_or(1)),
-            ("arms", self.arms.len()),
+            ("arms", self.arms.as_ref().map_or(1, Vec::len)),
         ] {
             if value == 0 {
                 return wrong(name, value.to_string(), "at least 1");
@@ -273,6 +274,7 @@ impl Settings {
                 return wrong(name, value.to_string(), "a positive number");
             }
         }
+        self.step_at(self.at)?;
         if !(self.factor.is_finite() && self.factor > 1.0) {
             return wrong("factor", self.factor.to_string(), "a number above 1");
         }
@@ -302,14 +304,25 @@ impl Settings {
         self.steps / self.epochs
     }
 
-    /// The step before which the model grows.
-    pub fn expand_at(&self) -> usize {
-        self.steps / 2
-    }
-
-    /// The last epoch that grown arms share with the small one: the one before the expansion.
-    pub fn shared_epochs(&self) -> usize {
-        self.epochs / 2 - 1
+    /// The optimizer steps before an expansion at that fraction of them.
+    ///
+    /// # Errors
+    ///
+    /// When it falls on no end of an epoch, or on that of the last one.
+    pub fn step_at(&self, at: f64) -> Result<usize, DemoError> {
+        let epochs = self.epochs as f64 * at;
+        let whole = epochs.round();
+        match (epochs - whole).abs() < 1e-9 && (1.0..self.epochs as f64).contains(&whole) {
+            true => Ok(whole as usize * self.epoch_steps()),
+            false => Err(DemoError::Setting {
+                name: "at",
+                value: at.to_string(),
+                expected: format!(
+                    "a fraction that falls between two of {} epochs",
+                    self.epochs
+                ),
+            }),
+        }
     }
 
     /// The tokens of one step.
@@ -322,19 +335,37 @@ impl Settings {
         ((self.steps as f64 * self.tau).round() as usize).max(1)
     }
 
-    /// How the model grows.
-    pub fn expansion(&self) -> Expansion {
-        match self.axis {
-            Growth::Inner => Expansion::by("inner", self.factor),
-            Growth::Hidden => Expansion::by("hidden", self.factor),
-            Growth::Both => Expansion::by("inner", self.factor).and_by("hidden", self.factor),
-        }
-    }
-
     /// How many arms run at once.
     pub fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.unwrap_or(cores.min(2))
+    }
+
+    /// These settings with others laid over them, which belong to `place`.
+    ///
+    /// # Errors
+    ///
+    /// When a name is no setting's, or a value is none of its.
+    pub fn laid(&self, place: &str, over: &Overlay) -> Result<Self, DemoError> {
+        let wrong = |source| DemoError::Overlay {
+            place: place.to_owned(),
+            source,
+        };
+        let mut value = serde_json::to_value(self).map_err(wrong)?;
+        lay(&mut value, &Value::Object(over.clone()));
+        serde_json::from_value(value).map_err(wrong)
+    }
+
+    /// The same cut down to a twentieth of the steps, in few epochs, with few held-out windows.
+    pub fn shortened(self) -> Self {
+        let epochs = self.epochs.min(8);
+        Self {
+            steps: (self.steps / 20).max(1).next_multiple_of(epochs),
+            epochs,
+            valid_windows: self.valid_windows.min(16),
+            final_windows: self.final_windows.min(64),
+            ..self
+        }
     }
 
     /// What decides the numbers of a run, and so has to be the same when one is resumed.
@@ -349,9 +380,28 @@ impl Settings {
     }
 }
 
+/// Replaces what `over` names, field by field.
+fn lay(value: &mut Value, over: &Value) {
+    match (value, over) {
+        (Value::Object(fields), Value::Object(over)) => {
+            for (name, over) in over {
+                lay(fields.entry(name).or_insert(Value::Null), over);
+            }
+        }
+        (value, over) => *value = over.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn model(inner: usize) -> MoeConfig {
+        MoeConfig {
+            inner,
+            ..MoeConfig::default()
+        }
+    }
 
     #[test]
     fn both_presets_are_valid() {
@@ -362,18 +412,20 @@ mod tests {
     #[test]
     fn every_mistake_is_named() {
         let base = Settings::default;
-        let model = |inner| MoeConfig {
-            inner,
-            ..MoeConfig::default()
-        };
         let cases = [
             (
                 Settings {
-                    epochs: 5,
+                    epochs: 3,
                     ..base()
                 },
-                "setting `epochs` is 5",
+                "setting `epochs` is 3",
             ),
+            (
+                Settings { at: 0.51, ..base() },
+                "setting `at` is 0.51: expected a fraction that falls between two of 40 epochs",
+            ),
+            (Settings { at: 1.0, ..base() }, "setting `at` is 1"),
+            (Settings { at: 0.0, ..base() }, "setting `at` is 0"),
             (
                 Settings {
                     steps: 41,
@@ -399,7 +451,7 @@ mod tests {
             ),
             (
                 Settings {
-                    arms: Vec::new(),
+                    arms: Some(Vec::new()),
                     ..base()
                 },
                 "setting `arms`",
@@ -430,5 +482,43 @@ mod tests {
         );
         assert!(toml::from_str::<Settings>("rhoo = 1.3").is_err());
         assert!(toml::from_str::<Settings>("[optimizer]\nbeta = 1").is_err());
+    }
+
+    #[test]
+    fn settings_are_laid_over_others_field_by_field() {
+        let over = |text| serde_json::from_str(text).expect("an object");
+        let base = Settings::quick();
+        let laid = base.laid(
+            "",
+            &over(r#"{"rho": 3, "model": {"inner": 8}, "axis": "inner"}"#),
+        );
+        let expected = Settings {
+            rho: 3.0,
+            model: model(8),
+            axis: Growth::Inner,
+            ..base.clone()
+        };
+        assert_eq!(laid.expect("settings"), expected);
+        assert_eq!(base.laid("", &Overlay::new()).expect("settings"), base);
+        for text in [
+            r#"{"rhoo": 3}"#,
+            r#"{"model": {"iner": 8}}"#,
+            r#"{"rho": "high"}"#,
+        ] {
+            let error = base.laid("arm `a`", &over(text)).expect_err("a mistake");
+            assert!(
+                error.to_string().starts_with("settings of arm `a`: "),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn short_settings_are_valid() {
+        for settings in [Settings::default(), Settings::quick()] {
+            let short = settings.shortened();
+            assert!(short.validate().is_ok());
+            assert!(short.steps <= 400);
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::MetadataCommand;
 
 use crate::error::DemoError;
+use crate::hash::fnv;
 
 /// The bytes of a block, the unit in which text is held out.
 pub const BLOCK: usize = 4096;
@@ -92,6 +93,11 @@ impl Corpus {
     /// The number of files.
     pub fn files(&self) -> usize {
         self.files
+    }
+
+    /// A hash of the text, in hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        format!("{:016x}", fnv(&self.bytes))
     }
 
     /// The bytes of a window.

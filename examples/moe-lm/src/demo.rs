@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::arm::Sizes;
+use crate::arm::Arm;
 use crate::campaign;
 use crate::cli::Cli;
 use crate::config::Settings;
 use crate::corpus::Corpus;
 use crate::error::DemoError;
+use crate::experiment::{Experiment, Length};
+use crate::job::{self, Listed};
 use crate::progress::{Board, Display};
-use crate::report::{self, Report};
-use crate::run::{Context, Stop};
+use crate::report::{self, Report, Subject};
+use crate::run::Context;
+use crate::stop::Stop;
 use crate::store::Store;
+use crate::unit::Unit;
 
 /// Runs the demonstration from its command line to its report, and says whether every arm ended.
 ///
@@ -25,7 +29,7 @@ pub fn demo(cli: &Cli) -> Result<bool, DemoError> {
         return Ok(true);
     }
     let stop = Arc::new(Stop::default());
-    listen(stop.clone())?;
+    stop.listen("the report will hold what is done, `--resume` goes on")?;
     let display = match cli.tui {
         true => Display::Dashboard,
         false => Display::Bars,
@@ -46,22 +50,63 @@ pub fn perform(
     stop: Arc<Stop>,
     display: Display,
 ) -> Result<Report, DemoError> {
-    let board = Board::new(display);
-    let sizes = Sizes::of(&settings)?;
+    let demo = Experiment::demo()?;
+    let grown = demo.unit(demo.arm(report::SPARKLING)?, &settings, Length::Full)?;
+    let every: Vec<&Arm> = demo.arms.iter().collect();
+    let asked = match &settings.arms {
+        Some(names) => demo.select(names)?,
+        None => every.clone(),
+    };
     let corpus = Corpus::load(settings.corpus.as_deref(), settings.context + 1)?;
+    let text = corpus.fingerprint();
+    let units = demo.units(&every, &settings, &[settings.seed], Length::Full)?;
+    let all = units.into_iter().map(|unit| {
+        Ok(Listed {
+            id: unit.identity(&text).id()?,
+            key: unit.arm.name.clone(),
+            label: unit.arm.name.clone(),
+            unit,
+        })
+    });
+    let all = all.collect::<Result<Vec<_>, DemoError>>()?;
+    let asked = |listed: &Listed| asked.contains(&&listed.unit.arm);
+
     let store = Store::open(&settings, resume)?;
-    board.say(&introduction(&settings, &sizes, &corpus));
+    let width = all.iter().map(|listed| listed.label.len()).max();
+    let board = Board::new(display, width.unwrap_or_default());
+    board.say(&introduction(&settings, &grown, &corpus));
+    let dashboard = display == Display::Dashboard;
     let context = Context {
-        settings,
-        sizes,
         corpus: Arc::new(corpus),
         store,
         stop,
-        dashboard: display == Display::Dashboard,
+        dashboard,
     };
-    let outcome = campaign::run_all(&context, &board);
+    let mut waiting = Vec::new();
+    for listed in all.iter().filter(|listed| asked(listed)) {
+        match context.store.rows(&listed.key)?.end {
+            Some(end) => {
+                let progress = board.arm(&listed.label, listed.unit.steps);
+                progress.end(end.val_loss, end.wall_s);
+            }
+            None => waiting.push(&listed.key),
+        }
+    }
+    let jobs = job::jobs(&context.store, &text, &all, |listed| {
+        waiting.contains(&&listed.key)
+    })?;
+    let workers = match dashboard {
+        true => 1,
+        false => settings.workers(),
+    };
+    let outcome = campaign::run_all(&context, jobs, workers, &board, &|_, _, _| Ok(()));
     // Whatever ended the run, what was done is reported.
-    let report = report::write(&context)?;
+    let report = report::write(&Subject {
+        context: &context,
+        settings: &settings,
+        grown: &grown,
+        arms: all.iter().filter(|listed| asked(listed)).collect(),
+    })?;
     outcome?;
     board.say(&format!(
         "wrote {} and report.json beside it",
@@ -70,28 +115,16 @@ pub fn perform(
     Ok(report)
 }
 
-/// Lets Ctrl-C stop the arms, and a second one the program.
-fn listen(stop: Arc<Stop>) -> Result<(), DemoError> {
-    ctrlc::set_handler(move || {
-        if stop.stopped() {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping; the report will hold what is done, `--resume` goes on");
-        stop.stop();
-    })?;
-    Ok(())
-}
-
-fn introduction(settings: &Settings, sizes: &Sizes, corpus: &Corpus) -> String {
+fn introduction(settings: &Settings, grown: &Unit, corpus: &Corpus) -> String {
     format!(
         "{:.1} MB of text in {} files; active parameters {} -> {} at step {} of {}\n\
          rho {}: so few steps after an expansion want a higher peak than the library's 1.3, which is \
          the paper's for 30,000 of them",
         corpus.len() as f64 / 1e6,
         corpus.files(),
-        sizes.narrow.active,
-        sizes.wide.active,
-        settings.expand_at(),
+        grown.phases[0].size.active,
+        grown.phase(grown.steps).size.active,
+        grown.phase(grown.steps).begins,
         settings.steps,
         settings.rho,
     )

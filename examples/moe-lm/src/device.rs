@@ -23,6 +23,17 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// The name of the setting's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Cuda => "cuda",
+            Self::Wgpu => "wgpu",
+            Self::Vulkan => "vulkan",
+            Self::Tch => "tch",
+        }
+    }
+
     /// The device, if it was compiled in.
     ///
     /// # Errors

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use burn_grow::moe::MoeConfigError;
 use burn_grow::{GrowError, TrainError};
 
-use crate::arm::ArmName;
-
 /// Why the demonstration cannot run, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +28,95 @@ pub enum DemoError {
         /// The reason.
         source: Box<toml::de::Error>,
     },
+    /// Settings that cannot be laid over others.
+    #[error("settings of {place}: {source}")]
+    Overlay {
+        /// Whose they are.
+        place: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A setting where it has no place.
+    #[error("settings of {place}: `{name}` is none of its own")]
+    ForeignSetting {
+        /// Whose it is said to be.
+        place: String,
+        /// Its name.
+        name: String,
+    },
+    /// A point of a grid that no arm can be at.
+    #[error("arm `{arm}`: {source}")]
+    ArmData {
+        /// The arm at that point.
+        arm: String,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A grid without a point.
+    #[error("{place}: `{path}` lists no value")]
+    EmptyGrid {
+        /// The arm, or the grid of all arms.
+        place: String,
+        /// What the values are for.
+        path: String,
+    },
+    /// An arm that is not there.
+    #[error("there is no arm `{name}`: the arms are {known}")]
+    UnknownArm {
+        /// The name asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// An arm that shares its points of grids with no reference.
+    #[error(
+        "arm `{arm}` is compared with none: no arm called like the reference `{reference}` is at its point"
+    )]
+    NotCompared {
+        /// The arm.
+        arm: String,
+        /// The reference, as the experiment names it.
+        reference: String,
+    },
+    /// Two arms of one name.
+    #[error("two arms are called `{arm}`")]
+    ArmTwice {
+        /// The name.
+        arm: String,
+    },
+    /// An arm that grows and trains for as much compute as another.
+    #[error("arm `{arm}`: one that grows trains for all steps, and has no other budget")]
+    GrownBudget {
+        /// The arm.
+        arm: String,
+    },
+    /// A budget that leads to another one.
+    #[error("arm `{arm}` is to cost what `{other}` costs, which has such a budget itself")]
+    BudgetOfBudget {
+        /// The arm.
+        arm: String,
+        /// The one it refers to.
+        other: String,
+    },
+    /// An experiment that is not there.
+    #[error("there is no experiment `{name}` in {folder}: there are {known}", folder = folder.display())]
+    UnknownExperiment {
+        /// The name asked for.
+        name: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// Those there are.
+        known: String,
+    },
+    /// A directory that another process works in.
+    #[error("{directory}: another process runs experiments there", directory = directory.display())]
+    Busy {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// What a run is known by, which cannot be written.
+    #[error("a run's identity: {0}")]
+    Identity(serde_json::Error),
     /// A directory of another run.
     #[error(
         "{directory} holds a run with {field} = {stored}, not {given}: resume with the settings it \
@@ -109,7 +196,7 @@ pub enum DemoError {
     #[error("arm `{arm}`: {source}")]
     Train {
         /// The arm.
-        arm: ArmName,
+        arm: String,
         /// The reason.
         source: TrainError,
     },
@@ -117,7 +204,7 @@ pub enum DemoError {
     #[error("arm `{arm}` failed: {message}")]
     Arm {
         /// The arm.
-        arm: ArmName,
+        arm: String,
         /// What it said.
         message: String,
     },
@@ -156,6 +243,58 @@ pub enum DemoError {
         path: PathBuf,
         /// The reason.
         source: serde_json::Error,
+    },
+    /// A line of a file of results that is no row.
+    #[error("{path}, line {line}: {source}", path = path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A last line that ends in its middle.
+    #[error(
+        "{path}, line {line}: the line ends in its middle, as a crash leaves it: remove it, and its run \
+         is made again",
+        path = path.display()
+    )]
+    RowTorn {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// Two lines of the same run.
+    #[error("{path}, line {line}: run {id} is that of line {first}: remove one of them", path = path.display())]
+    RowTwice {
+        /// The file.
+        path: PathBuf,
+        /// The later line, from 1.
+        line: usize,
+        /// The earlier one.
+        first: usize,
+        /// The run.
+        id: String,
+    },
+    /// A result that is no number.
+    #[error("run {id}: `{field}` is {value}: expected a finite number")]
+    RowNumber {
+        /// The run.
+        id: String,
+        /// What is no number.
+        field: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A place of a page that cannot be filled.
+    #[error("`<!-- experiment: {name} -->` {problem}")]
+    Place {
+        /// The experiment that it names.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// A figure that could not be drawn.
     #[error("figure: {0}")]

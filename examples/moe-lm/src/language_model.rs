@@ -9,12 +9,12 @@ use burn::optim::{
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use burn_grow::Growable;
-use burn_grow::moe::{MoeConfig, MoeSequenceOutput, MoeTransformer};
+use burn_grow::moe::{MoeSequenceOutput, MoeTransformer};
 
-use crate::config::Settings;
 use crate::error::DemoError;
 use crate::loader::Batch;
 use crate::recorder::Recorder;
+use crate::unit::Unit;
 
 /// A [`MoeTransformer`] that predicts the next byte, with someone taking notes.
 #[derive(Module, Growable, Debug)]
@@ -26,41 +26,21 @@ pub struct LanguageModel {
     pub recorder: Arc<Recorder>,
 }
 
-/// The initial model of an arm, small or wide: one seed gives one model, whoever asks and when.
+/// The initial model of a run: one seed gives one model, whoever asks and when.
 ///
 /// # Errors
 ///
-/// When the settings describe no model.
-pub fn initial(settings: &Settings, wide: bool) -> Result<MoeTransformer, DemoError> {
+/// When the device is not there, or the configuration describes no model.
+pub fn initial(unit: &Unit) -> Result<MoeTransformer, DemoError> {
     // Parameters made on a device without gradients would stay without them.
-    let device = settings.device.open()?.autodiff();
-    let mut config = settings.model.clone();
-    if wide {
-        config = widened(config, settings);
-    }
+    let device = unit.settings.device.open()?.autodiff();
     // The generator is one for all threads, and parameters are drawn when first looked at.
     static DRAW: Mutex<()> = Mutex::new(());
     let _alone = DRAW.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(settings.seed);
-    let model = config.try_init(&device)?;
+    device.seed(unit.settings.seed);
+    let model = unit.model().try_init(&device)?;
     model.visit(&mut Look);
     Ok(model)
-}
-
-/// The configuration of the model after the expansion, as if built that wide.
-pub(crate) fn widened(config: MoeConfig, settings: &Settings) -> MoeConfig {
-    let width = |axis: &str, width: usize| {
-        let targets = settings.expansion().targets;
-        match targets.contains_key(&axis.into()) {
-            true => (width as f64 * settings.factor).round() as usize,
-            false => width,
-        }
-    };
-    MoeConfig {
-        hidden: width("hidden", config.hidden),
-        inner: width("inner", config.inner),
-        ..config
-    }
 }
 
 struct Look;

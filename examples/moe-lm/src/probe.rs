@@ -7,7 +7,7 @@ use burn_grow::{Axis, GrowError, ParamTensors, Plan, symmetry_of, verify};
 use serde::{Deserialize, Serialize};
 
 use crate::loader::HeldOut;
-use crate::recorder::{Growth, rounded};
+use crate::recorder::rounded;
 use crate::store::Expansion;
 
 /// The root mean square of an activation before and after an expansion.
@@ -33,13 +33,18 @@ pub fn evaluate(model: &MoeTransformer, windows: &HeldOut) -> f64 {
     sum / count
 }
 
-/// Looks at what an expansion does to the function of `narrow`, the model at its very step.
+/// Looks at what an expansion after `step` steps does to the function of `narrow`, the model at its very
+/// step.
 ///
 /// # Errors
 ///
 /// When the model is not the one the expansion was planned for.
-pub fn expansion(narrow: MoeTransformer, growth: &Growth) -> Result<Expansion, GrowError> {
-    let Growth { at, plan, windows } = growth;
+pub fn expansion(
+    narrow: MoeTransformer,
+    plan: &Plan,
+    step: usize,
+    windows: &HeldOut,
+) -> Result<Expansion, GrowError> {
     let wide = plan.apply(narrow.clone())?;
     let (mut difference, mut largest) = (0.0f64, 0.0f64);
     let mut rms = Vec::new();
@@ -59,26 +64,26 @@ pub fn expansion(narrow: MoeTransformer, growth: &Growth) -> Result<Expansion, G
         }
     }
     Ok(Expansion {
-        step: *at,
+        step,
         loss_before: rounded(evaluate(&narrow, windows)),
         loss_after: rounded(evaluate(&wide, windows)),
         // Single precision sees no finer; so small a number is kept in units of its own.
         max_logit_diff: rounded(1e6 * difference / largest) / 1e6,
         seconds: 0.0,
-        copy_cosine: rounded(copy_cosine(&wide, plan)?),
+        copy_cosine: copy_cosine(&wide, plan)?.map(rounded),
         rms,
     })
 }
 
 /// The mean cosine between every old unit and its copies, over the down projections: between their
-/// rows where the inner width grew, else between their columns.
+/// rows where the inner width grew, else between their columns. None where there are no copies.
 ///
 /// 1 is the symmetry lock: the copies still are copies.
 ///
 /// # Errors
 ///
 /// When the model is not what the plan expands to.
-pub fn copy_cosine(model: &MoeTransformer, plan: &Plan) -> Result<f64, GrowError> {
+pub fn copy_cosine(model: &MoeTransformer, plan: &Plan) -> Result<Option<f64>, GrowError> {
     let axes = ["inner", "hidden"].map(Axis::from);
     let grown = axes.iter().find(|axis| plan.axis(axis).is_some());
     let blocks = model.blocks.iter();
@@ -88,8 +93,7 @@ pub fn copy_cosine(model: &MoeTransformer, plan: &Plan) -> Result<f64, GrowError
             .collect(),
     );
     let symmetry = symmetry_of(model, &down, plan)?;
-    let mean = symmetry.mean_of(|row| Some(&row.axis) == grown);
-    Ok(mean.unwrap_or(1.0))
+    Ok(symmetry.mean_of(|row| Some(&row.axis) == grown))
 }
 
 /// The weights of the down projections: looking at all would cost a step's time.

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::arm::ArmName;
-
 /// How much of a run is shown while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
@@ -23,11 +21,13 @@ pub struct Board {
     display: Display,
     terminal: bool,
     bars: MultiProgress,
+    /// The length of the longest name.
+    width: usize,
 }
 
 impl Board {
-    /// A board on standard error.
-    pub fn new(display: Display) -> Self {
+    /// A board on standard error, for arms with names of up to `width` letters.
+    pub fn new(display: Display, width: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bars = MultiProgress::new();
         if display != Display::Bars || !terminal {
@@ -37,20 +37,20 @@ impl Board {
             display,
             terminal,
             bars,
+            width,
         }
     }
 
     /// Adds an arm of `steps` steps.
-    pub fn arm(&self, arm: ArmName, steps: usize) -> Progress {
+    pub fn arm(&self, name: &str, steps: usize) -> Progress {
         let bar = self.bars.add(ProgressBar::new(steps as u64));
-        bar.set_style(style(
-            "{prefix:>14} {bar:28.cyan/blue} {pos:>6}/{len:6} {msg}",
-        ));
-        bar.set_prefix(arm.as_str());
+        bar.set_style(style("{prefix} {bar:28.cyan/blue} {pos:>6}/{len:6} {msg}"));
+        let name = format!("{name:>width$}", width = self.width);
+        bar.set_prefix(name.clone());
         bar.set_message("waiting");
         bar.tick();
         Progress {
-            arm: Some(arm),
+            name,
             steps,
             lines: self.display == Display::Bars && !self.terminal,
             bar,
@@ -70,7 +70,7 @@ impl Board {
 
 /// Shows how far one arm is.
 pub struct Progress {
-    arm: Option<ArmName>,
+    name: String,
     steps: usize,
     lines: bool,
     bar: ProgressBar,
@@ -80,7 +80,7 @@ impl Progress {
     /// Shows nothing.
     pub fn silent() -> Self {
         Self {
-            arm: None,
+            name: String::new(),
             steps: 0,
             lines: false,
             bar: ProgressBar::hidden(),
@@ -90,7 +90,7 @@ impl Progress {
     /// The arm begins, or goes on after `step` steps.
     pub fn begin(&self, step: usize) {
         self.bar.set_style(style(
-            "{prefix:>14} {bar:28.cyan/blue} {pos:>6}/{len:6} {msg} {eta:>4} left",
+            "{prefix} {bar:28.cyan/blue} {pos:>6}/{len:6} {msg} {eta:>4} left",
         ));
         self.bar.set_position(step as u64);
         self.bar.reset_eta();
@@ -115,12 +115,21 @@ impl Progress {
     pub fn end(&self, val_loss: f64, wall_s: f64) {
         self.bar.disable_steady_tick();
         self.bar
-            .set_style(style("{prefix:>14} {bar:28.green} {pos:>6}/{len:6} {msg}"));
+            .set_style(style("{prefix} {bar:28.green} {pos:>6}/{len:6} {msg}"));
         self.bar.set_position(self.steps as u64);
         self.bar
             .finish_with_message(format!("held-out loss {val_loss:.4}, {wall_s:.0} s"));
         if self.lines {
             self.line(&format!("held-out loss {val_loss:.4} after {wall_s:.1} s"));
+        }
+    }
+
+    /// The part that was asked for is done.
+    pub fn part(&self) {
+        self.bar.disable_steady_tick();
+        self.bar.finish_with_message("first part done");
+        if self.lines {
+            self.line("first part done");
         }
     }
 
@@ -134,9 +143,7 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
-        if let Some(arm) = self.arm {
-            eprintln!("{arm:>14}: {text}");
-        }
+        eprintln!("{}: {text}", self.name);
     }
 }
 

@@ -13,15 +13,27 @@ use crate::probe;
 use crate::progress::Progress;
 use crate::store::{EpochRow, Rows};
 
-/// The expansion that a [`Recorder`] looks at.
+/// The expansions that a [`Recorder`] looks at.
 #[derive(Clone)]
 pub struct Growth {
-    /// The optimizer steps before it.
-    pub at: usize,
-    /// What it does.
-    pub plan: Plan,
-    /// The text it is looked at with.
+    /// The optimizer steps before each of them, and what it does.
+    pub stages: Vec<(usize, Plan)>,
+    /// The text they are looked at with.
     pub windows: HeldOut,
+}
+
+impl Growth {
+    /// The expansion after that step.
+    fn at(&self, step: usize) -> Option<&Plan> {
+        let (_, plan) = self.stages.iter().find(|(at, _)| *at == step)?;
+        Some(plan)
+    }
+
+    /// The last expansion before that step.
+    fn before(&self, step: usize) -> Option<&Plan> {
+        let (_, plan) = self.stages.iter().rev().find(|(at, _)| *at < step)?;
+        Some(plan)
+    }
 }
 
 /// Writes down what happens on the training thread of one arm.
@@ -93,8 +105,8 @@ impl Recorder {
         let mut state = self.state();
         state.step += 1;
         let step = state.step;
-        let grown = self.growth.as_ref().filter(|growth| step >= growth.at);
-        if grown.is_some_and(|growth| step == growth.at) {
+        let growth = self.growth.as_ref();
+        if growth.is_some_and(|growth| growth.at(step).is_some()) {
             state.narrow = Some(model.clone());
         }
         if !step.is_multiple_of(self.every) {
@@ -106,11 +118,12 @@ impl Recorder {
             state.rows.train.push((step, loss));
             self.progress.stepped(step, loss);
         }
-        if let Some(growth) = grown
-            && step > growth.at
-        {
-            match probe::copy_cosine(model, &growth.plan) {
-                Ok(cosine) => state.rows.cosine.push((step, rounded(cosine))),
+        if let Some(plan) = growth.and_then(|growth| growth.before(step)) {
+            match probe::copy_cosine(model, plan) {
+                Ok(cosine) => {
+                    let cosine = cosine.map(|cosine| (step, rounded(cosine)));
+                    state.rows.cosine.extend(cosine);
+                }
                 Err(error) => log::warn!("the copies cannot be looked at: {error}"),
             }
         }
@@ -124,15 +137,20 @@ impl Recorder {
     /// Ends an epoch: looks at an expansion that fell on its end, and gives the rows so far.
     pub fn epoch(&self, epoch: usize, val_loss: f64) -> Rows {
         let mut state = self.state();
-        if let (Some(narrow), Some(growth)) = (state.narrow.take(), &self.growth) {
+        let step = state.step;
+        if let Some(growth) = &self.growth
+            && let Some(plan) = growth.at(step)
+            && let Some(narrow) = state.narrow.take()
+        {
             let start = Instant::now();
-            match probe::expansion(narrow.valid(), growth) {
+            match probe::expansion(narrow.valid(), plan, step, &growth.windows) {
                 Ok(mut expansion) => {
                     if let Some(report) = &state.report {
                         expansion.seconds = report.elapsed.as_secs_f64();
                     }
-                    state.rows.cosine.push((growth.at, expansion.copy_cosine));
-                    state.rows.expansion = Some(expansion);
+                    let cosine = expansion.copy_cosine.map(|cosine| (step, cosine));
+                    state.rows.cosine.extend(cosine);
+                    state.rows.expanded(expansion);
                 }
                 // The run itself would have failed on it.
                 Err(error) => log::warn!("the expansion cannot be looked at: {error}"),

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn_grow::{Progressive, TrainError, saved_epochs};
 use clap::Parser;
 
-use crate::arm::{ArmName, Sizes};
 use crate::config::Settings;
 use crate::error::DemoError;
+use crate::experiment::{Experiment, Length};
 use crate::generate::{Sampler, generate};
 use crate::language_model::{LanguageModel, initial};
 use crate::recorder::Recorder;
@@ -25,8 +25,8 @@ pub struct SampleCli {
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     pub run: PathBuf,
     /// The arm
-    #[arg(long, value_enum, default_value = "sparkling")]
-    pub arm: ArmName,
+    #[arg(long, default_value = "sparkling")]
+    pub arm: String,
     /// The epochs whose checkpoints are read, instead of the last one at every width
     #[arg(long, value_delimiter = ',', value_name = "N,N")]
     pub epochs: Vec<usize>,
@@ -58,7 +58,7 @@ pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
         });
     }
     let (store, settings) = Store::read(&cli.run)?;
-    let rows = store.rows(cli.arm)?;
+    let rows = store.rows(&cli.arm)?;
     let mut text = String::new();
     for (epoch, model) in models(cli, &settings, &store)? {
         let clock = model.clock();
@@ -91,20 +91,18 @@ fn models(
     settings: &Settings,
     store: &Store,
 ) -> Result<Vec<(usize, Progressive<LanguageModel>)>, DemoError> {
-    let arm = cli.arm.arm();
-    let directory = store.arm(cli.arm);
+    let demo = Experiment::demo()?;
+    let unit = demo.unit(demo.arm(&cli.arm)?, settings, Length::Full)?;
+    let directory = store.run(&cli.arm);
     let trained = |source: TrainError| DemoError::Train {
-        arm: cli.arm,
+        arm: cli.arm.clone(),
         source,
     };
     let narrow = LanguageModel {
-        model: initial(settings, arm.wide)?,
+        model: initial(&unit)?,
         recorder: Recorder::idle(),
     };
-    let sizes = Sizes::of(settings)?;
-    let callback = callback(settings, &sizes, arm)
-        .build(&narrow)
-        .map_err(trained)?;
+    let callback = callback(&unit).build(&narrow).map_err(trained)?;
     let saved = saved_epochs(&directory).map_err(trained)?;
     let wanted = match cli.epochs.is_empty() {
         true => saved.clone(),

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::arm::ArmName;
 use crate::config::Settings;
 use crate::error::DemoError;
 use crate::probe::Rms;
@@ -21,8 +20,11 @@ pub struct Rows {
     pub train: Vec<(usize, f64)>,
     /// How much copies still are copies: the step, and the mean cosine.
     pub cosine: Vec<(usize, f64)>,
-    /// The expansion.
+    /// The expansion, or the first of several.
     pub expansion: Option<Expansion>,
+    /// Those after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<Expansion>,
     /// The end, once it is there.
     pub end: Option<End>,
 }
@@ -55,8 +57,8 @@ pub struct Expansion {
     pub max_logit_diff: f64,
     /// How long expanding model and optimizer took.
     pub seconds: f64,
-    /// The mean cosine between old units and their copies.
-    pub copy_cosine: f64,
+    /// The mean cosine between old units and their copies, if there are copies.
+    pub copy_cosine: Option<f64>,
     /// The activations before and after.
     pub rms: Vec<Rms>,
 }
@@ -83,15 +85,28 @@ impl Rows {
         let step = epochs.last().map_or(0, |row| row.step);
         let until =
             |rows: &[(usize, f64)]| rows.iter().filter(|row| row.0 <= step).copied().collect();
-        Self {
+        let mut rows = Self {
             epochs,
             train: until(&self.train),
             cosine: until(&self.cosine),
-            expansion: self
-                .expansion
-                .clone()
-                .filter(|expansion| expansion.step <= step),
-            end: None,
+            ..Self::default()
+        };
+        for expansion in self.expansions().filter(|expansion| expansion.step <= step) {
+            rows.expanded(expansion.clone());
+        }
+        rows
+    }
+
+    /// The expansions, in order.
+    pub fn expansions(&self) -> impl Iterator<Item = &Expansion> {
+        self.expansion.iter().chain(&self.later)
+    }
+
+    /// Adds an expansion.
+    pub fn expanded(&mut self, expansion: Expansion) {
+        match self.expansion {
+            None => self.expansion = Some(expansion),
+            Some(_) => self.later.push(expansion),
         }
     }
 
@@ -115,9 +130,7 @@ impl Store {
     ///
     /// When a resumed run had other settings, or the directory cannot be used.
     pub fn open(settings: &Settings, resume: bool) -> Result<Self, DemoError> {
-        let store = Self {
-            root: settings.out.clone(),
-        };
+        let store = Self::at(&settings.out);
         let file = store.root.join("settings.json");
         let stored: Option<serde_json::Value> = read(&file)?;
         let given = settings.identity();
@@ -139,12 +152,13 @@ impl Store {
         let file = root.join("settings.json");
         let stored: Option<Settings> = read(&file)?;
         let settings = stored.ok_or_else(|| DemoError::NoRun { path: file })?;
-        let root = root.to_owned();
-        let settings = Settings {
-            out: root.clone(),
-            ..settings
-        };
-        Ok((Self { root }, settings))
+        let out = root.to_owned();
+        Ok((Self::at(root), Settings { out, ..settings }))
+    }
+
+    /// The directory at `root`, whatever runs it holds.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
     }
 
     /// The directory.
@@ -152,50 +166,67 @@ impl Store {
         &self.root
     }
 
-    /// The directory of an arm, as given to the training.
-    pub fn arm(&self, arm: ArmName) -> PathBuf {
-        self.root.join("arms").join(arm.as_str())
+    /// The directory of a run, as given to the training.
+    pub fn run(&self, key: &str) -> PathBuf {
+        self.root.join("arms").join(key)
     }
 
-    /// The rows of an arm, none if it has not begun.
+    /// The rows of a run, none if it has not begun.
     ///
     /// # Errors
     ///
     /// When the file is there and cannot be read.
-    pub fn rows(&self, arm: ArmName) -> Result<Rows, DemoError> {
-        Ok(read(&self.arm(arm).join("rows.json"))?.unwrap_or_default())
+    pub fn rows(&self, key: &str) -> Result<Rows, DemoError> {
+        Ok(read(&self.run(key).join("rows.json"))?.unwrap_or_default())
     }
 
-    /// Replaces the rows of an arm.
+    /// Replaces the rows of a run.
     ///
     /// # Errors
     ///
     /// When the file cannot be written; the old one is then still there.
-    pub fn write_rows(&self, arm: ArmName, rows: &Rows) -> Result<(), DemoError> {
-        self.write(&self.arm(arm).join("rows.json"), rows)
+    pub fn write_rows(&self, key: &str, rows: &Rows) -> Result<(), DemoError> {
+        self.write(&self.run(key).join("rows.json"), rows)
     }
 
-    /// Forgets an arm.
+    /// Forgets a run.
     ///
     /// # Errors
     ///
     /// When its directory cannot be removed.
-    pub fn clear(&self, arm: ArmName) -> Result<(), DemoError> {
-        remove(&self.arm(arm))
+    pub fn clear(&self, key: &str) -> Result<(), DemoError> {
+        remove(&self.run(key))
     }
 
-    /// Lets arm `to` go on from where `from` was at the end of `epoch`.
+    /// Whether other runs can go on from the end of `epoch` of this one.
+    ///
+    /// # Errors
+    ///
+    /// When its rows cannot be read.
+    pub fn reached(&self, key: &str, epoch: usize) -> Result<bool, DemoError> {
+        let rows = self.rows(key)?;
+        let written = rows.epochs.iter().any(|row| row.epoch == epoch);
+        let saved = || self.checkpoint(key, epoch).iter().all(|path| path.exists());
+        Ok(written && saved())
+    }
+
+    /// The files of a checkpoint.
+    fn checkpoint(&self, key: &str, epoch: usize) -> [PathBuf; 3] {
+        let folder = self.run(key).join("checkpoint");
+        ["model", "optim", "scheduler"].map(|part| folder.join(format!("{part}-{epoch}.bpk")))
+    }
+
+    /// Lets run `to` go on from where `from` was at the end of `epoch`.
     ///
     /// # Errors
     ///
     /// When a file cannot be copied.
-    pub fn branch(&self, from: ArmName, to: ArmName, epoch: usize) -> Result<Rows, DemoError> {
-        let target = self.arm(to).join("checkpoint");
+    pub fn branch(&self, from: &str, to: &str, epoch: usize) -> Result<Rows, DemoError> {
+        let target = self.run(to).join("checkpoint");
         fs::create_dir_all(&target).map_err(file(&target))?;
-        for part in ["model", "optim", "scheduler"] {
-            let name = format!("{part}-{epoch}.bpk");
-            let source = self.arm(from).join("checkpoint").join(&name);
-            fs::copy(&source, target.join(&name)).map_err(file(&source))?;
+        let files = self.checkpoint(from, epoch).into_iter();
+        for (source, target) in files.zip(self.checkpoint(to, epoch)) {
+            fs::copy(&source, target).map_err(file(&source))?;
         }
         let rows = self.rows(from)?.up_to(epoch);
         self.write_rows(to, &rows)?;
@@ -236,6 +267,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), DemoError> {
     let beside = path.with_extension("part");
     fs::write(&beside, bytes).map_err(file(&beside))?;
     fs::rename(&beside, path).map_err(file(path))
+}
+
+/// A value as JSON, with the numbers that it is written with; `path` is where it belongs.
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<serde_json::Value, DemoError> {
+    let text = serde_json::to_vec(value);
+    text.and_then(|text| serde_json::from_slice(&text))
+        .map_err(|source| DemoError::Json {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DemoError> {

@@ -6,16 +6,26 @@ use std::time::Duration;
 
 use burn_grow::moe::MoeConfig;
 use clap::Parser;
-use moe_lm::arm::ArmName;
 use moe_lm::config::{AgeSetting, OptimizerKind, Settings};
 use moe_lm::demo::perform;
 use moe_lm::error::DemoError;
 use moe_lm::progress::Display;
-use moe_lm::report::Report;
-use moe_lm::run::Stop;
+use moe_lm::report::{
+    FROM_SCRATCH, LOCKED_CONTROL, NAIVE_COPY, Report, SMALL, SMALL_LONGER, SPARKLING,
+};
 use moe_lm::sample::{SampleCli, sample};
+use moe_lm::stop::Stop;
 use moe_lm::store::{Rows, Store};
 use tempfile::TempDir;
+
+const ARMS: [&str; 6] = [
+    SMALL,
+    SMALL_LONGER,
+    FROM_SCRATCH,
+    NAIVE_COPY,
+    LOCKED_CONTROL,
+    SPARKLING,
+];
 
 fn settings(folder: &Path) -> Settings {
     let corpus = folder.join("corpus.txt");
@@ -60,13 +70,9 @@ fn finish(settings: Settings, resume: bool) -> Report {
 }
 
 /// Runs until `when` holds of the rows of `arm`, then stops.
-fn interrupt(settings: &Settings, resume: bool, arm: ArmName, when: fn(&Rows) -> bool) -> Report {
+fn interrupt(settings: &Settings, resume: bool, arm: &str, when: fn(&Rows) -> bool) -> Report {
     let stop = Arc::new(Stop::default());
-    let rows = settings
-        .out
-        .join("arms")
-        .join(arm.as_str())
-        .join("rows.json");
+    let rows = settings.out.join("arms").join(arm).join("rows.json");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.stopped() {
@@ -92,8 +98,8 @@ fn whole() -> &'static (TempDir, Report) {
 }
 
 /// The rows of an arm without what depends on the machine's mood.
-fn timeless(folder: &Path, arm: ArmName) -> Rows {
-    let path = folder.join("out/arms").join(arm.as_str()).join("rows.json");
+fn timeless(folder: &Path, arm: &str) -> Rows {
+    let path = folder.join("out/arms").join(arm).join("rows.json");
     let text = std::fs::read(path).expect("rows");
     let mut rows: Rows = serde_json::from_slice(&text).expect("rows");
     for epoch in &mut rows.epochs {
@@ -115,28 +121,15 @@ fn a_run_interrupted_twice_ends_with_the_rows_of_one_that_was_not() {
         jobs: Some(1),
         ..settings(folder.path())
     };
-    let report = interrupt(&settings, false, ArmName::Small, |rows| {
-        !rows.epochs.is_empty()
-    });
+    let report = interrupt(&settings, false, SMALL, |rows| !rows.epochs.is_empty());
     assert!(!report.finished);
-    let report = interrupt(&settings, true, ArmName::Sparkling, |rows| {
-        !rows.epochs.is_empty()
-    });
+    let report = interrupt(&settings, true, SPARKLING, |rows| !rows.epochs.is_empty());
     assert!(!report.finished);
-    assert!(
-        report
-            .arm(ArmName::Small)
-            .expect("there")
-            .val_loss
-            .is_some()
-    );
-    assert_eq!(
-        report.arm(ArmName::Sparkling).expect("there").val_loss,
-        None
-    );
+    assert!(report.arm(SMALL).expect("there").val_loss.is_some());
+    assert_eq!(report.arm(SPARKLING).expect("there").val_loss, None);
     assert!(finish(settings, true).finished);
     let (other, _) = whole();
-    for arm in ArmName::ALL {
+    for arm in ARMS {
         assert_eq!(
             timeless(folder.path(), arm),
             timeless(other.path(), arm),
@@ -149,11 +142,11 @@ fn a_run_interrupted_twice_ends_with_the_rows_of_one_that_was_not() {
 fn a_grown_arm_is_the_same_with_and_without_the_small_one_beside_it() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {
-        arms: vec![ArmName::Sparkling],
+        arms: Some(vec![SPARKLING.into()]),
         ..settings(folder.path())
     };
     finish(settings, false);
-    let arm = ArmName::Sparkling;
+    let arm = SPARKLING;
     assert_eq!(
         timeless(folder.path(), arm),
         timeless(whole().0.path(), arm)
@@ -164,13 +157,11 @@ fn a_grown_arm_is_the_same_with_and_without_the_small_one_beside_it() {
 fn a_damaged_checkpoint_is_passed_over() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {
-        arms: vec![ArmName::Small],
+        arms: Some(vec![SMALL.into()]),
         ..settings(folder.path())
     };
-    interrupt(&settings, false, ArmName::Small, |rows| {
-        rows.epochs.len() > 2
-    });
-    let rows = timeless(folder.path(), ArmName::Small);
+    interrupt(&settings, false, SMALL, |rows| rows.epochs.len() > 2);
+    let rows = timeless(folder.path(), SMALL);
     let last = rows.epochs.last().expect("epochs").epoch;
     let file = folder
         .path()
@@ -178,7 +169,7 @@ fn a_damaged_checkpoint_is_passed_over() {
     let bytes = std::fs::read(&file).expect("a checkpoint");
     std::fs::write(&file, &bytes[..bytes.len() / 2]).expect("a torn one");
     finish(settings, true);
-    let arm = ArmName::Small;
+    let arm = SMALL;
     assert_eq!(
         timeless(folder.path(), arm),
         timeless(whole().0.path(), arm)
@@ -191,7 +182,7 @@ fn other_settings_do_not_resume_a_run() {
     let settings = settings(folder.path());
     Store::open(&settings, false).expect("a directory");
     let mut other = settings.clone();
-    other.arms = vec![ArmName::Small];
+    other.arms = Some(vec![SMALL.into()]);
     other.jobs = None;
     assert!(Store::open(&other, true).is_ok());
     other.model.inner = 6;
@@ -208,14 +199,14 @@ fn the_arms_show_what_they_should() {
     let (_, report) = whole();
     assert_only_sparkling_breaks_the_lock(report);
     let arm = |name| report.arm(name).expect("there");
-    let sparkling = arm(ArmName::Sparkling);
+    let sparkling = arm(SPARKLING);
     let expansion = sparkling.expansion.as_ref().expect("it grew");
     assert_eq!(expansion.step, report.expand_at);
     assert!(expansion.max_logit_diff < 1e-5);
     assert!((expansion.loss_before - expansion.loss_after).abs() < 1e-5);
     assert_eq!(expansion.rms.len(), 5);
     // The shared first half is one and the same.
-    let small = arm(ArmName::Small);
+    let small = arm(SMALL);
     let shared = |curve: &[(usize, f64)]| -> Vec<(usize, f64)> {
         let first = |point: &&(usize, f64)| point.0 < report.expand_at;
         curve.iter().filter(first).copied().collect()
@@ -228,11 +219,11 @@ fn assert_only_sparkling_breaks_the_lock(report: &Report) {
         let arm = report.arm(name).expect("there");
         arm.cosine.as_ref().expect("it grew")
     };
-    for name in [ArmName::NaiveCopy, ArmName::LockedControl] {
+    for name in [NAIVE_COPY, LOCKED_CONTROL] {
         let locked = cosine(name).iter().all(|point| point.1 > 0.999);
         assert!(locked, "{name} is not locked");
     }
-    let sparkling = cosine(ArmName::Sparkling);
+    let sparkling = cosine(SPARKLING);
     assert_eq!(sparkling[0], (report.expand_at, 1.0));
     assert!(sparkling.last().expect("points").1 < 0.999);
 }
@@ -245,7 +236,7 @@ fn under_muon_only_sparkling_breaks_the_lock() {
     settings.optimizer.kind = OptimizerKind::Muon;
     let report = finish(settings, false);
     assert_only_sparkling_breaks_the_lock(&report);
-    let small = |report: &Report| report.arm(ArmName::Small).expect("there").val_loss;
+    let small = |report: &Report| report.arm(SMALL).expect("there").val_loss;
     assert_ne!(small(&report), small(&whole().1));
 }
 
@@ -255,9 +246,9 @@ fn own_age_changes_the_arm_whose_state_begins_anew() {
     let mut settings = settings(folder.path());
     settings.optimizer.age = AgeSetting::Own;
     finish(settings, false);
-    for arm in ArmName::ALL {
+    for arm in ARMS {
         let same = timeless(folder.path(), arm) == timeless(whole().0.path(), arm);
-        assert_eq!(same, arm != ArmName::Sparkling, "{arm}");
+        assert_eq!(same, arm != SPARKLING, "{arm}");
     }
 }
 
@@ -359,7 +350,7 @@ fn text_comes_from_before_and_after_the_expansion() {
 
     let one = SampleCli {
         epochs: vec![6],
-        arm: ArmName::Small,
+        arm: SMALL.into(),
         ..cli.clone()
     };
     let text = sample(&one).expect("a sample");

@@ -1,10 +1,11 @@
 use core::fmt::Write;
 
-use crate::arm::ArmName;
 use crate::report::dumbbell::{Dumbbell, dumbbells};
 use crate::report::json::{ArmReport, Report};
 use crate::report::plot::{Chart, Line, escape, thousands};
-use crate::report::{COLUMNS, rows};
+use crate::report::{
+    COLUMNS, FROM_SCRATCH, LOCKED_CONTROL, NAIVE_COPY, SMALL, SMALL_LONGER, SPARKLING, rows,
+};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -59,7 +60,7 @@ fn card(class: &str, title: &str, about: &str, content: &str) -> String {
 fn tiles(report: &Report) -> String {
     let mut tiles = Vec::new();
     let loss = |name| report.arm(name).and_then(|arm| arm.val_loss);
-    if let Some(sparkling) = loss(ArmName::Sparkling) {
+    if let Some(sparkling) = loss(SPARKLING) {
         tiles.push((
             format!("{sparkling:.4}"),
             "held-out loss of the grown model".to_owned(),
@@ -69,12 +70,9 @@ fn tiles(report: &Report) -> String {
                 tiles.push((signed(sparkling - other), text.to_owned()));
             }
         };
-        against(ArmName::NaiveCopy, "against naive growth");
-        against(
-            ArmName::SmallLonger,
-            "against the small model at equal FLOPs",
-        );
-        against(ArmName::FromScratch, "against from scratch at equal FLOPs");
+        against(NAIVE_COPY, "against naive growth");
+        against(SMALL_LONGER, "against the small model at equal FLOPs");
+        against(FROM_SCRATCH, "against from scratch at equal FLOPs");
     }
     let saved = &report.saved;
     let wall = saved
@@ -223,7 +221,7 @@ fn line(arm: &ArmReport, points: Vec<(f64, f64)>) -> Line {
 
 /// The method is drawn last, over the others.
 fn arms(report: &Report) -> impl Iterator<Item = &ArmReport> {
-    let last = |arm: &&ArmReport| arm.name == ArmName::Sparkling.as_str();
+    let last = |arm: &&ArmReport| arm.name == SPARKLING;
     let others = report.arms.iter().filter(move |arm| !last(arm));
     others.chain(report.arms.iter().filter(last))
 }
@@ -265,6 +263,7 @@ fn losses(report: &Report, x_label: &'static str, by_flops: bool) -> String {
             (0.0, steps.unwrap_or(0).max(report.steps) as f64)
         }),
         y_range: (high > low).then_some((low - margin, high)),
+        ..Chart::default()
     }
     .svg()
 }
@@ -276,7 +275,7 @@ fn around(report: &Report) -> Option<String> {
     let range = (at - reach, at + 2.0 * reach);
     let mut lines = Vec::new();
     for arm in arms(report) {
-        if arm.expansion.is_none() && arm.name != ArmName::Small.as_str() {
+        if arm.expansion.is_none() && arm.name != SMALL {
             continue;
         }
         let curve = smoothed(&points(&arm.train_loss));
@@ -290,7 +289,7 @@ fn around(report: &Report) -> Option<String> {
             lines,
             mark: Some((at, "expansion")),
             x_range: Some(range),
-            y_range: None,
+            ..Chart::default()
         }
         .svg()
     })
@@ -310,11 +309,9 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 fn rates(report: &Report) -> Option<String> {
-    let grown = report
-        .arm(ArmName::Sparkling)
-        .or_else(|| report.arm(ArmName::LockedControl));
+    let grown = report.arm(SPARKLING).or_else(|| report.arm(LOCKED_CONTROL));
     let mut lines = Vec::new();
-    if let Some(arm) = report.arm(ArmName::FromScratch) {
+    if let Some(arm) = report.arm(FROM_SCRATCH) {
         let curve = arm.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));
         lines.push(line(arm, curve.collect()));
     }
@@ -341,6 +338,7 @@ fn rates(report: &Report) -> Option<String> {
         mark: Some((report.expand_at as f64, "expansion")),
         x_range: Some((0.0, report.steps as f64)),
         y_range: Some((0.0, 1.12 * highest)),
+        ..Chart::default()
     };
     Some(chart.svg())
 }

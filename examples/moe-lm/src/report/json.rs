@@ -1,14 +1,13 @@
-use std::process::Command;
-
 use burn_grow::moe::MoeConfig;
 use burn_grow::training_flops;
 use serde::{Deserialize, Serialize};
 
-use crate::arm::{Arm, ArmName};
 use crate::error::DemoError;
+use crate::origin;
 use crate::probe::Rms;
-use crate::run::Context;
+use crate::report::{FROM_SCRATCH, SPARKLING, Subject};
 use crate::store::Rows;
+use crate::unit::Unit;
 
 /// The most points a curve is written with.
 const POINTS: usize = 400;
@@ -131,34 +130,37 @@ impl Report {
     /// # Errors
     ///
     /// When the rows of an arm cannot be read.
-    pub fn of(context: &Context) -> Result<Self, DemoError> {
-        let (settings, sizes) = (&context.settings, &context.sizes);
+    pub fn of(subject: &Subject<'_>) -> Result<Self, DemoError> {
+        let Subject {
+            context,
+            settings,
+            grown,
+            ..
+        } = subject;
+        let (narrow, wide) = (&grown.phases[0], grown.phase(grown.steps));
         let mut arms = Vec::new();
         let mut finished = true;
-        for name in ArmName::ALL {
-            if !settings.arms.contains(&name) {
-                continue;
-            }
-            let rows = context.store.rows(name)?;
+        for listed in &subject.arms {
+            let rows = context.store.rows(&listed.key)?;
             finished &= rows.end.is_some();
-            arms.push(arm_report(context, name.arm(), rows));
+            arms.push(arm_report(&listed.unit, wide.begins, rows));
         }
         let saved = Saved {
-            flops_vs_from_scratch_at_equal_tokens: sizes.saved(settings),
+            flops_vs_from_scratch_at_equal_tokens: grown.saved(),
             wall: saved_wall(&arms, settings.steps),
         };
         Ok(Self {
             schema: 1,
-            git: git(),
+            git: origin::commit(),
             finished,
             corpus: CorpusReport {
                 bytes: context.corpus.len(),
                 files: context.corpus.files(),
             },
             model: ModelReport {
-                narrow: settings.model.clone(),
-                wide: crate::language_model::widened(settings.model.clone(), settings),
-                active_params: (sizes.narrow.active, sizes.wide.active),
+                narrow: narrow.model.clone(),
+                wide: wide.model.clone(),
+                active_params: (narrow.size.active, wide.size.active),
             },
             axis: settings.axis.name().into(),
             factor: settings.factor,
@@ -166,7 +168,7 @@ impl Report {
             tau_steps: settings.rewarmup_steps(),
             steps: settings.steps,
             step_tokens: settings.step_tokens(),
-            expand_at: settings.expand_at(),
+            expand_at: wide.begins,
             seed: settings.seed,
             arms,
             saved,
@@ -185,18 +187,15 @@ impl Report {
     }
 
     /// The arm of that name.
-    pub fn arm(&self, name: ArmName) -> Option<&ArmReport> {
-        self.arms.iter().find(|arm| arm.name == name.as_str())
+    pub fn arm(&self, name: &str) -> Option<&ArmReport> {
+        self.arms.iter().find(|arm| arm.name == name)
     }
 }
 
-fn arm_report(context: &Context, arm: &Arm, rows: Rows) -> ArmReport {
-    let (settings, sizes) = (&context.settings, &context.sizes);
+/// `at` is where arms grow, if they do.
+fn arm_report(unit: &Unit, at: usize, rows: Rows) -> ArmReport {
     let steps = rows.steps();
-    let size = match steps > settings.expand_at() {
-        true => arm.end(sizes),
-        false => arm.start(sizes),
-    };
+    let size = unit.phase(steps).size;
     let wall_s = match (&rows.end, rows.epochs.last()) {
         (Some(end), _) => end.wall_s,
         (None, Some(epoch)) => epoch.wall_s,
@@ -208,17 +207,17 @@ fn arm_report(context: &Context, arm: &Arm, rows: Rows) -> ArmReport {
         .map(|row| (row.step, row.val_loss))
         .collect();
     ArmReport {
-        name: arm.name.to_string(),
-        about: arm.about.into(),
+        name: unit.arm.name.clone(),
+        about: unit.arm.about.clone(),
         steps,
         val_loss: rows.end.map(|end| end.val_loss),
         train_loss: thinned(&rows.train),
         val_curve: thinned(&val_curve),
-        flops: arm.flops(settings, sizes, steps),
+        flops: unit.flops(steps),
         wall_s,
         params: size.params,
         active_params: size.active,
-        cosine: arm.growth.map(|_| thinned(&rows.cosine)),
+        cosine: unit.growth.as_ref().map(|_| thinned(&rows.cosine)),
         expansion: rows.expansion.map(|expansion| ExpansionReport {
             step: expansion.step,
             loss_before: expansion.loss_before,
@@ -227,19 +226,18 @@ fn arm_report(context: &Context, arm: &Arm, rows: Rows) -> ArmReport {
             seconds: expansion.seconds,
             rms: expansion.rms,
         }),
-        lr: rates(context, arm),
+        lr: rates(unit, at),
     }
 }
 
 /// The learning rate of an arm, and that of what it re-warms.
-fn rates(context: &Context, arm: &Arm) -> Vec<(usize, f64, Option<f64>)> {
-    let (settings, sizes) = (&context.settings, &context.sizes);
-    let schedule = arm.schedule(settings, sizes);
-    let at = settings.expand_at();
-    let ramp = arm
+fn rates(unit: &Unit, at: usize) -> Vec<(usize, f64, Option<f64>)> {
+    let schedule = unit.schedule();
+    let rewarmup = unit
         .growth
-        .and_then(|grown| grown.rewarmup(settings, &schedule))
-        .map(|rewarmup| rewarmup.ramp(at, schedule.total));
+        .as_ref()
+        .and_then(|growing| growing.rewarmup.as_ref());
+    let ramp = rewarmup.map(|rewarmup| rewarmup.ramp(at, schedule.total));
     let rate = |t: usize| {
         let base = schedule.rate(t);
         let age = t.checked_sub(at);
@@ -253,7 +251,7 @@ fn rates(context: &Context, arm: &Arm) -> Vec<(usize, f64, Option<f64>)> {
     let corners = [
         schedule.warmup - 1,
         at,
-        at + settings.rewarmup_steps(),
+        at + unit.settings.rewarmup_steps(),
         schedule.total - 1,
     ];
     let every = steps.len().div_ceil(POINTS - corners.len());
@@ -273,21 +271,11 @@ fn thinned<T: Copy>(points: &[T]) -> Vec<T> {
 
 /// What the method saves of the wall time that the wide model would take for all steps.
 fn saved_wall(arms: &[ArmReport], steps: usize) -> Option<f64> {
-    let ended = |name: ArmName| {
-        let arm = arms.iter().find(|arm| arm.name == name.as_str())?;
+    let ended = |name: &str| {
+        let arm = arms.iter().find(|arm| arm.name == name)?;
         arm.val_loss.map(|_| arm)
     };
-    let (grown, scratch) = (ended(ArmName::Sparkling)?, ended(ArmName::FromScratch)?);
+    let (grown, scratch) = (ended(SPARKLING)?, ended(FROM_SCRATCH)?);
     let pace = scratch.wall_s / scratch.steps as f64;
     Some(1.0 - grown.wall_s / (pace * steps as f64))
-}
-
-/// The commit of the working directory.
-fn git() -> Option<String> {
-    let output = Command::new("git")
-        .args(["rev-parse", "HEAD"])
-        .output()
-        .ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| commit.trim().to_owned())
 }

@@ -3,23 +3,52 @@
 mod dumbbell;
 mod html;
 mod json;
-mod plot;
+pub(crate) mod plot;
 
 pub use json::{ArmReport, CorpusReport, ExpansionReport, ModelReport, Report, Saved};
 
+use crate::config::Settings;
 use crate::error::DemoError;
+use crate::job::Listed;
 use crate::run::Context;
 use crate::store;
+use crate::unit::Unit;
+
+/// The arms of the demonstration that its report compares.
+pub const SMALL: &str = "small";
+/// See [`SMALL`].
+pub const SMALL_LONGER: &str = "small-longer";
+/// See [`SMALL`].
+pub const FROM_SCRATCH: &str = "from-scratch";
+/// See [`SMALL`].
+pub const NAIVE_COPY: &str = "naive-copy";
+/// See [`SMALL`].
+pub const LOCKED_CONTROL: &str = "locked-control";
+/// See [`SMALL`].
+pub const SPARKLING: &str = "sparkling";
+
+/// What is reported.
+pub struct Subject<'a> {
+    /// Text and directory.
+    pub context: &'a Context,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The run that shows how models grow here.
+    pub grown: &'a Unit,
+    /// The arms that were asked for.
+    pub arms: Vec<&'a Listed>,
+}
 
 /// Writes the report of what is done so far.
 ///
 /// # Errors
 ///
 /// When rows cannot be read, or a file cannot be written.
-pub fn write(context: &Context) -> Result<Report, DemoError> {
-    let report = Report::of(context)?;
-    let root = context.store.root();
-    context.store.write(&root.join("report.json"), &report)?;
+pub fn write(subject: &Subject<'_>) -> Result<Report, DemoError> {
+    let report = Report::of(subject)?;
+    let store = &subject.context.store;
+    let root = store.root();
+    store.write(&root.join("report.json"), &report)?;
     store::write(&root.join("report.html"), html::page(&report).as_bytes())?;
     Ok(report)
 }
@@ -54,7 +83,7 @@ const COLUMNS: [&str; 7] = [
 
 /// The table: a head, then a row for each arm.
 fn rows(report: &Report) -> Vec<[String; 7]> {
-    let naive = report.arms.iter().find(|arm| arm.name == "naive-copy");
+    let naive = report.arms.iter().find(|arm| arm.name == NAIVE_COPY);
     let naive = naive.and_then(|arm| arm.val_loss);
     let mut rows = vec![COLUMNS.map(String::from)];
     for arm in &report.arms {
@@ -65,7 +94,7 @@ fn rows(report: &Report) -> Vec<[String; 7]> {
             None => "stopped".into(),
         };
         let difference = match (arm.val_loss, naive) {
-            (Some(loss), Some(naive)) if arm.name != "naive-copy" => {
+            (Some(loss), Some(naive)) if arm.name != NAIVE_COPY => {
                 format!("{:+.4}", loss - naive)
             }
             _ => blank(),

@@ -1,18 +1,18 @@
 use core::fmt::Write;
 
 /// The size of a chart in its own units, and the room around what is drawn.
-pub(super) const WIDTH: f64 = 640.0;
+pub(crate) const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 56.0;
-pub(super) const RIGHT: f64 = 118.0;
-pub(super) const TOP: f64 = 12.0;
-pub(super) const BOTTOM: f64 = 44.0;
+pub(crate) const RIGHT: f64 = 118.0;
+pub(crate) const TOP: f64 = 12.0;
+pub(crate) const BOTTOM: f64 = 44.0;
 
 /// The least distance between two names at the right.
 const LABEL: f64 = 14.0;
 
 /// A line chart, drawn as SVG whose colours are classes: a style sheet decides them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chart {
     /// What runs along the bottom.
     pub(crate) x_label: &'static str,
@@ -26,6 +26,22 @@ pub(crate) struct Chart {
     pub(crate) x_range: Option<(f64, f64)>,
     /// The range shown; absent, all there is.
     pub(crate) y_range: Option<(f64, f64)>,
+    /// The room for the names of the lines, at the right.
+    pub(crate) names: f64,
+}
+
+impl Default for Chart {
+    fn default() -> Self {
+        Self {
+            x_label: "",
+            y_label: "",
+            lines: Vec::new(),
+            mark: None,
+            x_range: None,
+            y_range: None,
+            names: RIGHT,
+        }
+    }
 }
 
 /// One line of a [`Chart`].
@@ -41,16 +57,16 @@ pub(crate) struct Line {
 
 /// A linear map from a range of values to a range of coordinates.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     /// The range of values.
-    pub(super) values: (f64, f64),
+    pub(crate) values: (f64, f64),
     /// The coordinates of its ends.
-    pub(super) coordinates: (f64, f64),
+    pub(crate) coordinates: (f64, f64),
 }
 
 impl Scale {
     /// The coordinate of `value`.
-    pub(super) fn at(&self, value: f64) -> f64 {
+    pub(crate) fn at(&self, value: f64) -> f64 {
         let (low, high) = self.values;
         let (start, end) = self.coordinates;
         let span = if high > low { high - low } else { 1.0 };
@@ -58,7 +74,7 @@ impl Scale {
     }
 
     /// About `count` round values within the range.
-    fn ticks(&self, count: usize) -> Vec<f64> {
+    pub(crate) fn ticks(&self, count: usize) -> Vec<f64> {
         let (low, high) = self.values;
         let step = round_step((high - low) / count as f64);
         let first = (low / step).ceil() as i64;
@@ -125,7 +141,7 @@ impl Chart {
     pub(crate) fn svg(&self) -> String {
         let x = Scale {
             values: self.x_range.unwrap_or_else(|| self.span(|point| point.0)),
-            coordinates: (LEFT, WIDTH - RIGHT),
+            coordinates: (LEFT, WIDTH - self.names),
         };
         let y = Scale {
             values: self.y_range.unwrap_or_else(|| self.span(|point| point.1)),
@@ -172,7 +188,7 @@ impl Chart {
     }
 
     fn axes(&self, svg: &mut String, x: Scale, y: Scale) {
-        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
+        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - self.names);
         for tick in y.ticks(5) {
             let at = y.at(tick);
             let _ = write!(
@@ -215,7 +231,7 @@ impl Chart {
             .collect();
         ends.sort_by(|a, b| a.1.total_cmp(&b.1));
         for (place, (end_x, end_y, line)) in spread(&ends).into_iter().zip(&ends) {
-            let at = WIDTH - RIGHT + 14.0;
+            let at = WIDTH - self.names + 14.0;
             let _ = write!(
                 svg,
                 r#"<path class="lead {0}" d="M{1:.1} {2:.1}L{3:.1} {4:.1}"/><circle class="end {0}" cx="{1:.1}" cy="{2:.1}" r="2.6"/><text class="name {0}" x="{5:.1}" y="{6:.1}">{7}</text>"#,
@@ -285,12 +301,19 @@ fn path(points: &[(f64, f64)], x: Scale, y: Scale) -> String {
 }
 
 /// The opening of an SVG element of that height.
-pub(super) fn open(title: &str, about: &str, height: f64) -> String {
+pub(crate) fn open(title: &str, about: &str, height: f64) -> String {
     format!(
         r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{} by {}">"#,
         escape(title),
         escape(about)
     )
+}
+
+/// An SVG element as a file of its own.
+pub(crate) fn standalone(svg: &str, style: &str) -> String {
+    let own = format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" "#);
+    let svg = svg.replacen("<svg ", &own, 1);
+    svg.replacen('>', &format!("><style>{style}</style>"), 1) + "\n"
 }
 
 #[cfg(test)]

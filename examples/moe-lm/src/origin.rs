@@ -1,0 +1,41 @@
+//! Where numbers come from.
+
+use std::process::Command;
+
+use crate::device::Backend;
+
+/// The commit of the working directory, if that is known.
+pub(crate) fn commit() -> Option<String> {
+    output("git", &["rev-parse", "HEAD"])
+}
+
+/// The cores and the processor of this machine, and the backend.
+pub(crate) fn machine(device: Backend) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    format!("{cores} x {processor}, {}", device.name())
+}
+
+#[cfg(target_os = "macos")]
+fn processor() -> Option<String> {
+    output("sysctl", &["-n", "machdep.cpu.brand_string"])
+}
+
+#[cfg(target_os = "windows")]
+fn processor() -> Option<String> {
+    std::env::var("PROCESSOR_IDENTIFIER").ok()
+}
+
+#[cfg(not(any(target_os = "macos", target_os = "windows")))]
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.trim().to_owned())
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}

@@ -1,0 +1,121 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::DemoError;
+use crate::experiment::Experiment;
+use crate::row::Row;
+use crate::summary::curves::curves;
+use crate::summary::figure::figure;
+use crate::summary::gather::{Entry, entries};
+use crate::summary::groups::{Group, groups};
+use crate::summary::tables;
+
+/// The part of a page that is about one experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Section {
+    /// Markdown, without a heading.
+    pub(crate) text: String,
+    /// SVG, by file name.
+    pub(crate) figures: BTreeMap<String, String>,
+    /// The runs that it shows.
+    pub(crate) runs: usize,
+}
+
+impl Section {
+    /// What `rows` say about the experiment of that name. Figures are found in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When an arm of the experiment cannot be, or is compared with none.
+    pub(crate) fn of(
+        name: &str,
+        experiment: &Experiment,
+        rows: &[Row],
+        folder: &str,
+    ) -> Result<Self, DemoError> {
+        let entries = entries(experiment, rows)?;
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let groups = groups(experiment.reference.as_deref(), &names)?;
+        let runs = entries.iter().map(|entry| entry.rows.len()).sum();
+        let mut section = Self {
+            text: introduction(name, experiment, &entries),
+            figures: BTreeMap::new(),
+            runs,
+        };
+        for group in &groups {
+            section.group(name, group, &entries, folder);
+        }
+        Ok(section)
+    }
+
+    fn group(&mut self, name: &str, group: &Group, entries: &[Entry], folder: &str) {
+        let members = || group.members.iter().map(|index| &entries[*index]);
+        if members().all(|entry| entry.rows.is_empty()) {
+            return;
+        }
+        if !group.points.is_empty() {
+            self.text += &format!("\n### {}\n", group.points.join(", "));
+        }
+        let parts = [
+            tables::losses(group, entries),
+            tables::costs(group, entries),
+            tables::scores(group, entries),
+        ];
+        for part in parts {
+            self.text += &format!("\n{part}");
+        }
+        let mut place = vec![name];
+        place.extend(group.points.iter().map(String::as_str));
+        let drawings = [
+            ("losses", figure(group, entries)),
+            ("curves", curves(group, entries)),
+        ];
+        for (what, drawing) in drawings {
+            let Some(drawing) = drawing else {
+                continue;
+            };
+            let file = [&place[..], &[what]].concat().join("-");
+            let file = file.replace(['=', '.', '/', ' '], "-") + ".svg";
+            let about = format!("{what} of the arms of {}", place.join(", "));
+            self.text += &format!("\n![{about}]({folder}/{file})\n");
+            self.figures.insert(file, drawing);
+        }
+    }
+}
+
+/// What is asked, where the paper asks it, and where the numbers come from.
+fn introduction(name: &str, experiment: &Experiment, entries: &[Entry]) -> String {
+    let mut text = experiment.about.clone();
+    if !experiment.paper.is_empty() {
+        text += &format!(" (the paper: {})", experiment.paper);
+    }
+    let rows = || entries.iter().flat_map(|entry| &entry.rows);
+    let planned = entries.len() * experiment.seeds.len();
+    text += &format!(".\n\n```sh\ncargo xtask experiment {name}\n```\n\n");
+    if rows().next().is_none() {
+        return text + &format!("None of its {planned} runs is done yet.\n");
+    }
+    let seeds: BTreeSet<u64> = rows().map(|row| row.seed).collect();
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let commits: BTreeSet<&str> = rows().map(|row| short(&row.commit)).collect();
+    let commits: Vec<String> = commits
+        .into_iter()
+        .map(|commit| format!("`{commit}`"))
+        .collect();
+    let machines: BTreeSet<&str> = rows().map(|row| row.machine.as_str()).collect();
+    let machines: Vec<&str> = machines.into_iter().collect();
+    text + &format!(
+        "{} of {planned} runs are done, seeds {}, at commit {} on {}.\n",
+        rows().count(),
+        seeds.join(", "),
+        commits.join(", "),
+        machines.join("; ")
+    )
+}
+
+/// As much of a commit as tells it from others.
+fn short(commit: &str) -> &str {
+    match commit.char_indices().nth(10) {
+        Some((end, _)) => &commit[..end],
+        None => commit,
+    }
+}

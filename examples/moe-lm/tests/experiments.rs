@@ -1,0 +1,428 @@
+//! Experiments from their files to their rows, those that are run on models of a few hundred parameters.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use moe_lm::config::Settings;
+use moe_lm::error::DemoError;
+use moe_lm::experiment::{Experiment, Length, files};
+use moe_lm::experiments::{Campaign, ExperimentCli, Places};
+use moe_lm::job::jobs;
+use moe_lm::language_model::initial;
+use moe_lm::progress::Display;
+use moe_lm::row::Row;
+use moe_lm::run::callback;
+use moe_lm::stop::Stop;
+use moe_lm::store::Store;
+use tempfile::TempDir;
+
+const SETTINGS: &str = r#"
+[settings]
+steps = 48
+epochs = 8
+context = 16
+batch = 4
+valid_windows = 8
+final_windows = 16
+model = { n_layers = 1, hidden = 8, inner = 4, n_heads = 2, n_kv_heads = 1, head_dim = 4, n_experts = 4 }
+"#;
+
+const SMALL: &str = r#"
+[[arms]]
+name = "small"
+about = "no growth"
+"#;
+
+const GROWN: &str = r#"
+[[arms]]
+name = "sparkling"
+about = "state zeroed and rate re-warmed where new"
+growth = { rewarmup = {} }
+
+[[arms]]
+name = "early"
+about = "the same, earlier"
+settings = { at = 0.25 }
+growth = { rewarmup = {} }
+"#;
+
+const SCRATCH: &str = r#"
+[[arms]]
+name = "from-scratch"
+about = "wide from the start, equal FLOPs"
+wide = true
+budget = { flops-of = "sparkling" }
+"#;
+
+/// A workspace with a text in it.
+struct Workspace(TempDir);
+
+impl Workspace {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a directory");
+        let line = |index: usize| format!("let value_{} = {index};\n", index % 7);
+        let text: String = (0..9000).map(line).collect();
+        std::fs::write(folder.path().join("text"), text).expect("a file");
+        Self(folder)
+    }
+
+    fn places(&self) -> Places {
+        Places::of(self.0.path(), Length::Full)
+    }
+
+    fn experiment(&self, arms: &str) -> Experiment {
+        let path = self.0.path().join("toy.toml");
+        let corpus = self.0.path().join("text");
+        let head = format!("about = \"a toy\"\nseeds = [0]\n{SETTINGS}");
+        let head = head.replace(
+            "steps =",
+            &format!("corpus = '{}'\nsteps =", corpus.display()),
+        );
+        std::fs::write(&path, format!("{head}{arms}")).expect("a file");
+        Experiment::read(&path).expect("an experiment")
+    }
+
+    fn campaign(&self, arms: &str) -> Campaign {
+        Campaign::of(&self.experiment(arms), &ExperimentCli::default()).expect("a campaign")
+    }
+
+    fn run(&self, campaign: &Campaign, stop: Arc<Stop>) -> bool {
+        campaign
+            .run(&self.places(), 2, stop, Display::Nothing)
+            .expect("a run")
+    }
+
+    fn finish(&self, campaign: &Campaign) -> Vec<Row> {
+        assert!(self.run(campaign, Arc::default()));
+        self.rows(campaign)
+    }
+
+    /// The rows of `campaign` without what depends on the machine's mood.
+    fn rows(&self, campaign: &Campaign) -> Vec<Row> {
+        let mut rows = campaign.rows(&self.places()).expect("rows");
+        for row in &mut rows {
+            row.wall_s = 0.0;
+        }
+        rows
+    }
+
+    fn lines(&self) -> usize {
+        Row::read_all(&self.places().results).expect("rows").len()
+    }
+
+    /// Runs `campaign` until run `key` has rows, then stops.
+    fn interrupt(&self, campaign: &Campaign, key: &str) {
+        let stop: Arc<Stop> = Arc::default();
+        let store = Store::at(self.places().work);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.stopped() {
+                    if store.rows(key).is_ok_and(|rows| !rows.epochs.is_empty()) {
+                        stop.stop();
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            assert!(!self.run(campaign, stop.clone()));
+        });
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments")
+}
+
+#[test]
+fn every_experiment_can_be_run_at_both_lengths() {
+    let files = files(&folder()).expect("a folder");
+    assert!(files.len() > 13);
+    for (name, path) in files {
+        let experiment = Experiment::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!experiment.seeds.is_empty(), "{name}");
+        let arms: Vec<_> = experiment.arms.iter().collect();
+        let settings = experiment.settings(&Settings::default()).expect("settings");
+        for length in [Length::Full, Length::Short] {
+            let units = experiment.units(&arms, &settings, &[0], length);
+            let units = units.unwrap_or_else(|error| panic!("{name}: {error}"));
+            for unit in units {
+                let place = format!("{name}, {}", unit.arm.name);
+                let model = initial(&unit).unwrap_or_else(|error| panic!("{place}: {error}"));
+                let built = callback(&unit).build(&model);
+                built.unwrap_or_else(|error| panic!("{place}: {error}"));
+                // The demonstration's settings grow to what a run ends with.
+                assert!(unit.steps > 0, "{place}");
+                let short = length == Length::Short;
+                assert!(!short || unit.steps <= 2000, "{place}: {}", unit.steps);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_grown_dense_model_costs_what_the_experts_of_a_token_do() {
+    let read = |name: &str| {
+        let experiment = Experiment::read(&folder().join(name)).expect("an experiment");
+        let settings = experiment.settings(&Settings::default()).expect("settings");
+        let small = experiment.arm("small").expect("an arm");
+        let unit = experiment.unit(small, &settings, Length::Full);
+        unit.expect("a run").phases[0].size.active
+    };
+    // But for the routers, of 32 x 8 and 32 x 1 in each of two layers.
+    assert_eq!(read("table1.toml") - read("dense.toml"), 2.0 * 32.0 * 7.0);
+}
+
+#[test]
+fn a_run_stopped_twice_ends_with_the_rows_of_one_that_was_not() {
+    let arms = [SMALL, GROWN, SCRATCH].concat();
+    let (whole, stopped) = (Workspace::new(), Workspace::new());
+    let campaign = stopped.campaign(&arms);
+    stopped.interrupt(&campaign, &campaign.listed[0].key);
+    stopped.interrupt(&campaign, &campaign.listed[1].key);
+    let rows = stopped.finish(&campaign);
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows, whole.finish(&whole.campaign(&arms)));
+    assert_eq!(stopped.lines(), 4);
+    let names: Vec<_> = rows.iter().map(|row| row.arm["name"].clone()).collect();
+    assert_eq!(names, ["small", "sparkling", "early", "from-scratch"]);
+    let at = |row: &Row| -> Vec<usize> { row.expansions.iter().map(|e| e.step).collect() };
+    assert_eq!(
+        rows.iter().map(at).collect::<Vec<_>>(),
+        [vec![], vec![24], vec![12], vec![]]
+    );
+    for row in &rows {
+        assert_eq!(row.cosine.is_some(), !row.expansions.is_empty());
+        assert_eq!(row.tokens, 64 * row.steps as u64);
+        assert!(row.flops > 0.0 && row.loss > 0.0);
+        assert_eq!(row.curve.last().map(|point| point.0), Some(row.steps));
+    }
+    // What grows later shares more with the small one; at its very step it still is the same function.
+    let same = |row: &Row, epoch: usize| rows[0].curve[epoch - 1] == row.curve[epoch - 1];
+    for (row, at) in [(&rows[1], 4), (&rows[2], 2)] {
+        assert!((1..at).all(|epoch| same(row, epoch)));
+        assert!((at + 1..=8).all(|epoch| !same(row, epoch)));
+    }
+}
+
+#[test]
+fn a_run_is_done_once_whatever_it_is_called() {
+    let workspace = Workspace::new();
+    let first = workspace.campaign(&[SMALL, GROWN].concat());
+    let rows = workspace.finish(&first);
+    let file = std::fs::read(workspace.places().results).expect("a file");
+    let renamed = [SMALL, GROWN].concat().replace("sparkling", "method");
+    // On another axis, the small one is the same.
+    let renamed = format!("grid = {{ \"settings.axis\" = [\"both\"] }}\n{renamed}");
+    let path = workspace.0.path().join("other.toml");
+    let toy = std::fs::read_to_string(workspace.0.path().join("toy.toml")).expect("a file");
+    let head = toy.split("[settings]").next().expect("a head");
+    let settings = toy.split("[[arms]]").next().expect("settings");
+    let body = renamed.split_once('\n').expect("a grid");
+    let settings = settings.strip_prefix(head).expect("the same");
+    std::fs::write(&path, format!("{head}{}\n{settings}{}", body.0, body.1)).expect("a file");
+    let other = Experiment::read(&path).expect("an experiment");
+    let other = Campaign::of(&other, &ExperimentCli::default()).expect("a campaign");
+    let again = workspace.finish(&other);
+    assert_eq!(
+        std::fs::read(workspace.places().results).expect("a file"),
+        file
+    );
+    let names: Vec<_> = again.iter().map(|row| row.arm["name"].clone()).collect();
+    assert_eq!(
+        names,
+        ["small/axis=both", "method/axis=both", "early/axis=both"]
+    );
+    for (row, again) in rows.iter().zip(&again) {
+        assert_eq!((&row.id, row.loss), (&again.id, again.loss));
+    }
+}
+
+#[test]
+fn arms_of_one_experiment_that_come_to_the_same_run_are_one() {
+    let workspace = Workspace::new();
+    let other = "[[arms]]\nname = \"other\"\nabout = \"the same\"\nsettings = { rho = 1.3 }\n";
+    let campaign = workspace.campaign(&[SMALL, other].concat());
+    let rows = workspace.finish(&campaign);
+    assert_eq!((rows.len(), workspace.lines()), (2, 1));
+    assert_eq!(rows[0].id, rows[1].id);
+}
+
+#[test]
+fn grown_arms_share_a_first_part_that_nobody_listed() {
+    let (with, without) = (Workspace::new(), Workspace::new());
+    let campaign = without.campaign(GROWN);
+    let listed = &campaign.listed;
+    let store = Store::at(without.places().work);
+    let text = "";
+    let found = jobs(&store, text, listed, |_| true).expect("jobs");
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[0].until, Some(3));
+    assert_eq!(found[0].keep.iter().copied().collect::<Vec<_>>(), [1, 3]);
+    // One alone shares nothing.
+    let found = jobs(&store, text, &listed[..1], |_| true).expect("jobs");
+    assert_eq!(found.len(), 1);
+    let rows = without.finish(&campaign);
+    assert_eq!(without.lines(), 2);
+    let listed = with.finish(&with.campaign(&[SMALL, GROWN].concat()));
+    assert_eq!(rows, listed[1..]);
+    // And nothing where a first part is.
+    let alone = Workspace::new();
+    let single = GROWN.split("[[arms]]").nth(1).expect("an arm");
+    let single = alone.finish(&alone.campaign(&format!("[[arms]]{single}")));
+    assert_eq!(single, rows[..1]);
+}
+
+#[test]
+fn a_first_part_that_went_by_is_made_again() {
+    let workspace = Workspace::new();
+    workspace.finish(&workspace.campaign(&[SMALL, GROWN].concat()));
+    // The small one is done, and kept nothing for these.
+    let late = GROWN.replace("at = 0.25", "at = 0.75");
+    let late = late.replace(
+        "name = \"sparkling\"",
+        "name = \"sparkling\"\nsettings = { at = 0.375 }",
+    );
+    let rows = workspace.finish(&workspace.campaign(&late));
+    let fresh = Workspace::new();
+    assert_eq!(
+        rows,
+        fresh.finish(&fresh.campaign(&[SMALL, &late].concat()))[1..]
+    );
+}
+
+#[test]
+fn a_run_whose_row_was_lost_is_not_trained_again() {
+    let workspace = Workspace::new();
+    let campaign = workspace.campaign(&[SMALL, GROWN].concat());
+    let rows = workspace.finish(&campaign);
+    std::fs::remove_file(workspace.places().results).expect("a file");
+    let checkpoint = |key: &str| {
+        let folder = workspace.places().work.join("arms").join(key);
+        let file = folder.join("checkpoint/model-8.bpk");
+        file.metadata()
+            .and_then(|data| data.modified())
+            .expect("a checkpoint")
+    };
+    let before = checkpoint(&campaign.listed[1].key);
+    assert_eq!(workspace.finish(&campaign), rows);
+    assert_eq!(checkpoint(&campaign.listed[1].key), before);
+}
+
+#[test]
+fn a_model_can_grow_several_times() {
+    let workspace = Workspace::new();
+    let arms = r#"
+[[arms]]
+name = "two-stages"
+about = "inner, then hidden"
+[arms.growth]
+rewarmup = {}
+stages = [{ at = 0.25, axis = "inner" }, { at = 0.5, axis = "hidden" }]
+
+[[arms]]
+name = "from-scratch"
+about = "wide from the start, equal FLOPs"
+wide = true
+budget = { flops-of = "two-stages" }
+"#;
+    let rows = workspace.finish(&workspace.campaign(arms));
+    let [grown, wide] = rows.as_slice() else {
+        panic!("two rows");
+    };
+    let steps: Vec<_> = grown
+        .expansions
+        .iter()
+        .map(|expansion| expansion.step)
+        .collect();
+    assert_eq!(steps, [12, 24]);
+    for expansion in &grown.expansions {
+        assert!(expansion.max_logit_diff < 1e-5);
+        assert!(
+            expansion
+                .copy_cosine
+                .is_some_and(|cosine| (cosine - 1.0).abs() < 1e-5)
+        );
+    }
+    assert_eq!((grown.params, grown.active), (wide.params, wide.active));
+    let step = 6.0 * wide.active * 64.0;
+    assert!((grown.flops - wide.flops).abs() <= step / 2.0);
+}
+
+#[test]
+fn arms_are_found_by_name_and_by_the_name_of_their_grid() {
+    let experiment = Experiment::read(&folder().join("table1.toml")).expect("an experiment");
+    let names = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        experiment.select(&names).map(|arms| arms.len())
+    };
+    assert_eq!(names(&["sparkling", "small/axis=both"]).expect("arms"), 7);
+    let error = names(&["spark"]).expect_err("no such arm");
+    assert!(matches!(&error, DemoError::UnknownArm { name, .. } if name == "spark"));
+    assert!(
+        error.to_string().contains("sparkling/axis=both/rho=1.3"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_mistake_in_an_experiment_is_named() {
+    let workspace = Workspace::new();
+    let read = |arms: &str| {
+        let path = workspace.0.path().join("toy.toml");
+        std::fs::write(&path, format!("about = \"a toy\"\nseeds = [0]\n{arms}")).expect("a file");
+        let experiment = Experiment::read(&path)?;
+        Campaign::of(&experiment, &ExperimentCli::default()).map(|_| ())
+    };
+    let arm = |rest: &str| format!("[[arms]]\nname = \"a\"\nabout = \"\"\n{rest}");
+    let cases = [
+        (arm("bugdet = \"steps\""), "unknown field `bugdet`"),
+        (
+            arm("settings = { rhoo = 2 }"),
+            "settings of arm `a`: unknown field `rhoo`",
+        ),
+        (
+            arm("settings = { seed = 2 }"),
+            "settings of arm `a`: `seed` is none of its own",
+        ),
+        (arm("settings = { at = 0.51 }"), "setting `at` is 0.51"),
+        (arm("rate = -1.0"), "setting `rate` is -1"),
+        (
+            arm("budget = { flops-of = \"b\" }"),
+            "there is no arm `b`: the arms are a",
+        ),
+        (
+            arm("budget = { flops-of = \"a\" }"),
+            "arm `a` is to cost what `a` costs",
+        ),
+        (
+            arm("growth = {}\nbudget = { flops-of = \"a\" }"),
+            "arm `a`: one that grows",
+        ),
+        (
+            arm("growth = { stages = [{ at = 0.5 }, { at = 0.25 }] }"),
+            "later than",
+        ),
+        (arm("") + &arm(""), "two arms are called `a`"),
+        (
+            format!("settings = {{ out = \"b\" }}\n{}", arm("")),
+            "`out` is none of its own",
+        ),
+    ];
+    for (text, message) in cases {
+        let error = read(&text).expect_err(message).to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn two_processes_do_not_work_in_one_directory() {
+    let workspace = Workspace::new();
+    let campaign = workspace.campaign(SMALL);
+    std::fs::create_dir_all(workspace.places().work).expect("a directory");
+    let file = std::fs::File::create(workspace.places().work.join("lock")).expect("a file");
+    file.lock().expect("a lock");
+    let outcome = campaign.run(&workspace.places(), 1, Arc::default(), Display::Nothing);
+    assert!(matches!(outcome, Err(DemoError::Busy { .. })));
+    drop(file);
+    assert_eq!(workspace.finish(&campaign).len(), 1);
+}
