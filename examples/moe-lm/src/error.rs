@@ -198,7 +198,7 @@ pub enum DemoError {
         /// The arm.
         arm: String,
         /// The reason.
-        source: TrainError,
+        source: Box<TrainError>,
     },
     /// A run that failed on its way.
     #[error("arm `{arm}` failed: {message}")]

@@ -107,17 +107,7 @@ impl Experiment {
     }
 
     fn check(&self) -> Result<(), DemoError> {
-        let foreign = |place: &str, settings: &Overlay, names: &[&str]| {
-            let name = names.iter().find(|name| settings.contains_key(**name));
-            match name {
-                Some(name) => Err(DemoError::ForeignSetting {
-                    place: place.to_owned(),
-                    name: (*name).to_owned(),
-                }),
-                None => Ok(()),
-            }
-        };
-        foreign("the experiment", &self.settings, &OUTSIDE)?;
+        refuse("the experiment", &self.settings, &OUTSIDE)?;
         summary::groups(self.reference.as_deref(), &self.names())?;
         if let Some(name) = self
             .figures
@@ -131,7 +121,7 @@ impl Experiment {
         }
         for (index, arm) in self.arms.iter().enumerate() {
             let place = format!("arm `{}`", arm.name);
-            foreign(&place, &arm.settings, &[&OUTSIDE[..], &SHARED].concat())?;
+            refuse(&place, &arm.settings, &[&OUTSIDE[..], &SHARED].concat())?;
             if self.arms[..index]
                 .iter()
                 .any(|other| other.name == arm.name)
@@ -240,6 +230,17 @@ impl Experiment {
             }
         }
         Ok(units)
+    }
+}
+
+/// Refuses settings of `place` that have one of these names.
+pub(crate) fn refuse(place: &str, settings: &Overlay, names: &[&str]) -> Result<(), DemoError> {
+    match names.iter().find(|name| settings.contains_key(**name)) {
+        Some(name) => Err(DemoError::ForeignSetting {
+            place: place.to_owned(),
+            name: (*name).to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 

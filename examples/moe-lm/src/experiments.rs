@@ -1,6 +1,6 @@
 //! What `cargo xtask experiment` runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,10 +138,14 @@ pub fn experiment(cli: &ExperimentCli) -> Result<bool, DemoError> {
     let workers = campaign.settings.workers();
     let outcome = campaign.run(&places, workers, stop, Display::Bars);
     // Whatever ended it, what was done is reported.
-    if length == Length::Full {
-        summary::renew(Path::new(""))?;
-    }
-    outcome
+    let renewed = match length {
+        Length::Full => summary::renew(Path::new("")),
+        Length::Short => Ok(()),
+    };
+    let finished = outcome?;
+    renewed?;
+    print!("{}", campaign.table(&places)?);
+    Ok(finished)
 }
 
 /// The experiment of that name.
@@ -265,6 +269,40 @@ impl Campaign {
         Ok(found)
     }
 
+    /// The losses of its arms: every seed that is done, and their mean.
+    fn table(&self, places: &Places) -> Result<String, DemoError> {
+        let rows = Row::read_all(&places.results)?;
+        let mut losses: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let mut names: Vec<&str> = Vec::new();
+        for listed in &self.listed {
+            let name = listed.unit.arm.name.as_str();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+            let found = rows.iter().find(|row| row.id == listed.id);
+            losses
+                .entry(name)
+                .or_default()
+                .extend(found.map(|row| row.loss));
+        }
+        let width = names
+            .iter()
+            .map(|name| name.len())
+            .max()
+            .unwrap_or_default();
+        let line = |name: &str| {
+            let losses = losses.get(name).map(Vec::as_slice).unwrap_or_default();
+            let each: String = losses.iter().map(|loss| format!("  {loss:.4}")).collect();
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            match losses {
+                [] => format!("{name:<width$}  not done\n"),
+                [_] => format!("{name:<width$}{each}\n"),
+                _ => format!("{name:<width$}{each}  mean {mean:.4}\n"),
+            }
+        };
+        Ok(names.into_iter().map(line).collect())
+    }
+
     /// Every run in a line, those that are done marked.
     fn list(&self, places: &Places) -> Result<String, DemoError> {
         let done = done(&places.results)?;
@@ -366,15 +404,22 @@ fn done(results: &Path) -> Result<BTreeSet<String>, DemoError> {
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
+/// Settings of a machine: of all but which runs there are, and where they go.
 fn preset(path: &Path) -> Result<Overlay, DemoError> {
     let text = fs::read_to_string(path).map_err(|source| DemoError::File {
         path: path.to_owned(),
         source,
     })?;
-    toml::from_str(&text).map_err(|source| DemoError::SettingsFile {
+    let settings = toml::from_str(&text).map_err(|source| DemoError::SettingsFile {
         path: path.to_owned(),
         source: Box::new(source),
-    })
+    })?;
+    experiment::refuse(
+        &path.display().to_string(),
+        &settings,
+        &["arms", "out", "seed"],
+    )?;
+    Ok(settings)
 }
 
 /// Two processes in one directory would write over each other. Released with the file.

@@ -93,6 +93,8 @@ pub fn jobs(
         let whole = all.iter().find(|other| other.id == id);
         let from = match whole {
             Some(whole) if comes_by(store, whole, epoch, wanted(whole))? => &whole.key,
+            // Of another list, in the same directory.
+            None if store.reached(&id, epoch)? => &id,
             _ => {
                 let there = store.reached(&trunk.part.key, epoch)?;
                 if wanted(listed) && !there && store.rows(&listed.key)?.epochs.is_empty() {

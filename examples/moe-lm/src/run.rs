@@ -77,7 +77,7 @@ pub fn run(
     let held_out = |windows| HeldOut::new(context.corpus.clone(), settings, windows, &device);
     let trained = |source: TrainError| DemoError::Train {
         arm: label.clone(),
-        source,
+        source: Box::new(source),
     };
 
     // A checkpoint is checked before anything runs: Burn's own loading panics on a damaged one.
@@ -246,7 +246,7 @@ fn last_good(
         let rows = store.branch(from, key, *epoch)?;
         good(*epoch).map_err(|source| DemoError::Train {
             arm: job.listed.label.clone(),
-            source,
+            source: Box::new(source),
         })?;
         return Ok((Some(*epoch), rows));
     }

@@ -96,7 +96,7 @@ fn models(
     let directory = store.run(&cli.arm);
     let trained = |source: TrainError| DemoError::Train {
         arm: cli.arm.clone(),
-        source,
+        source: Box::new(source),
     };
     let narrow = LanguageModel {
         model: initial(&unit)?,

@@ -154,6 +154,18 @@ fn a_grown_arm_is_the_same_with_and_without_the_small_one_beside_it() {
 }
 
 #[test]
+fn an_arm_that_is_not_there_is_named_with_those_that_are() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let settings = Settings {
+        arms: Some(vec![SMALL.into(), "sparkler".into()]),
+        ..settings(folder.path())
+    };
+    let error = perform(settings, false, Arc::default(), Display::Nothing).expect_err("no arm");
+    assert!(matches!(&error, DemoError::UnknownArm { name, .. } if name == "sparkler"));
+    assert!(error.to_string().contains(&ARMS.join(", ")), "{error}");
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moe_lm::config::Settings;
+use moe_lm::corpus::Corpus;
 use moe_lm::error::DemoError;
 use moe_lm::experiment::{Experiment, Length, files};
 use moe_lm::experiments::{Campaign, ExperimentCli, Places};
@@ -69,6 +70,12 @@ impl Workspace {
 
     fn places(&self) -> Places {
         Places::of(self.0.path(), Length::Full)
+    }
+
+    /// The fingerprint of the text.
+    fn text(&self) -> String {
+        let corpus = Corpus::load(Some(&self.0.path().join("text")), 17);
+        corpus.expect("a text").fingerprint()
     }
 
     fn experiment(&self, arms: &str) -> Experiment {
@@ -150,7 +157,6 @@ fn every_experiment_can_be_run_at_both_lengths() {
                 let model = initial(&unit).unwrap_or_else(|error| panic!("{place}: {error}"));
                 let built = callback(&unit).build(&model);
                 built.unwrap_or_else(|error| panic!("{place}: {error}"));
-                // The demonstration's settings grow to what a run ends with.
                 assert!(unit.steps > 0, "{place}");
                 let short = length == Length::Short;
                 assert!(!short || unit.steps <= 2000, "{place}: {}", unit.steps);
@@ -253,13 +259,13 @@ fn grown_arms_share_a_first_part_that_nobody_listed() {
     let campaign = without.campaign(GROWN);
     let listed = &campaign.listed;
     let store = Store::at(without.places().work);
-    let text = "";
-    let found = jobs(&store, text, listed, |_| true).expect("jobs");
+    let text = without.text();
+    let found = jobs(&store, &text, listed, |_| true).expect("jobs");
     assert_eq!(found.len(), 3);
     assert_eq!(found[0].until, Some(3));
     assert_eq!(found[0].keep.iter().copied().collect::<Vec<_>>(), [1, 3]);
     // One alone shares nothing.
-    let found = jobs(&store, text, &listed[..1], |_| true).expect("jobs");
+    let found = jobs(&store, &text, &listed[..1], |_| true).expect("jobs");
     assert_eq!(found.len(), 1);
     let rows = without.finish(&campaign);
     assert_eq!(without.lines(), 2);
@@ -270,6 +276,24 @@ fn grown_arms_share_a_first_part_that_nobody_listed() {
     let single = GROWN.split("[[arms]]").nth(1).expect("an arm");
     let single = alone.finish(&alone.campaign(&format!("[[arms]]{single}")));
     assert_eq!(single, rows[..1]);
+}
+
+#[test]
+fn grown_arms_go_on_from_the_small_one_of_another_experiment() {
+    let workspace = Workspace::new();
+    let first = [SMALL, GROWN].concat();
+    let small = workspace.campaign(&first).listed.remove(0);
+    workspace.finish(&workspace.campaign(&first));
+    let other = workspace.campaign(&GROWN.replace("rewarmup = {}", ""));
+    let store = Store::at(workspace.places().work);
+    let text = workspace.text();
+    let found = jobs(&store, &text, &other.listed, |_| true).expect("jobs");
+    let branches: Vec<_> = found.into_iter().map(|job| job.branch).collect();
+    assert_eq!(
+        branches,
+        [Some((small.key.clone(), 3)), Some((small.key, 1))]
+    );
+    assert_eq!(workspace.finish(&other).len(), 2);
 }
 
 #[test]

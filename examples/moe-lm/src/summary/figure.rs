@@ -1,15 +1,16 @@
 use core::fmt::Write;
 
-use crate::report::plot::{BOTTOM, RIGHT, Scale, TOP, WIDTH, escape, number, open, standalone};
+use crate::report::plot::{BOTTOM, Scale, TOP, WIDTH, escape, number, open, standalone};
 use crate::summary::gather::Entry;
 use crate::summary::groups::Group;
 use crate::summary::statistics::{Spread, differences};
 
 const STYLE: &str = include_str!("figure.css");
 
-/// The height of an arm, and the room for the names.
+/// The height of an arm, and the room for the names and for the means.
 const ROW: f64 = 24.0;
-const NAMES: f64 = 250.0;
+const NAMES: f64 = 240.0;
+const VALUES: f64 = 136.0;
 
 /// A figure of what is compared: a row for each arm, a dot for each seed, and a stroke at the mean.
 ///
@@ -61,7 +62,7 @@ fn draw(strips: &[Strip], label: &str, zero: bool) -> String {
     };
     let x = Scale {
         values: (low - margin, high + margin),
-        coordinates: (NAMES, WIDTH - RIGHT),
+        coordinates: (NAMES, WIDTH - VALUES),
     };
     let mut svg = open(label, "arm", bottom + BOTTOM);
     // Writing to a string does not fail.
@@ -105,7 +106,7 @@ fn draw(strips: &[Strip], label: &str, zero: bool) -> String {
                 r#"<line class="mean" x1="{at:.1}" x2="{at:.1}" y1="{:.1}" y2="{:.1}"/><text class="tick" x="{:.1}" y="{:.1}">{}</text>"#,
                 y - 8.0,
                 y + 8.0,
-                WIDTH - RIGHT + 10.0,
+                WIDTH - VALUES + 10.0,
                 y + 4.0,
                 mean.replace('-', "\u{2212}").replace("+\u{2212}", "\u{b1}")
             );
@@ -114,7 +115,7 @@ fn draw(strips: &[Strip], label: &str, zero: bool) -> String {
     let _ = write!(
         svg,
         r#"<text class="label" x="{:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
-        (NAMES + WIDTH - RIGHT) / 2.0,
+        (NAMES + WIDTH - VALUES) / 2.0,
         bottom + 36.0,
         escape(label)
     );
