@@ -41,6 +41,14 @@ impl Section {
             figures: BTreeMap::new(),
             runs,
         };
+        if let Some(overview) = tables::overview(&groups, &entries)
+            && let Some(reference) = &experiment.reference
+        {
+            section.text += &format!(
+                "\nLosses minus that of `{reference}` at the same point, paired; of that itself, the loss.\n\n\
+                 {overview}"
+            );
+        }
         for group in &groups {
             section.group(name, group, &entries, folder);
         }
