@@ -9,6 +9,7 @@ use crate::counted::multiply_adds;
 use crate::error::DemoError;
 use crate::experiment::{Experiment, Figure, Length};
 use crate::row::Row;
+use crate::store;
 use crate::unit::Unit;
 
 /// An arm and what its runs have to show.
@@ -54,7 +55,7 @@ pub(super) fn entries(experiment: &Experiment, rows: &[Row]) -> Result<Vec<Entry
     let mut found = Vec::new();
     for arm in &experiment.arms {
         let unit = experiment.unit(arm, &settings, Length::Full)?;
-        let matching = by_key.get(&key(identity(&unit)?));
+        let matching = by_key.get(&key(store::json(Path::new(&arm.name), &unit.identity(""))?));
         found.push((unit, matching.cloned().unwrap_or_default()));
     }
     let latest = found.iter().flat_map(|(_, matching)| matching).max();
@@ -92,17 +93,6 @@ fn key(mut identity: Value) -> String {
     identity.to_string()
 }
 
-/// What decides the numbers of a run, as its row has it.
-fn identity(unit: &Unit) -> Result<Value, DemoError> {
-    // By way of text, as rows go: a number of single precision is then written no longer than it has to be.
-    let text = serde_json::to_vec(&unit.identity(""));
-    text.and_then(|text| serde_json::from_slice(&text))
-        .map_err(|source| DemoError::Json {
-            path: Path::new(&unit.arm.name).to_owned(),
-            source,
-        })
-}
-
 fn scratch(unit: &Unit) -> Option<Scratch> {
     let last = unit.phases.last().filter(|_| unit.phases.len() > 1)?;
     let tokens = (unit.steps * unit.settings.step_tokens()) as f64;
@@ -119,10 +109,9 @@ mod tests {
     use crate::row::tests::row;
 
     fn row_of(unit: &Unit, id: &str, text: &str) -> Row {
-        let mut settings = identity(unit).expect("a value");
-        settings["text"] = text.into();
+        let settings = store::json(Path::new("a row"), &unit.identity(text));
         Row {
-            settings,
+            settings: settings.expect("a value"),
             seed: unit.settings.seed,
             ..row(id)
         }

@@ -41,6 +41,14 @@ impl Section {
             figures: BTreeMap::new(),
             runs,
         };
+        if let Some(overview) = tables::overview(&groups, &entries)
+            && let Some(reference) = &experiment.reference
+        {
+            section.text += &format!(
+                "\nLosses minus that of `{reference}` at the same point, paired; of that itself, the loss.\n\n\
+                 {overview}"
+            );
+        }
         for group in &groups {
             section.group(name, group, &entries, folder);
         }
@@ -89,12 +97,14 @@ fn introduction(name: &str, experiment: &Experiment, entries: &[Entry]) -> Strin
         text += &format!(" (the paper: {})", experiment.paper);
     }
     let rows = || entries.iter().flat_map(|entry| &entry.rows);
-    let planned = entries.len() * experiment.seeds.len();
+    // More seeds than planned can have been asked for.
+    let seeds: BTreeSet<u64> = rows().map(|row| row.seed).collect();
+    let planned = seeds.iter().chain(&experiment.seeds);
+    let planned = entries.len() * planned.collect::<BTreeSet<_>>().len();
     text += &format!(".\n\n```sh\ncargo xtask experiment {name}\n```\n\n");
     if rows().next().is_none() {
         return text + &format!("None of its {planned} runs is done yet.\n");
     }
-    let seeds: BTreeSet<u64> = rows().map(|row| row.seed).collect();
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let commits: BTreeSet<&str> = rows().map(|row| short(&row.commit)).collect();
     let commits: Vec<String> = commits

@@ -47,6 +47,42 @@ pub(super) fn losses(group: &Group, entries: &[Entry]) -> String {
     table(header, group, entries, row)
 }
 
+/// All groups side by side, where there are several: a row for each arm, a column for each group, and in it the
+/// difference to the reference of that group, or the loss of the reference itself. None for a single group.
+pub(super) fn overview(groups: &[Group], entries: &[Entry]) -> Option<String> {
+    let mut names: Vec<String> = Vec::new();
+    for group in groups {
+        for index in &group.members {
+            let name = group.short(&entries[*index].name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let cell = |group: &Group, name: &str| {
+        let mut members = group.members.iter().map(|index| &entries[*index]);
+        let entry = members.find(|entry| group.short(&entry.name) == name)?;
+        let reference = &entries[group.reference?];
+        if reference.name == entry.name {
+            let losses: Vec<f64> = entry.rows.iter().map(|row| row.loss).collect();
+            return Spread::of(&losses).map(|loss| loss.show(4));
+        }
+        let paired = differences(&entry.rows, &reference.rows);
+        Spread::of(&paired).map(|paired| paired.show_signed(4))
+    };
+    let mut rows = Vec::new();
+    for name in names {
+        let cells: Vec<_> = groups.iter().map(|group| cell(group, &name)).collect();
+        if cells.iter().any(Option::is_some) {
+            let cells = cells.into_iter().map(Option::unwrap_or_default);
+            rows.push([name].into_iter().chain(cells).collect::<Vec<_>>());
+        }
+    }
+    let points = groups.iter().map(|group| group.points.join(", "));
+    let header: Vec<String> = ["arm".to_owned()].into_iter().chain(points).collect();
+    (groups.len() > 1 && !rows.is_empty()).then(|| markdown(&header, &rows))
+}
+
 /// The costs, and what growing saves against its last model from scratch on as many tokens.
 pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
     let header = [
@@ -175,11 +211,17 @@ fn table<const N: usize>(
     let used: Vec<usize> = (0..N)
         .filter(|column| rows.iter().any(|row| !row[*column].is_empty()))
         .collect();
-    let line = |cells: &[String; N]| {
-        let cells: Vec<&str> = used.iter().map(|column| cells[*column].as_str()).collect();
-        format!("| {} |\n", cells.join(" | "))
+    let kept = |cells: &[String; N]| -> Vec<String> {
+        let cells = used.iter().map(|column| cells[*column].clone());
+        cells.collect()
     };
-    let rule = format!("|{}\n", "---|".repeat(used.len()));
-    let rows: String = rows.iter().map(line).collect();
-    line(&header) + &rule + &rows
+    let rows: Vec<_> = rows.iter().map(kept).collect();
+    markdown(&kept(&header), &rows)
+}
+
+fn markdown(header: &[String], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rule = format!("|{}\n", "---|".repeat(header.len()));
+    let rows: String = rows.iter().map(|row| line(row)).collect();
+    line(header) + &rule + &rows
 }

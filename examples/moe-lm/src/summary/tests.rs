@@ -91,6 +91,33 @@ fn without_a_reference_or_figures_their_columns_are_left_out() {
 }
 
 #[test]
+fn several_groups_stand_side_by_side() {
+    let entries = [
+        entry("off/steps=10", [(0, 1.5), (1, 1.25)]),
+        entry("peak/steps=10/rho=2.0", [(0, 1.25), (1, 1.0)]),
+        entry("off/steps=20", [(0, 1.0), (1, 1.0)]),
+        entry("peak/steps=20/rho=2.0", [(0, 1.5), (2, 9.0)]),
+        Entry {
+            rows: Vec::new(),
+            ..entry("peak/steps=20/rho=3.0", [(0, 0.0), (1, 0.0)])
+        },
+    ];
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let groups = groups(Some("off"), &names).expect("groups");
+    let expected = "\
+| arm | steps=10 | steps=20 |
+|---|---|---|
+| off | 1.3750 +- 0.1768 | 1.0000 +- 0.0000 |
+| peak/rho=2.0 | -0.2500 +- 0.0000 | +0.5000 |
+";
+    assert_eq!(
+        tables::overview(&groups, &entries).as_deref(),
+        Some(expected)
+    );
+    assert_eq!(tables::overview(&groups[..1], &entries), None);
+}
+
+#[test]
 fn savings_are_against_the_last_model_from_scratch() {
     let entries = entries();
     let group = grouped(&entries, Some("sparkling"));
