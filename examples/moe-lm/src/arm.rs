@@ -3,8 +3,9 @@
 use burn_grow::{Method, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AgeSetting, Growth, Overlay, Settings};
+use crate::config::{Growth, Overlay, Settings};
 use crate::grid::Grid;
+use crate::optimizer::AgeSetting;
 use crate::schedule::WarmupCosine;
 
 /// One of the runs that are compared, as an experiment file spells it.

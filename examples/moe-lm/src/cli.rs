@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::{AgeSetting, Growth, OptimizerKind, Settings};
+use crate::config::{Growth, Settings};
 use crate::device::Backend;
 use crate::error::DemoError;
+use crate::optimizer::{AgeSetting, OptimizerKind};
 
 /// Trains a byte-level mixture-of-experts language model that widens mid-run, beside the runs it has to
 /// be compared with, and writes report.json and report.html.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::arm::Arm;
-use crate::campaign;
 use crate::cli::Cli;
 use crate::config::Settings;
 use crate::corpus::Corpus;
@@ -11,6 +10,7 @@ use crate::error::DemoError;
 use crate::experiment::{Experiment, Length};
 use crate::job::{self, Listed};
 use crate::progress::{Board, Display};
+use crate::queue;
 use crate::report::{self, Report, Subject};
 use crate::run::Context;
 use crate::stop::Stop;
@@ -99,7 +99,7 @@ pub fn perform(
         true => 1,
         false => settings.workers(),
     };
-    let outcome = campaign::run_all(&context, jobs, workers, &board, &|_, _, _| Ok(()));
+    let outcome = queue::run_all(&context, jobs, workers, &board, &|_, _, _| Ok(()));
     // Whatever ended the run, what was done is reported.
     let report = report::write(&Subject {
         context: &context,

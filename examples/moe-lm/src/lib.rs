@@ -5,7 +5,6 @@
 //! share a first part. The demonstration is the experiment that the program carries with it.
 
 pub mod arm;
-pub mod campaign;
 pub mod cli;
 pub mod config;
 pub mod corpus;
@@ -20,9 +19,12 @@ pub mod grid;
 pub mod job;
 pub mod language_model;
 pub mod loader;
+pub mod optimizer;
+pub mod phase;
 pub mod planning;
 pub mod probe;
 pub mod progress;
+pub mod queue;
 pub mod recorder;
 pub mod report;
 pub mod row;

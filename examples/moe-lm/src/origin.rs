@@ -9,11 +9,24 @@ pub(crate) fn commit() -> Option<String> {
     output("git", &["rev-parse", "HEAD"])
 }
 
-/// The cores and the processor of this machine, and the backend.
-pub(crate) fn machine(device: Backend) -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    format!("{cores} x {processor}, {}", device.name())
+/// Where and from what a run is made.
+pub(crate) struct Origin {
+    /// The commit of the working directory; empty if that is not known.
+    pub(crate) commit: String,
+    /// The cores and the processor of the machine, and the backend.
+    pub(crate) machine: String,
+}
+
+impl Origin {
+    /// That of runs on `device` in this process.
+    pub(crate) fn here(device: Backend) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+        Self {
+            commit: commit().unwrap_or_default(),
+            machine: format!("{cores} x {processor}, {}", device.name()),
+        }
+    }
 }
 
 #[cfg(target_os = "macos")]

@@ -12,7 +12,6 @@ use burn_grow::{
     At, Blueprint, Event, Plan, TrainError, WidthExpansionBuilder, WidthExpansionCallback,
 };
 
-use crate::campaign::Ended;
 use crate::config::Settings;
 use crate::corpus::Corpus;
 use crate::error::DemoError;
@@ -21,6 +20,7 @@ use crate::language_model::{LanguageModel, initial};
 use crate::loader::{HeldOut, TrainLoader};
 use crate::probe;
 use crate::progress::Progress;
+use crate::queue::Ended;
 use crate::recorder::{Growth, Recorder, rounded};
 use crate::silent::Silent;
 use crate::stop::Stop;

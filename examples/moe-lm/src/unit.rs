@@ -1,16 +1,16 @@
 //! One run, with everything that decides its numbers worked out.
 
 use burn_grow::moe::MoeConfig;
-use burn_grow::{
-    Axis, Blueprint, Expansion, Plan, Rewarmup, StatePolicy, Target, saved_flops, training_flops,
-};
+use burn_grow::{Expansion, Rewarmup, StatePolicy, saved_flops, training_flops};
 use serde::Serialize;
 
 use crate::arm::{Arm, Grown, Stage};
-use crate::config::{Growth, OptimizerSettings, Settings};
+use crate::config::{Growth, Settings};
 use crate::device::Backend;
 use crate::error::DemoError;
 use crate::hash::fnv;
+use crate::optimizer::OptimizerSettings;
+use crate::phase::{Phase, phases, widened};
 use crate::schedule::WarmupCosine;
 
 /// An arm under settings, with a seed.
@@ -39,26 +39,6 @@ pub struct Growing {
     pub state: StatePolicy,
     /// What becomes of the learning rate, if anything.
     pub rewarmup: Option<Rewarmup>,
-}
-
-/// A model that a run trains for a while.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Phase {
-    /// The optimizer steps before it.
-    pub begins: usize,
-    /// The model, as if built that wide.
-    pub model: MoeConfig,
-    /// Its size.
-    pub size: Size,
-}
-
-/// How large a model is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Size {
-    /// Its parameters.
-    pub params: usize,
-    /// Those that take part in one token.
-    pub active: f64,
 }
 
 /// What decides the numbers of a run, however it was spelled.
@@ -129,7 +109,7 @@ impl Unit {
             Some(grown) => stages(grown, &settings)?,
             None => Vec::new(),
         };
-        let phases = phases(model, &stages, &settings)?;
+        let phases = phases(model, &stages, settings.device)?;
         let steps = match flops {
             Some(flops) => {
                 let tokens = settings.step_tokens() as f64;
@@ -305,50 +285,6 @@ fn expansion(stage: &Stage, settings: &Settings) -> Expansion {
         Growth::Both => Expansion::by("inner", factor).and_by("hidden", factor),
     };
     expansion.with_seed(settings.seed)
-}
-
-/// The models of a run that begins with `model`.
-fn phases(
-    mut model: MoeConfig,
-    stages: &[(usize, Expansion)],
-    settings: &Settings,
-) -> Result<Vec<Phase>, DemoError> {
-    let narrow = model.try_init(&settings.device.open()?)?;
-    // No parameter is drawn for a look at its shape.
-    let mut blueprint = Blueprint::of_lazy(&narrow)?;
-    let size = |blueprint: &Blueprint| Size {
-        params: blueprint.num_params(),
-        active: blueprint.active_params(),
-    };
-    let mut phases = vec![Phase {
-        begins: 0,
-        model: model.clone(),
-        size: size(&blueprint),
-    }];
-    for (at, expansion) in stages {
-        blueprint = blueprint.expanded(&Plan::new(&blueprint, expansion)?);
-        model = widened(model, expansion);
-        phases.push(Phase {
-            begins: *at,
-            model: model.clone(),
-            size: size(&blueprint),
-        });
-    }
-    Ok(phases)
-}
-
-/// The configuration of the model after an expansion, as if built that wide.
-fn widened(config: MoeConfig, expansion: &Expansion) -> MoeConfig {
-    let width = |axis: &str, width: usize| match expansion.targets.get(&Axis::from(axis)) {
-        Some(Target::Factor(factor)) => (width as f64 * factor).round() as usize,
-        Some(Target::Width(width)) => *width,
-        None => width,
-    };
-    MoeConfig {
-        hidden: width("hidden", config.hidden),
-        inner: width("inner", config.inner),
-        ..config
-    }
 }
 
 #[cfg(test)]

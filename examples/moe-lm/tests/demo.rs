@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use burn_grow::moe::MoeConfig;
 use clap::Parser;
-use moe_lm::config::{AgeSetting, OptimizerKind, Settings};
+use moe_lm::config::Settings;
 use moe_lm::demo::perform;
 use moe_lm::error::DemoError;
+use moe_lm::optimizer::{AgeSetting, OptimizerKind};
 use moe_lm::progress::Display;
 use moe_lm::report::{
     FROM_SCRATCH, LOCKED_CONTROL, NAIVE_COPY, Report, SMALL, SMALL_LONGER, SPARKLING,
