@@ -26,7 +26,7 @@ pub struct Job {
     pub listed: Listed,
     /// Where it goes on from, if it has not begun: another run, at the end of an epoch.
     pub branch: Option<(String, usize)>,
-    /// The epochs whose checkpoints other runs go on from.
+    /// The epochs whose checkpoints are kept: other runs go on from them, or this one grew after it.
     pub keep: BTreeSet<usize>,
     /// The last epoch of a run that is there for others alone.
     pub until: Option<usize>,
@@ -105,9 +105,12 @@ pub fn jobs(
         };
         branches.push(Some((from.clone(), epoch)));
     }
-    let keep = |id: &str| {
-        let trunk = trunks.get(id).map(|trunk| trunk.epochs.clone());
-        trunk.unwrap_or_default()
+    let keep = |listed: &Listed, branch: &Option<(String, usize)>| {
+        let trunk = trunks.get(&listed.id).map(|trunk| trunk.epochs.clone());
+        let mut epochs = trunk.unwrap_or_default();
+        // What a grown run was before it grew.
+        epochs.extend(branch.as_ref().map(|(_, epoch)| *epoch));
+        epochs
     };
     let mut jobs = Vec::new();
     let mut begun = BTreeSet::new();
@@ -127,9 +130,9 @@ pub fn jobs(
             jobs.push(first_part(store, trunk)?);
         }
         jobs.push(Job {
+            keep: keep(listed, &branch),
             listed: listed.clone(),
             branch,
-            keep: keep(&listed.id),
             until: None,
         });
     }
