@@ -172,11 +172,6 @@ impl Recorder {
         self.state().step
     }
 
-    /// The wall time of the arm so far.
-    pub fn wall(&self) -> f64 {
-        self.state().wall()
-    }
-
     /// The rows so far.
     pub fn rows(&self) -> Rows {
         self.state().rows.clone()

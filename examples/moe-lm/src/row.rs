@@ -43,7 +43,8 @@ pub struct Row {
     pub loss: f64,
     /// How often the next byte was right there.
     pub scores: Scores,
-    /// The seconds of training, those of a shared first part included.
+    /// The seconds of training at its usual pace ([`Rows::steady_seconds`](crate::store::Rows::steady_seconds)),
+    /// those of a shared first part included.
     pub wall_s: f64,
     /// The expansions, in order.
     pub expansions: Vec<RowExpansion>,

@@ -181,13 +181,13 @@ pub fn run(
         progress.part();
         return Ok(true);
     }
-    let wall_s = recorder.wall();
+    let mut rows = recorder.rows();
+    let wall_s = rows.steady_seconds();
     let model = result.model.into_inner().model;
     let end = End {
         val_loss: rounded(probe::evaluate(&model, &held_out(settings.final_windows))),
         wall_s,
     };
-    let mut rows = recorder.rows();
     rows.end = Some(end);
     ended(job, &model, &rows)?;
     context.store.write_rows(key, &rows)?;

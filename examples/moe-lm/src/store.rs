@@ -1,5 +1,6 @@
 //! The directory of a run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +70,7 @@ pub struct Expansion {
 pub struct End {
     /// The loss on the larger set of held-out windows.
     pub val_loss: f64,
-    /// The seconds of training.
+    /// The seconds of training, at its usual pace.
     pub wall_s: f64,
 }
 
@@ -108,6 +109,24 @@ impl Rows {
             None => self.expansion = Some(expansion),
             Some(_) => self.later.push(expansion),
         }
+    }
+
+    /// The seconds of training at its usual pace: each epoch counts as the median one of its width, so that a
+    /// machine that stood still, or was busy, for a while does not count. Expansions take theirs on top.
+    pub fn steady_seconds(&self) -> f64 {
+        let mut paces: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        let mut before = 0.0;
+        for row in &self.epochs {
+            let width = self.expansions().filter(|at| at.step < row.step).count();
+            paces.entry(width).or_default().push(row.wall_s - before);
+            before = row.wall_s;
+        }
+        let phases = paces.into_values().map(|mut epochs| {
+            epochs.sort_by(f64::total_cmp);
+            epochs.len() as f64 * epochs[epochs.len() / 2]
+        });
+        let expanding = self.expansions().map(|expansion| expansion.seconds);
+        phases.chain(expanding).sum()
     }
 
     /// The steps taken at the last epoch's end.
@@ -325,5 +344,37 @@ fn difference(
         }
         _ if stored == given => None,
         _ => Some((name.to_owned(), stored.to_string(), given.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_that_took_long_counts_as_the_median_one_of_its_width() {
+        let epoch = |(index, wall_s): (usize, f64)| EpochRow {
+            epoch: index + 1,
+            step: 10 * (index + 1),
+            val_loss: 1.0,
+            wall_s,
+        };
+        // Narrow: 2, 2, 300 and 2 seconds; wide: 5, 100 and 5; expanding: half a second.
+        let walls = [2.0, 4.0, 304.0, 306.0, 311.0, 411.0, 416.0];
+        let mut rows = Rows {
+            epochs: walls.into_iter().enumerate().map(epoch).collect(),
+            ..Rows::default()
+        };
+        rows.expanded(Expansion {
+            step: 40,
+            loss_before: 1.0,
+            loss_after: 1.0,
+            max_logit_diff: 0.0,
+            seconds: 0.5,
+            copy_cosine: None,
+            rms: Vec::new(),
+        });
+        assert_eq!(rows.steady_seconds(), 4.0 * 2.0 + 3.0 * 5.0 + 0.5);
+        assert_eq!(Rows::default().steady_seconds(), 0.0);
     }
 }
