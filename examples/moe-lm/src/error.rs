@@ -44,6 +44,14 @@ pub enum DemoError {
         /// Its name.
         name: String,
     },
+    /// A setting of a machine that the experiment sets itself.
+    #[error("settings of {place}: `{setting}` is what the experiment compares or fixes")]
+    SettingTwice {
+        /// Where it is said.
+        place: String,
+        /// The setting.
+        setting: String,
+    },
     /// A point of a grid that no arm can be at.
     #[error("arm `{arm}`: {source}")]
     ArmData {

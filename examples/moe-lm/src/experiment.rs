@@ -1,10 +1,11 @@
 //! What is compared with what: an experiment, as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::arm::{Arm, Budget};
 use crate::config::{Overlay, Settings};
@@ -179,6 +180,23 @@ impl Experiment {
         settings.laid("the experiment", &self.settings)
     }
 
+    /// Checks that `over`, the settings of a machine, leaves alone what the experiment itself compares or fixes.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that both have.
+    pub fn accept(&self, place: &str, over: &Overlay) -> Result<(), DemoError> {
+        let own = self.arms.iter().map(|arm| &arm.settings);
+        let own: BTreeSet<String> = own.chain([&self.settings]).flat_map(paths).collect();
+        match paths(over).into_iter().find(|path| own.contains(path)) {
+            Some(setting) => Err(DemoError::SettingTwice {
+                place: place.to_owned(),
+                setting,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// What `arm` does under `settings`, with its seed.
     ///
     /// # Errors
@@ -242,6 +260,18 @@ pub(crate) fn refuse(place: &str, settings: &Overlay, names: &[&str]) -> Result<
         }),
         None => Ok(()),
     }
+}
+
+/// The settings that an overlay has, as in `model.inner`.
+fn paths(overlay: &Overlay) -> Vec<String> {
+    let below = |(name, value): (&String, &Value)| match value {
+        Value::Object(fields) => {
+            let paths = paths(fields).into_iter();
+            paths.map(|path| format!("{name}.{path}")).collect()
+        }
+        _ => vec![name.clone()],
+    };
+    overlay.iter().flat_map(below).collect()
 }
 
 fn is_called(arm: &Arm, name: &str) -> bool {

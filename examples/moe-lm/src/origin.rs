@@ -39,12 +39,19 @@ fn processor() -> Option<String> {
     std::env::var("PROCESSOR_IDENTIFIER").ok()
 }
 
+/// Its name, and family and model where they are told: virtual machines give different processors one name.
 #[cfg(not(any(target_os = "macos", target_os = "windows")))]
 fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    let (_, name) = line.split_once(':')?;
-    Some(name.trim().to_owned())
+    let value = |name: &str| {
+        let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+        fields.find_map(|(field, value)| (field.trim() == name).then(|| value.trim()))
+    };
+    let name = value("model name")?;
+    match value("cpu family").zip(value("model")) {
+        Some((family, model)) => Some(format!("{name} ({family}, {model})")),
+        None => Some(name.to_owned()),
+    }
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {

@@ -25,7 +25,8 @@ pub struct Row {
     pub seed: u64,
     /// The commit that the run was made at.
     pub commit: String,
-    /// The machine that it was made on: cores, processor and backend.
+    /// The machine that it was made on: cores, processor and backend. Another one rounds sums differently, and
+    /// a run that begins a little differently ends elsewhere.
     pub machine: String,
     /// The optimizer steps.
     pub steps: usize,
@@ -44,8 +45,8 @@ pub struct Row {
     /// How often the next byte was right there.
     pub scores: Scores,
     /// The seconds of training at its usual pace ([`Rows::steady_seconds`](crate::store::Rows::steady_seconds)),
-    /// those of a shared first part included.
-    pub wall_s: f64,
+    /// those of a shared first part included; none where they are not known.
+    pub wall_s: Option<f64>,
     /// The expansions, in order.
     pub expansions: Vec<RowExpansion>,
     /// The mean cosine between old units and their copies at the end, where there are any.
@@ -76,7 +77,7 @@ impl Row {
     /// # Errors
     ///
     /// When the file cannot be read, when a line is no row or ends in its middle, as a crash leaves it,
-    /// and when two lines are of the same run.
+    /// and when two lines are of the same run on the same machine.
     pub fn read_all(path: &Path) -> Result<Vec<Self>, DemoError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -95,7 +96,8 @@ impl Row {
                 line,
                 source,
             })?;
-            if let Some(first) = lines.insert(row.id.clone(), line) {
+            let run = (row.id.clone(), row.machine.clone());
+            if let Some(first) = lines.insert(run, line) {
                 return Err(DemoError::RowTwice {
                     path: path.to_owned(),
                     line,
@@ -151,7 +153,7 @@ impl Row {
             ("flops", self.flops),
             ("flops_counted", self.flops_counted),
             ("loss", self.loss),
-            ("wall_s", self.wall_s),
+            ("wall_s", self.wall_s.unwrap_or_default()),
             ("cosine", self.cosine.unwrap_or_default()),
         ];
         let curve = self.curve.iter().map(|(_, loss)| ("curve", *loss));
@@ -234,7 +236,7 @@ pub(crate) mod tests {
                 closing: share(0, 0),
                 copy: share(2, 2),
             },
-            wall_s: 120.5,
+            wall_s: Some(120.5),
             expansions: vec![RowExpansion {
                 step: 4000,
                 loss_before: 1.25,

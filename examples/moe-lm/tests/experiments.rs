@@ -9,7 +9,7 @@ use moe_lm::corpus::Corpus;
 use moe_lm::error::DemoError;
 use moe_lm::experiment::{Experiment, Length, files};
 use moe_lm::experiments::{Campaign, ExperimentCli, Places};
-use moe_lm::job::jobs;
+use moe_lm::job::{Listed, jobs};
 use moe_lm::language_model::initial;
 use moe_lm::progress::Display;
 use moe_lm::row::Row;
@@ -161,6 +161,49 @@ fn every_experiment_can_be_run_at_both_lengths() {
                 let short = length == Length::Short;
                 assert!(!short || unit.steps <= 2000, "{place}: {}", unit.steps);
             }
+        }
+    }
+}
+
+#[test]
+fn settings_of_a_machine_fit_what_does_not_set_them_itself() {
+    let presets = files(&folder().join("presets")).expect("a folder");
+    assert!(!presets.is_empty());
+    for (_, preset) in presets {
+        let campaign = |name: &str| {
+            let experiment = Experiment::read(&folder().join(name)).expect("an experiment");
+            let cli = ExperimentCli {
+                config: Some(preset.clone()),
+                ..ExperimentCli::default()
+            };
+            Campaign::of(&experiment, &cli)
+        };
+        for name in [
+            "demo",
+            "table1",
+            "state",
+            "ablation",
+            "rivals",
+            "init-pairs",
+        ] {
+            let campaign = campaign(&format!("{name}.toml")).expect("runs");
+            assert!(campaign.listed.len() > 15, "{name}");
+            let parameters = |listed: &Listed| listed.unit.phases[0].size.params;
+            assert!(
+                campaign
+                    .listed
+                    .iter()
+                    .all(|listed| parameters(listed) > 50_000_000)
+            );
+        }
+        for (name, setting) in [
+            ("iso-compute", "steps"),
+            ("dense", "model.inner"),
+            ("stages", "model.inner"),
+        ] {
+            let error = campaign(&format!("{name}.toml")).expect_err("both set it");
+            let expected = format!("`{setting}` is what the experiment compares or fixes");
+            assert!(error.to_string().ends_with(&expected), "{name}: {error}");
         }
     }
 }

@@ -41,7 +41,9 @@ impl Campaign {
     pub fn of(experiment: &Experiment, cli: &ExperimentCli) -> Result<Self, DemoError> {
         let mut settings = experiment.settings(&Settings::default())?;
         if let Some(path) = &cli.config {
-            settings = settings.laid(&path.display().to_string(), &preset(path)?)?;
+            let (place, preset) = (path.display().to_string(), preset(path)?);
+            experiment.accept(&place, &preset)?;
+            settings = settings.laid(&place, &preset)?;
         }
         settings.device = cli.device.unwrap_or(settings.device);
         settings.jobs = cli.jobs.or(settings.jobs);
@@ -84,7 +86,8 @@ impl Campaign {
         display: Display,
     ) -> Result<bool, DemoError> {
         let _alone = lock(&places.work)?;
-        let done = done(&places.results)?;
+        let origin = Origin::here(self.settings.device);
+        let done: BTreeSet<String> = self.here(places)?.into_keys().collect();
         let mut due = BTreeSet::new();
         // Arms that come to the same run are one.
         let once = |listed: &&Listed| due.insert(listed.id.clone());
@@ -102,23 +105,30 @@ impl Campaign {
         let board = Board::new(display, width.unwrap_or_default());
         let left = all.iter().filter(|listed| !done.contains(&listed.id));
         board.say(&format!("{} runs, {} to do", all.len(), left.count()));
-        let origin = Origin::here(self.settings.device);
         queue::run_all(&context, jobs, workers, &board, &|job, model, rows| {
             let row = finished::row(&job.listed, model, rows, &self.corpus, &origin)?;
             row.append(&places.results)
         })
     }
 
-    /// The rows of its runs that are done, each with the arm as it is called here.
+    /// The rows that this machine has made, by their runs.
+    fn here(&self, places: &Places) -> Result<BTreeMap<String, Row>, DemoError> {
+        let machine = Origin::here(self.settings.device).machine;
+        let rows = Row::read_all(&places.results)?.into_iter();
+        let here = rows.filter(|row| row.machine == machine);
+        Ok(here.map(|row| (row.id.clone(), row)).collect())
+    }
+
+    /// The rows of its runs that are done on this machine, each with the arm as it is called here.
     ///
     /// # Errors
     ///
     /// When the rows cannot be read.
     pub fn rows(&self, places: &Places) -> Result<Vec<Row>, DemoError> {
-        let rows = Row::read_all(&places.results)?;
+        let rows = self.here(places)?;
         let mut found = Vec::new();
         for listed in &self.listed {
-            if let Some(row) = rows.iter().find(|row| row.id == listed.id) {
+            if let Some(row) = rows.get(&listed.id) {
                 found.push(Row {
                     arm: store::json(&places.results, &listed.unit.arm)?,
                     ..row.clone()
@@ -130,7 +140,7 @@ impl Campaign {
 
     /// The losses of its arms: every seed that is done, and their mean.
     pub(super) fn table(&self, places: &Places) -> Result<String, DemoError> {
-        let rows = Row::read_all(&places.results)?;
+        let rows = self.here(places)?;
         let mut losses: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         let mut names: Vec<&str> = Vec::new();
         for listed in &self.listed {
@@ -138,7 +148,7 @@ impl Campaign {
             if !names.contains(&name) {
                 names.push(name);
             }
-            let found = rows.iter().find(|row| row.id == listed.id);
+            let found = rows.get(&listed.id);
             losses
                 .entry(name)
                 .or_default()
@@ -164,10 +174,10 @@ impl Campaign {
 
     /// Every run in a line, those that are done marked.
     pub(super) fn list(&self, places: &Places) -> Result<String, DemoError> {
-        let done = done(&places.results)?;
+        let done = self.here(places)?;
         let line = |listed: &Listed| {
             let unit = &listed.unit;
-            let mark = match done.contains(&listed.id) {
+            let mark = match done.contains_key(&listed.id) {
                 true => "done",
                 false => "    ",
             };
@@ -190,11 +200,6 @@ fn listed(unit: Unit, text: &str) -> Result<Listed, DemoError> {
         id,
         unit,
     })
-}
-
-fn done(results: &Path) -> Result<BTreeSet<String>, DemoError> {
-    let rows = Row::read_all(results)?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 /// Two processes in one directory would write over each other. Released with the file.

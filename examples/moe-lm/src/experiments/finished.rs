@@ -55,7 +55,7 @@ pub(super) fn row(
         flops_counted: counted_flops(unit),
         loss: end.val_loss,
         scores: scores(model, &windows),
-        wall_s: end.wall_s,
+        wall_s: Some(end.wall_s),
         expansions: expansions.collect(),
         cosine: rows.cosine.last().map(|(_, cosine)| *cosine),
         curve: rows

@@ -3,14 +3,14 @@ use crate::row::Row;
 use crate::summary::gather::Entry;
 use crate::summary::groups::Group;
 
-const STYLE: &str = include_str!("curves.css");
+pub(super) const STYLE: &str = include_str!("curves.css");
 
 /// The most lines that can be told apart: each of the colours of the style sheet, whole and dashed.
-const LINES: usize = 16;
+pub(super) const LINES: usize = 16;
 const COLOURS: usize = 8;
 
 /// The room for names.
-const NAMES: f64 = 210.0;
+pub(super) const NAMES: f64 = 210.0;
 
 /// The held-out losses on the way, means over seeds, from where they have fallen most of the way. None if there
 /// are no curves, or too many.
@@ -37,10 +37,7 @@ pub(super) fn curves(group: &Group, entries: &[Entry]) -> Option<String> {
         lines: lines
             .map(|(index, (name, points))| Line {
                 name,
-                class: match index < COLOURS {
-                    true => format!("c{index}"),
-                    false => format!("c{} dashed", index - COLOURS),
-                },
+                class: class(index),
                 points,
             })
             .collect(),
@@ -50,6 +47,14 @@ pub(super) fn curves(group: &Group, entries: &[Entry]) -> Option<String> {
         ..Chart::default()
     };
     Some(standalone(&chart.svg(), STYLE))
+}
+
+/// The class of a line.
+pub(super) fn class(index: usize) -> String {
+    match index < COLOURS {
+        true => format!("c{index}"),
+        false => format!("c{} dashed", index - COLOURS),
+    }
 }
 
 /// The mean over seeds at every step: runs of one arm write rows at the same ones.

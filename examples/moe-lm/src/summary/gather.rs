@@ -38,9 +38,9 @@ pub(super) struct Scratch {
 
 /// The arms of an experiment at full length under its own settings, each with its rows.
 ///
-/// A run belongs to an arm if all that decides its numbers is equal but the seed, the text and the device. Of
-/// runs on several texts or devices those are shown that the latest of them is one of: numbers of different
-/// ones are not compared.
+/// A run belongs to an arm if all that decides its numbers is equal but the seed, the text and the machine. Of
+/// runs on several texts or machines those are shown that most of them, and then the latest one, are of: numbers of
+/// different ones are not compared.
 ///
 /// # Errors
 ///
@@ -58,8 +58,13 @@ pub(super) fn entries(experiment: &Experiment, rows: &[Row]) -> Result<Vec<Entry
         let matching = by_key.get(&key(store::json(Path::new(&arm.name), &unit.identity(""))?));
         found.push((unit, matching.cloned().unwrap_or_default()));
     }
-    let latest = found.iter().flat_map(|(_, matching)| matching).max();
-    let shown = latest.map(|index| place(&rows[*index]));
+    let mut places: BTreeMap<Place<'_>, (usize, usize)> = BTreeMap::new();
+    for index in found.iter().flat_map(|(_, matching)| matching) {
+        let (count, latest) = places.entry(place(&rows[*index])).or_default();
+        (*count, *latest) = (*count + 1, *index.max(latest));
+    }
+    let shown = places.into_iter().max_by_key(|(_, many)| *many);
+    let shown = shown.map(|(place, _)| place);
     let entry = |(unit, matching): (Unit, Vec<usize>)| {
         let matching = matching.into_iter().map(|index| &rows[index]);
         let mut rows: Vec<Row> = matching
@@ -78,12 +83,14 @@ pub(super) fn entries(experiment: &Experiment, rows: &[Row]) -> Result<Vec<Entry
     Ok(found.into_iter().map(entry).collect())
 }
 
-/// What rows that are compared share: the text and the device.
-fn place(row: &Row) -> [&Value; 2] {
-    ["text", "device"].map(|field| &row.settings[field])
+/// The text and the machine, which rows that are compared share.
+type Place<'a> = (Option<&'a str>, &'a str);
+
+fn place(row: &Row) -> Place<'_> {
+    (row.settings["text"].as_str(), &row.machine)
 }
 
-/// What decides the numbers but for the seed, the text and the device.
+/// What decides the numbers but for the seed, the text and the machine.
 fn key(mut identity: Value) -> String {
     if let Some(fields) = identity.as_object_mut() {
         for field in ["seed", "text", "device"] {
@@ -134,6 +141,10 @@ mod tests {
         other.steps += 1;
         let rows = [
             row_of(&unit(0, 0), "on another text", "elsewhere"),
+            Row {
+                machine: "another".into(),
+                ..row_of(&unit(0, 0), "on another machine", "text")
+            },
             row_of(&unit(0, 2), "b", "text"),
             row_of(&other, "longer", "text"),
             row_of(&unit(0, 1), "a", "text"),

@@ -12,6 +12,7 @@
 //! The page is written by hand but for what stands between `<!-- experiment: NAME -->` and `<!-- end -->`. Every
 //! experiment with a row has such a place.
 
+mod compute;
 mod curves;
 mod figure;
 mod gather;

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::DemoError;
 use crate::experiment::Experiment;
 use crate::row::Row;
+use crate::summary::compute::compute;
 use crate::summary::curves::curves;
 use crate::summary::figure::figure;
 use crate::summary::gather::{Entry, entries};
@@ -49,6 +50,7 @@ impl Section {
                  {overview}"
             );
         }
+        section.drawing(&[name], "compute", compute(&groups, &entries), folder);
         for group in &groups {
             section.group(name, group, &entries, folder);
         }
@@ -78,15 +80,19 @@ impl Section {
             ("curves", curves(group, entries)),
         ];
         for (what, drawing) in drawings {
-            let Some(drawing) = drawing else {
-                continue;
-            };
-            let file = [&place[..], &[what]].concat().join("-");
-            let file = file.replace(['=', '.', '/', ' '], "-") + ".svg";
-            let about = format!("{what} of the arms of {}", place.join(", "));
-            self.text += &format!("\n![{about}]({folder}/{file})\n");
-            self.figures.insert(file, drawing);
+            self.drawing(&place, what, drawing, folder);
         }
+    }
+
+    fn drawing(&mut self, place: &[&str], what: &str, drawing: Option<String>, folder: &str) {
+        let Some(drawing) = drawing else {
+            return;
+        };
+        let file = [place, &[what]].concat().join("-");
+        let file = file.replace(['=', '.', '/', ' '], "-") + ".svg";
+        let about = format!("{what} of the arms of {}", place.join(", "));
+        self.text += &format!("\n![{about}]({folder}/{file})\n");
+        self.figures.insert(file, drawing);
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
     let row = |entry: &Entry| {
         let first = entry.rows.first();
         let shown = |show: &dyn Fn(&crate::row::Row) -> String| first.map_or(NONE, show);
-        let seconds: Vec<f64> = entry.rows.iter().map(|row| row.wall_s).collect();
+        let seconds: Vec<f64> = entry.rows.iter().filter_map(|row| row.wall_s).collect();
         let saved = |cost: f64, scratch: f64| percent(1.0 - cost / scratch);
         let both = first.zip(entry.scratch);
         [
@@ -132,7 +132,7 @@ pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
 }
 
 /// The fraction of the seconds that growing saves: against its last model from scratch, at the pace of an arm
-/// of the group on the same machine, for as many steps.
+/// of the group, for as many steps.
 fn saved_seconds(group: &Group, entries: &[Entry], entry: &Entry) -> Vec<f64> {
     let Some(first) = entry.rows.first().filter(|_| entry.scratch.is_some()) else {
         return Vec::new();
@@ -141,9 +141,8 @@ fn saved_seconds(group: &Group, entries: &[Entry], entry: &Entry) -> Vec<f64> {
     let comparable = members.flat_map(|scratch| {
         let same = scratch.wide && scratch.rows.iter().all(|row| row.active == first.active);
         let saved = paired(&entry.rows, &scratch.rows, |ours, theirs| {
-            let pace = theirs.wall_s / theirs.steps as f64;
-            let saved = 1.0 - ours.wall_s / (pace * ours.steps as f64);
-            (ours.machine == theirs.machine).then_some(saved)
+            let pace = theirs.wall_s? / theirs.steps as f64;
+            Some(1.0 - ours.wall_s? / (pace * ours.steps as f64))
         });
         let saved: Vec<f64> = saved.into_iter().flatten().collect();
         (same && !saved.is_empty()).then_some(saved)
