@@ -109,7 +109,7 @@ impl Workspace {
     fn rows(&self, campaign: &Campaign) -> Vec<Row> {
         let mut rows = campaign.rows(&self.places()).expect("rows");
         for row in &mut rows {
-            row.wall_s = 0.0;
+            row.wall_s = None;
         }
         rows
     }
@@ -199,7 +199,7 @@ fn settings_of_a_machine_fit_what_does_not_set_them_itself() {
         for (name, setting) in [
             ("iso-compute", "steps"),
             ("dense", "model.inner"),
-            ("stages", "model.inner"),
+            ("stages", "model.hidden"),
         ] {
             let error = campaign(&format!("{name}.toml")).expect_err("both set it");
             let expected = format!("`{setting}` is what the experiment compares or fixes");
