@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{OptimError, StatePolicy};
 
-/// The steps left that want a peak of twice the base rate, and the highest peak that was tried.
-const RHO_HORIZON: f64 = 4000.0;
+/// The steps left that want a peak of twice the base rate; the highest peak that was tried.
+const RHO_HORIZON: f64 = 8000.0;
 const MAX_RHO: f64 = 4.0;
 
 /// How the learning rate of new coordinates departs from the base rate.
@@ -205,12 +205,12 @@ impl Rewarmup {
         }
     }
 
-    /// Sets peak and climb by the optimizer steps that are left after the expansion: `rho = 1 + sqrt(4000 / steps_left)`, at most 4,
+    /// Sets peak and climb by the optimizer steps that are left after the expansion: `rho = 1 + sqrt(8000 / steps_left)`, at most 4,
     /// after 2 % of them.
     ///
-    /// The fewer steps are left, the higher a peak it takes to tell copies apart in time: 4 for 500, 3 for 1,000, 2 for 4,000, and
-    /// 1.4 for 30,000, where the paper takes 1.3. Fitted where 500 to 2,000 steps were left, and confirmed where 4,000 were
-    /// (`docs/results.md`).
+    /// The fewer steps are left, the higher a peak it takes to tell copies apart in time: 4 for up to 900, 3 for 2,000, 2.4 for
+    /// 4,000, and 1.5 for 30,000, where the paper takes 1.3. Fitted where 500 to 2,000 steps were left; `docs/results.md` says how,
+    /// and what it does elsewhere.
     pub fn for_horizon(self, steps_left: usize) -> Self {
         let rho = 1.0 + (RHO_HORIZON / steps_left.max(1) as f64).sqrt();
         self.with_rho(rho.min(MAX_RHO))
@@ -344,9 +344,9 @@ mod tests {
             let rewarmup = Rewarmup::cosine(0.1).for_horizon(steps_left);
             (rewarmup.rho, rewarmup.steps)
         };
-        assert_eq!(at(1000), (3.0, Some(20)));
-        assert_eq!(at(4000), (2.0, Some(80)));
-        assert_eq!(at(16_000), (1.5, Some(320)));
+        assert_eq!(at(2000), (3.0, Some(40)));
+        assert_eq!(at(8000), (2.0, Some(160)));
+        assert_eq!(at(32_000), (1.5, Some(640)));
         assert_eq!(at(400), (4.0, Some(8)));
         assert_eq!(at(0), (4.0, Some(1)));
     }
