@@ -20,13 +20,18 @@ pub(crate) struct Origin {
 impl Origin {
     /// That of runs on `device` in this process.
     pub(crate) fn here(device: Backend) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
         Self {
             commit: commit().unwrap_or_default(),
-            machine: format!("{cores} x {processor}, {}", device.name()),
+            machine: machine(device),
         }
     }
+}
+
+/// The cores and the processor of this machine, and the backend of `device`.
+pub(crate) fn machine(device: Backend) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    format!("{cores} x {processor}, {}", device.name())
 }
 
 #[cfg(target_os = "macos")]

@@ -10,7 +10,7 @@ use crate::error::DemoError;
 use crate::experiment::{Experiment, Length};
 use crate::experiments::{ExperimentCli, Places, finished, preset};
 use crate::job::{self, Listed};
-use crate::origin::Origin;
+use crate::origin::{Origin, machine};
 use crate::progress::{Board, Display};
 use crate::queue;
 use crate::row::Row;
@@ -86,8 +86,7 @@ impl Campaign {
         display: Display,
     ) -> Result<bool, DemoError> {
         let _alone = lock(&places.work)?;
-        let origin = Origin::here(self.settings.device);
-        let done: BTreeSet<String> = self.here(places)?.into_keys().collect();
+        let done = self.here(places)?;
         let mut due = BTreeSet::new();
         // Arms that come to the same run are one.
         let once = |listed: &&Listed| due.insert(listed.id.clone());
@@ -99,12 +98,13 @@ impl Campaign {
             dashboard: false,
         };
         let jobs = job::jobs(&context.store, &self.text, &all, |listed| {
-            !done.contains(&listed.id)
+            !done.contains_key(&listed.id)
         })?;
         let width = jobs.iter().map(|job| job.listed.label.len()).max();
         let board = Board::new(display, width.unwrap_or_default());
-        let left = all.iter().filter(|listed| !done.contains(&listed.id));
+        let left = all.iter().filter(|listed| !done.contains_key(&listed.id));
         board.say(&format!("{} runs, {} to do", all.len(), left.count()));
+        let origin = Origin::here(self.settings.device);
         queue::run_all(&context, jobs, workers, &board, &|job, model, rows| {
             let row = finished::row(&job.listed, model, rows, &self.corpus, &origin)?;
             row.append(&places.results)
@@ -113,7 +113,7 @@ impl Campaign {
 
     /// The rows that this machine has made, by their runs.
     fn here(&self, places: &Places) -> Result<BTreeMap<String, Row>, DemoError> {
-        let machine = Origin::here(self.settings.device).machine;
+        let machine = machine(self.settings.device);
         let rows = Row::read_all(&places.results)?.into_iter();
         let here = rows.filter(|row| row.machine == machine);
         Ok(here.map(|row| (row.id.clone(), row)).collect())

@@ -1,27 +1,20 @@
-use crate::report::plot::{Chart, Line, standalone};
-use crate::summary::curves::{LINES, NAMES, STYLE, class};
+use crate::report::plot::{Chart, standalone};
+use crate::summary::curves::{LINES, NAMES, STYLE, lines};
 use crate::summary::gather::Entry;
 use crate::summary::groups::Group;
+use crate::summary::statistics::Spread;
 
 /// Loss against the FLOPs of training: a line for each arm through its points, means over seeds. None unless the
 /// groups are of runs of several lengths.
 pub(super) fn compute(groups: &[Group], entries: &[Entry]) -> Option<String> {
-    let lines = lines(groups, entries);
-    if lines.is_empty() || lines.len() > LINES {
+    let arms = arms(groups, entries);
+    if arms.is_empty() || arms.len() > LINES {
         return None;
     }
     let chart = Chart {
         x_label: "training FLOPs (6ND), power of ten",
         y_label: "held-out loss",
-        lines: lines
-            .into_iter()
-            .enumerate()
-            .map(|(index, (name, points))| Line {
-                name,
-                class: class(index),
-                points,
-            })
-            .collect(),
+        lines: lines(arms),
         names: NAMES,
         ..Chart::default()
     };
@@ -29,28 +22,28 @@ pub(super) fn compute(groups: &[Group], entries: &[Entry]) -> Option<String> {
 }
 
 /// The arms that were run at several lengths: the name without that, and the points from left to right.
-fn lines(groups: &[Group], entries: &[Entry]) -> Vec<(String, Vec<(f64, f64)>)> {
-    let mut lines: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+fn arms(groups: &[Group], entries: &[Entry]) -> Vec<(String, Vec<(f64, f64)>)> {
+    let mut arms: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
     let lengths = |group: &&Group| group.points.iter().any(|point| point.starts_with("steps="));
     for group in groups.iter().filter(lengths) {
         for entry in group.members.iter().map(|index| &entries[*index]) {
-            let Some(first) = entry.rows.first() else {
+            let losses: Vec<f64> = entry.rows.iter().map(|row| row.loss).collect();
+            let Some((first, loss)) = entry.rows.first().zip(Spread::of(&losses)) else {
                 continue;
             };
-            let losses: f64 = entry.rows.iter().map(|row| row.loss).sum();
-            let point = (first.flops.log10(), losses / entry.rows.len() as f64);
+            let point = (first.flops.log10(), loss.mean);
             let name = group.short(&entry.name);
-            match lines.iter_mut().find(|(known, _)| *known == name) {
+            match arms.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, points)) => points.push(point),
-                None => lines.push((name, vec![point])),
+                None => arms.push((name, vec![point])),
             }
         }
     }
-    lines.retain(|(_, points)| points.len() > 1);
-    for (_, points) in &mut lines {
+    arms.retain(|(_, points)| points.len() > 1);
+    for (_, points) in &mut arms {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    lines
+    arms
 }
 
 #[cfg(test)]
@@ -85,7 +78,7 @@ mod tests {
         .map(entry);
         let groups = groups(Some("a"), &names).expect("groups");
         assert_eq!(
-            lines(&groups, &entries),
+            arms(&groups, &entries),
             [("a".to_owned(), vec![(11.0, 3.0), (12.0, 1.25)])]
         );
         assert!(compute(&groups, &entries).is_some());

@@ -30,17 +30,10 @@ pub(super) fn curves(group: &Group, entries: &[Entry]) -> Option<String> {
         (low.min(point.1), high.max(point.1))
     });
     let margin = 0.03 * (high - low);
-    let lines = curves.into_iter().enumerate();
     let chart = Chart {
         x_label: "step",
         y_label: "held-out loss",
-        lines: lines
-            .map(|(index, (name, points))| Line {
-                name,
-                class: class(index),
-                points,
-            })
-            .collect(),
+        lines: lines(curves),
         x_range: Some((0.0, last)),
         y_range: (high > low).then_some((low - margin, high)),
         names: NAMES,
@@ -49,12 +42,17 @@ pub(super) fn curves(group: &Group, entries: &[Entry]) -> Option<String> {
     Some(standalone(&chart.svg(), STYLE))
 }
 
-/// The class of a line.
-pub(super) fn class(index: usize) -> String {
-    match index < COLOURS {
-        true => format!("c{index}"),
-        false => format!("c{} dashed", index - COLOURS),
-    }
+/// Lines that can be told apart, from their names and points.
+pub(super) fn lines(named: Vec<(String, Vec<(f64, f64)>)>) -> Vec<Line> {
+    let line = |(index, (name, points))| Line {
+        name,
+        class: match index < COLOURS {
+            true => format!("c{index}"),
+            false => format!("c{} dashed", index - COLOURS),
+        },
+        points,
+    };
+    named.into_iter().enumerate().map(line).collect()
 }
 
 /// The mean over seeds at every step: runs of one arm write rows at the same ones.
