@@ -17,6 +17,7 @@ mod curves;
 mod figure;
 mod gather;
 mod groups;
+mod head_start;
 mod page;
 mod section;
 mod statistics;

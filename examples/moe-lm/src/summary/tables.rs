@@ -1,6 +1,7 @@
 use crate::scores::{Scores, Share};
 use crate::summary::gather::Entry;
 use crate::summary::groups::Group;
+use crate::summary::head_start::head_starts;
 use crate::summary::statistics::{Spread, differences, of_one_sign, paired};
 
 const NONE: String = String::new();
@@ -93,6 +94,7 @@ pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
         "FLOPs, counted",
         "saved, 6ND",
         "saved, counted",
+        "head start",
         "seconds",
         "saved seconds",
         "paper: saved",
@@ -115,6 +117,8 @@ pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
             both.map_or(NONE, |(row, scratch)| {
                 saved(row.flops_counted, scratch.counted)
             }),
+            Spread::of(&head_starts(group, entries, entry))
+                .map_or(NONE, |start| percent_spread(start, 0)),
             Spread::of(&seconds).map_or(NONE, |seconds| seconds.show(0)),
             Spread::of(&saved_seconds(group, entries, entry))
                 .map_or(NONE, |saved| percent_spread(saved, 0)),
