@@ -79,6 +79,18 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
     let (epoch, clock) = good.unwrap().unwrap();
     assert_eq!((epoch, clock.step), (1, strategy.steps_per_epoch()));
     assert!(!directory.path().join("checkpoint/model-2.bpk").exists());
+
+    // The same callback serves the run that goes on from there.
+    let training = harness::training(directory.path(), strategy, EPOCHS).checkpoint(epoch);
+    let training = callback.attach(training);
+    assert!(callback.failure().is_none());
+    let sane = Runaway(usize::MAX);
+    let result = training.launch(Learner::new(callback.progressive(narrow()), adamw(), sane));
+    assert!(result.error.is_none(), "{:?}", result.error);
+    let clock = result.model.clock();
+    assert_eq!(clock.step, strategy.total_steps());
+    assert_eq!(clock.stage, usize::from(expansion.is_some()));
+    assert!(directory.path().join("checkpoint/model-2.bpk").exists());
 }
 
 const DIRECTORY: &str = "BURN_GROW_FULL_DIRECTORY";

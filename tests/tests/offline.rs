@@ -120,6 +120,20 @@ fn what_cannot_be_expanded_is_refused_and_nothing_written() {
             .unwrap_err();
         assert!(matches!(error, TrainError::NotDue { .. }), "{error}");
     }
+    // A run that expanded elsewhere before, which the resumed one would refuse.
+    let twice = |first| {
+        let stages = [(first, by(2.0)), (2 * step, by(2.0))];
+        callback(StatePolicy::default(), &stages)
+    };
+    let other = tempfile::tempdir().unwrap();
+    let once = callback(StatePolicy::default(), &[(step + 2, by(2.0))]);
+    run(&once, other.path(), strategy, None, 2);
+    for (callback, refused) in [(twice(step + 1), true), (twice(step + 2), false)] {
+        let to = tempfile::tempdir().unwrap();
+        let found = callback.expand_checkpoint(other.path(), 2, to.path(), &narrow());
+        assert_eq!(found.is_err(), refused, "{found:?}");
+        assert_eq!(to.path().join("checkpoint").exists(), !refused);
+    }
     // Another model, a missing epoch, and the checkpoint itself as target.
     let foreign = Net::new(5, 4, 0.0, &Device::flex().autodiff());
     let cases = [

@@ -6,7 +6,7 @@ mod harness;
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
@@ -14,7 +14,7 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{EarlyStoppingStrategy, LearningResult, SupervisedTraining};
 use burn_grow::prelude::*;
-use burn_grow::{Clock, Plateau, Refractory, Series, Slope, WidthExpansionBuilder};
+use burn_grow::{Clock, Event, Plateau, Refractory, Series, Slope, WidthExpansionBuilder};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};
 use rstest::rstest;
 
@@ -244,6 +244,32 @@ fn an_early_stopping_of_the_users_own_composes_with_a_metric_trigger() {
         .launch(learner(callback.progressive(narrow()), adamw(), strategy));
     assert!(result.error.is_none(), "{:?}", result.error);
     assert_eq!(result.model.clock(), Clock { step: 18, stage: 1 });
+}
+
+#[test]
+fn a_run_is_not_moved_by_looking_at_its_checkpoints() {
+    let strategy = Strategy::Single;
+    let callback = Arc::new(OnceLock::<WidthExpansionCallback>::new());
+    let directory = tempfile::tempdir().unwrap();
+    let (looking, from) = (callback.clone(), directory.path().to_owned());
+    let observed = builder(strategy)
+        .expand(always(), Expansion::by("inner", 2.0))
+        .on_event(move |event| {
+            if matches!(event, Event::Epoch { epoch, .. } if *epoch > 1) {
+                let model = looking.get().unwrap().load_model(&from, 1, narrow());
+                let clock = model.unwrap().clock();
+                assert_eq!(clock.step, Strategy::Single.steps_per_epoch());
+            }
+        })
+        .build(&narrow())
+        .unwrap();
+    let observed = callback.get_or_init(|| observed);
+    let result = run(observed, directory.path(), strategy, None);
+    assert!(result.error.is_none(), "{:?}", result.error);
+    let expected = metric_callback(strategy);
+    let plain = tempfile::tempdir().unwrap();
+    let plain = run(&expected, plain.path(), strategy, None);
+    assert_eq!(result.model.clock(), plain.model.clock());
 }
 
 #[test]

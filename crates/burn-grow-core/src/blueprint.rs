@@ -62,8 +62,8 @@ impl Blueprint {
         Self::new(Surveyed::of(model, Shapes::Initialized)?)
     }
 
-    /// As [`of`](Self::of), without initializing a parameter: for planning on a model that does not fit
-    /// in memory.
+    /// As [`of`](Self::of), without initializing a parameter, but those of convolutions and the slopes of a `PRelu`: for
+    /// planning on a model that does not fit in memory.
     ///
     /// A parameter that nobody has looked at yet has the shape it was declared with. That is the shape of
     /// its value for every Burn layer but a [`Linear`](burn_nn::Linear) in column layout, which is declared

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Axis, CopyMap, GrowError, InitPair, Rival, Scaling};
 
+/// How far a factor times a width may be from a whole width, relative to it.
+const ROUNDING: f64 = 1e-12;
+
 /// How wide an axis becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,8 +23,10 @@ impl Target {
         let target = match self {
             Self::Width(target) => target,
             Self::Factor(factor) => {
-                let target = width as f64 * factor;
-                if !target.is_finite() || target < 0.0 || target.fract() != 0.0 {
+                // 1.1 is no binary fraction, and 100 times it no whole number.
+                let exact = width as f64 * factor;
+                let target = exact.round();
+                if !exact.is_finite() || exact < 0.0 || (exact - target).abs() > ROUNDING * exact {
                     return Err(GrowError::FractionalWidth {
                         axis: axis.clone(),
                         width,
@@ -44,7 +49,7 @@ impl Target {
 
 /// What the new coordinates of an axis hold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Method {
     /// The paper's family: an init pair, its scaling and its copy map.
     Sparkling {
@@ -113,6 +118,7 @@ impl Method {
 /// let mixed = both.on("inner", Method::Rival(Rival::Net2Net { noise: 0.01 }));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Expansion {
     /// The axes and how wide they become.
     pub targets: BTreeMap<Axis, Target>,
@@ -190,5 +196,32 @@ impl Expansion {
     /// The method that grows `axis`.
     pub fn method_of(&self, axis: &Axis) -> Method {
         self.exceptions.get(axis).copied().unwrap_or(self.method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_gives_a_whole_width_or_none() {
+        let resolve = |width, factor| {
+            let target = Target::Factor(factor).resolve(&"a".into(), width);
+            target.map_err(|error| error.to_string())
+        };
+        // None of these products is a whole number in binary.
+        for (width, factor, whole) in [
+            (100, 1.1, 110),
+            (100, 1.15, 115),
+            (90, 1.4, 126),
+            (350, 2.8, 980),
+            (3, 4.0 / 3.0, 4),
+        ] {
+            assert_eq!(resolve(width, factor), Ok(whole));
+        }
+        for (width, factor) in [(100, 1.101), (1 << 20, 1.000_001), (3, f64::NAN)] {
+            let error = resolve(width, factor).expect_err("no whole width");
+            assert!(error.contains("no whole width"), "{error}");
+        }
     }
 }

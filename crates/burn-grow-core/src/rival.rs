@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What others do, for comparison: not this project's method, and not recommended.
 ///
-/// All of them keep the function at whole multiples. They differ in how the copies are told apart.
+/// All of them keep the function where norms allow it, Net2Net up to its noise. They differ in how the copies are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rival {

@@ -144,12 +144,13 @@ mod tests {
 
     #[test]
     fn between_whole_multiples_the_paper_is_off_by_the_variance_of_the_counts() {
-        for (old, new) in [(4, 10), (8, 20), (4, 11), (16, 100)] {
+        // At 2.4 times the width it is off the most.
+        for (old, new) in [(5, 12), (4, 10), (8, 20), (4, 11), (16, 100)] {
             let times = new as f64 / old as f64;
             let f = times.fract();
             let off = times.recip() / rms(InitPair::COPY_COPY, old, new);
             assert!((off - (1.0 + f * (1.0 - f) / times.powi(2)).sqrt()).abs() < 1e-12);
-            assert!(off > 1.0 && off < 1.0201, "{off}");
+            assert!(off > 1.0 && off < 1.0207, "{off}");
         }
     }
 

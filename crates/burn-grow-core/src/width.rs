@@ -22,17 +22,7 @@ pub(crate) fn widths(
         agree(&mut known, &count.axis, count.value, &count.path)?;
     }
     let dims = || dims(params);
-    loop {
-        let found = known.len();
-        for dim in dims() {
-            if let Some((axis, width)) = dim.solve(&known)? {
-                known.insert(axis, (width, &dim.param.path));
-            }
-        }
-        if known.len() == found {
-            break;
-        }
-    }
+    solve(params, &mut known)?;
     for constant in widths {
         let named = dims().any(|dim| dim.role.axes().any(|axis| *axis == constant.axis));
         if !named {
@@ -44,11 +34,7 @@ pub(crate) fn widths(
         agree(&mut known, &constant.axis, constant.value, &constant.path)?;
     }
     // A constant may have been the missing piece of a product.
-    for dim in dims() {
-        if let Some((axis, width)) = dim.solve(&known)? {
-            known.insert(axis, (width, &dim.param.path));
-        }
-    }
+    solve(params, &mut known)?;
     for dim in dims() {
         dim.verify(&known)?;
     }
@@ -56,6 +42,21 @@ pub(crate) fn widths(
         .into_iter()
         .map(|(axis, (width, _))| (axis, width))
         .collect())
+}
+
+/// Adds every width that follows from those known.
+fn solve<'a>(params: &'a [ParamBlueprint], known: &mut Known<'a>) -> Result<(), GrowError> {
+    loop {
+        let found = known.len();
+        for dim in dims(params) {
+            if let Some((axis, width)) = dim.solve(known)? {
+                known.insert(axis, (width, &dim.param.path));
+            }
+        }
+        if known.len() == found {
+            return Ok(());
+        }
+    }
 }
 
 /// Every dimension with a role.
@@ -217,4 +218,46 @@ pub(crate) fn voted<'a>(
         .into_iter()
         .map(|(axis, (width, _))| (axis, width))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Active, RoleKind};
+
+    #[test]
+    fn widths_follow_from_a_stored_one_through_any_number_of_products() {
+        let product = |path: &str, axes: [&str; 2], size| {
+            let terms = axes.map(|axis| Term::Axis(axis.into())).to_vec();
+            let kind = RoleKind::FanOut;
+            let parts = vec![Part { kind, terms }];
+            ParamBlueprint {
+                path: path.into(),
+                shape: vec![size],
+                roles: vec![Some(Role { parts })],
+                active: Active::default(),
+            }
+        };
+        // The one that needs the other comes first.
+        let params = [
+            product("late", ["b", "c"], 15),
+            product("early", ["a", "b"], 6),
+        ];
+        let stored = Constant {
+            path: "width".into(),
+            axis: "a".into(),
+            value: 2,
+        };
+        let found = widths(&params, &[stored], &[]).expect("all follow");
+        let expected = [("a", 2), ("b", 3), ("c", 5)];
+        assert_eq!(
+            found,
+            expected.map(|(axis, width)| (axis.into(), width)).into()
+        );
+        let error = widths(&params, &[], &[]).expect_err("nothing to begin with");
+        assert!(
+            matches!(error, GrowError::UndeterminedAxis { .. }),
+            "{error}"
+        );
+    }
 }

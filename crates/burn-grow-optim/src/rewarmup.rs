@@ -17,6 +17,7 @@ const MAX_RHO: f64 = 4.0;
 /// let control = Rewarmup::proportional().with_scope(RewarmupScope::All);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rewarmup {
     /// What follows the climb.
     pub schedule: RewarmupSchedule,

@@ -181,7 +181,7 @@ impl ParamRule {
 
 /// Rules as they are written: one policy, or one with its exceptions.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum Written {
     Policy(StatePolicy),
     Rules {
@@ -250,6 +250,8 @@ mod tests {
             let written = serde_json::to_string(&rules)?;
             assert_eq!(serde_json::from_str::<StateRules>(&written)?, rules);
         }
+        let misspelt = serde_json::from_str::<StateRules>(r#"{"axis":{"inner":"copy-all"}}"#);
+        assert!(misspelt.is_err());
         let other = ParamGroup::from_predicate("head");
         let other = rules.clone().with_group(other, StatePolicy::DropAll);
         assert_ne!(other, rules);

@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
-use burn_grow_optim::{Rewarmup, StateRules};
+use burn_grow_optim::{Rewarmup, RewarmupSchedule, StateRules};
 
 use crate::at::Units;
 use crate::copies::Copies;
@@ -47,7 +47,8 @@ impl WidthExpansionBuilder {
     /// Expands the model once more.
     ///
     /// Where all expansions are at known steps, they may be added in any order. Where a metric decides
-    /// one of them, they are taken in the order they were added, each after the one before it.
+    /// one of them, they are taken in the order they were added, each after the one before it. What the
+    /// `n`th of them draws, from 0, is seeded with the seed of its expansion plus `n`.
     pub fn expand(mut self, at: impl Into<At>, expansion: Expansion) -> Self {
         self.expansions.push((at.into(), expansion));
         self
@@ -73,7 +74,7 @@ impl WidthExpansionBuilder {
         self
     }
 
-    /// Writes a line of JSON for every expansion to `growth.jsonl` in `directory`, best the one that the
+    /// Writes a line of JSON for every expansion of a training to `growth.jsonl` in `directory`, best the one that the
     /// training has. A resumed run writes no line twice.
     ///
     /// An expansion whose line cannot be written stops the run, as burn-train does where it cannot save a
@@ -124,8 +125,9 @@ impl WidthExpansionBuilder {
     /// # Errors
     ///
     /// When the model cannot be described, a trigger is not within the run or cannot be counted, an
-    /// expansion cannot be planned, a state rule is for an axis that no expansion names or for no parameter,
-    /// or the log of expansions cannot be written. Every mistake that can be known before
+    /// expansion cannot be planned, expansions at known steps are out of order or closer than the refractory time, a
+    /// re-warmup has a number that gives no rate or an own age that the state policy does not allow, a state rule is for
+    /// an axis that no expansion names or for no parameter, or the log of expansions cannot be written. Every mistake that can be known before
     /// the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
         if let Some(rewarmup) = &self.rewarmup {
@@ -136,8 +138,10 @@ impl WidthExpansionBuilder {
         let (widths, active_params) = (narrow.widths().clone(), narrow.active_params());
         let mut blueprint = narrow;
         let mut plans = Vec::new();
-        for (stage, expansion) in expansions.iter().enumerate() {
-            let plan = Plan::new(&blueprint, expansion)
+        for (stage, expansion) in expansions.into_iter().enumerate() {
+            // With one seed a later expansion would draw what an earlier one drew.
+            let seed = expansion.seed.wrapping_add(stage as u64);
+            let plan = Plan::new(&blueprint, &expansion.with_seed(seed))
                 .map_err(|source| TrainError::Expansion { stage, source })?;
             blueprint = blueprint.expanded(&plan);
             plans.push(plan);
@@ -164,22 +168,65 @@ impl WidthExpansionBuilder {
             interrupter: Mutex::new(None),
             reached: Mutex::default(),
             epoch_end: EpochEnd::default(),
-            failure: OnceLock::new(),
-            optimizer_checked: OnceLock::new(),
+            failure: Mutex::default(),
+            optimizer_checked: AtomicBool::default(),
         };
         Ok(WidthExpansionCallback { run: Arc::new(run) })
     }
 }
 
-fn check_rewarmup(rewarmup: &Rewarmup) -> Result<(), TrainError> {
-    let numbers = [rewarmup.schedule.numbers(), rewarmup.age.numbers()].concat();
-    let mut settings = BTreeMap::from([("rho", rewarmup.rho)]);
-    settings.extend(numbers);
-    match settings
-        .into_iter()
-        .find(|(_, value)| !value.is_finite() || *value < 0.0)
-    {
-        Some((name, found)) => Err(TrainError::Rewarmup { name, found }),
-        None => Ok(()),
+/// Whether every rate that `rewarmup` gives is a number.
+pub(crate) fn check_rewarmup(rewarmup: &Rewarmup) -> Result<(), TrainError> {
+    let refuse = |(name, found), expected| {
+        Err(TrainError::Rewarmup {
+            name,
+            found,
+            expected,
+        })
+    };
+    let settings = [("rho", rewarmup.rho)].into_iter();
+    let mut settings = settings.chain(rewarmup.schedule.numbers());
+    if let Some(setting) = settings.find(|(_, value)| !(0.0..f64::INFINITY).contains(value)) {
+        return refuse(setting, "a finite number, zero or more");
+    }
+    let mut betas = rewarmup.age.numbers().into_iter();
+    if let Some(setting) = betas.find(|(_, value)| !(0.0..1.0).contains(value)) {
+        return refuse(setting, "a decay, from 0 to below 1");
+    }
+    match rewarmup.schedule {
+        // The base rate then says how much of the cosine lies behind.
+        RewarmupSchedule::Remapped {
+            peak,
+            min_lr,
+            progress: None,
+            ..
+        } if peak <= min_lr => refuse(("peak", peak), "a rate above `min_lr`"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rewarmup_that_gives_no_rate_is_refused() {
+        let cosine = || Rewarmup::cosine(0.1);
+        for (rewarmup, setting) in [
+            (cosine().with_rho(f64::NAN), "rho"),
+            (Rewarmup::cosine(-0.1), "min_lr"),
+            (cosine().with_own_age(0.9, 1.0), "beta_2"),
+            (Rewarmup::faster_decay(0.1, 0.1, 0.25), "peak"),
+        ] {
+            let error = check_rewarmup(&rewarmup).expect_err("refused").to_string();
+            assert!(error.contains(&format!("`{setting}`")), "{error}");
+        }
+        for rewarmup in [
+            cosine().with_own_age(0.9, 0.999),
+            Rewarmup::faster_decay(0.2, 0.1, 0.25),
+            Rewarmup::remapped(0.1, 0.1, 0.5),
+        ] {
+            assert!(check_rewarmup(&rewarmup).is_ok());
+        }
     }
 }

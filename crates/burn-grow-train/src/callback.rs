@@ -1,4 +1,4 @@
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use burn_grow_core::{Growable, Plan};
 use burn_train::checkpoint::CheckpointingStrategy;
@@ -23,8 +23,13 @@ use crate::{At, MetricCheckpointing, Progressive, TrainError, WidthExpansionBuil
 ///     .build(&model)?;
 /// let learner = Learner::new(callback.progressive(model), optim, scheduler);
 /// let result = callback.attach(training).launch(learner);
-/// let model = result.model.into_inner();
+/// match result.error {
+///     Some(error) => Err(error), // `callback.failure()` has it typed
+///     None => Ok(result.model.into_inner()),
+/// }
 /// ```
+///
+/// One callback serves one run at a time, and may be attached again, as to resume after a failure.
 #[derive(Clone, Debug)]
 pub struct WidthExpansionCallback {
     pub(crate) run: Arc<Run>,
@@ -49,7 +54,7 @@ impl WidthExpansionCallback {
     /// [`copy_metrics`](WidthExpansionBuilder::copy_metrics) asks for.
     ///
     /// burn-train has one progress logger and one early stopping; give your own to
-    /// [`attach_with`](Self::attach_with). A trigger that watches a metric also needs
+    /// [`attach_with`](Self::attach_with), and an interrupter of your own to the training before it is attached. A trigger that watches a metric also needs
     /// [`checkpointing`](Self::checkpointing).
     pub fn attach<M>(
         &self,
@@ -74,10 +79,7 @@ impl WidthExpansionCallback {
         S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,
     {
         let run = &self.run;
-        run.epoch_end.reset();
-        *run.interrupter
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(training.interrupter());
+        run.begin(training.interrupter());
         let mut training = training
             .with_progress_logger(Progress {
                 run: run.clone(),
@@ -139,8 +141,9 @@ impl WidthExpansionCallback {
         })
     }
 
-    /// Why the run was stopped, if an expansion failed.
+    /// Why the callback stopped the last run, if it did: an expansion that failed, a model that turned NaN, a device that
+    /// went away, a metric or a hook that was missing, or a line of the log that could not be written.
     pub fn failure(&self) -> Option<Arc<TrainError>> {
-        self.run.failure.get().cloned()
+        self.run.failure()
     }
 }

@@ -90,7 +90,11 @@ impl WidthExpansionCallback {
         let load = || {
             self.check_model(&path, &model)?;
             let record = ModuleRecord::load(&path)?;
-            self.progressive(model.clone()).try_load_record(record)
+            // A training that the callback is attached to is where it was.
+            let reached = self.run.reached().clone();
+            let loaded = self.progressive(model.clone()).try_load_record(record);
+            *self.run.reached() = reached;
+            loaded
         };
         load().map_err(at(&path))
     }

@@ -98,13 +98,15 @@ pub enum TrainError {
         /// The reason.
         source: std::io::Error,
     },
-    /// A re-warmup with a peak or a rate that is no number above zero.
-    #[error("re-warmup `{name}` is {found}: expected a finite number, zero or more")]
+    /// A re-warmup with a number that gives no rate.
+    #[error("re-warmup `{name}` is {found}: expected {expected}")]
     Rewarmup {
         /// The name of the setting.
         name: &'static str,
         /// Its value.
         found: f64,
+        /// What it has to be.
+        expected: &'static str,
     },
     /// An expansion that the model does not allow.
     #[error("expansion {stage}: {source}")]

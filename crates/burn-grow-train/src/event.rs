@@ -98,6 +98,10 @@ impl TrainingProgressLogger for Progress {
     }
 
     fn end(&mut self) {
+        let clock = self.run.reached().clock;
+        if let (None, Some(shortfall)) = (self.run.failure(), self.run.schedule.shortfall(clock)) {
+            log::warn!("{shortfall}");
+        }
         self.run.emit(&Event::End);
         if let Some(next) = &mut self.next {
             next.end();

@@ -13,7 +13,7 @@ impl Run {
     pub(crate) fn stop_on_nan<M: Module>(&self, model: &M, clock: Clock) {
         // A model outside of a training, or after one, is nobody's to stop.
         let attached = self.interrupter.lock().is_ok_and(|it| it.is_some());
-        if !attached || clock == Clock::default() || self.failure.get().is_some() {
+        if !attached || clock == Clock::default() || self.failure().is_some() {
             return;
         }
         if let Err(error) = check_nan(model, clock) {

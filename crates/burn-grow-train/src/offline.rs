@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn_core::module::{ModuleVisitor, Param};
+use burn_core::store::RecordError;
 use burn_core::tensor::{self, TensorData};
 use burn_grow_core::{Growable, Plan};
 use burn_pack::{AtomicFile, Error, Tensor, Writer};
@@ -24,11 +25,11 @@ impl WidthExpansionCallback {
     ///
     /// One tensor at a time is read, expanded and written. Each file appears whole or not at all, the
     /// model last: a directory without it holds no checkpoint. `from` is never written to, and a model
-    /// that is already under `to` is not replaced.
+    /// that is already under `to` is not replaced. Hooks are not called, and `growth.jsonl` gets no line.
     ///
     /// # Errors
     ///
-    /// When no expansion is due at that step, a file is missing, torn or from another model, the
+    /// When no expansion is due at that step, the run took its earlier ones at other steps than this callback plans, a file is missing, torn or from another model, the
     /// optimizer state cannot follow, or the model is already there.
     pub fn expand_checkpoint<M: Growable>(
         &self,
@@ -55,6 +56,13 @@ impl WidthExpansionCallback {
                 stage: clock.stage,
             });
         }
+        let resumable = self
+            .run
+            .schedule
+            .check_taken(expanded.clock, &expanded.taken);
+        resumable
+            .map_err(RecordError::Validation)
+            .map_err(at(&source.model))?;
         let layout = Layout::of(model, self.last_plan(clock));
         let saved = Saved::open(&source.model, &layout).map_err(at(&source.model))?;
         let mut optim = saved

@@ -72,7 +72,9 @@ impl<M: Growable> Progressive<M> {
         base: f64,
         update: impl FnOnce(M, &mut ModuleOptimizer) -> M,
     ) -> Self {
-        if self.run.failure.get().is_some() {
+        // The loop goes on where its interrupter was replaced after `attach`, or heard nothing yet.
+        if let Some(failure) = self.run.failure() {
+            self.run.stop(failure.to_string());
             return self;
         }
         self.run.record_epoch(&mut self.state);

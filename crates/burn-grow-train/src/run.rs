@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use burn_core::module::Module;
@@ -41,8 +42,8 @@ pub(crate) struct Run {
     pub(crate) interrupter: Mutex<Option<Interrupter>>,
     pub(crate) reached: Mutex<Reached>,
     pub(crate) epoch_end: EpochEnd,
-    pub(crate) failure: OnceLock<Arc<TrainError>>,
-    pub(crate) optimizer_checked: OnceLock<()>,
+    pub(crate) failure: Mutex<Option<Arc<TrainError>>>,
+    pub(crate) optimizer_checked: AtomicBool,
 }
 
 /// How far a run is, for display and for the hooks.
@@ -73,7 +74,7 @@ impl core::fmt::Debug for Run {
 
 impl Run {
     pub(crate) fn reached(&self) -> MutexGuard<'_, Reached> {
-        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.reached)
     }
 
     pub(crate) fn reach(&self, state: &State, rates: Rates) {
@@ -100,9 +101,7 @@ impl Run {
         model: &M,
     ) -> Result<(), TrainError> {
         if self.schedule.watches(state.clock.stage) {
-            let interrupter = self.interrupter.lock();
-            let interrupter = interrupter.unwrap_or_else(PoisonError::into_inner);
-            if interrupter.is_none() {
+            if lock(&self.interrupter).is_none() {
                 return Err(TrainError::Detached);
             }
             let step = state.clock.step;
@@ -112,9 +111,9 @@ impl Run {
         }
         let needed = self.rewarmup.is_some() && !self.plans.is_empty();
         // Once, before the first update: that a re-warmup will find a place in the optimizer.
-        if needed && self.optimizer_checked.get().is_none() {
+        if needed && !self.optimizer_checked.load(Ordering::Relaxed) {
             check_asymmetric(optim, model)?;
-            let _ = self.optimizer_checked.set(());
+            self.optimizer_checked.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -205,13 +204,32 @@ impl Run {
     ///
     /// When the callback is attached to no training: going on in silence would be worse.
     pub(crate) fn fail(&self, error: TrainError) {
-        let interrupter = self
-            .interrupter
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         let message = error.to_string();
-        let _ = self.failure.set(Arc::new(error));
-        match &*interrupter {
+        lock(&self.failure).get_or_insert_with(|| Arc::new(error));
+        self.stop(message);
+    }
+
+    /// Why the run was stopped, if it was.
+    pub(crate) fn failure(&self) -> Option<Arc<TrainError>> {
+        lock(&self.failure).clone()
+    }
+
+    /// Begins a training, which stops through `interrupter`: nothing is left of one before.
+    pub(crate) fn begin(&self, interrupter: Interrupter) {
+        self.epoch_end.reset();
+        *lock(&self.interrupter) = Some(interrupter);
+        *lock(&self.failure) = None;
+        *self.reached() = Reached::default();
+        self.optimizer_checked.store(false, Ordering::Relaxed);
+    }
+
+    /// Stops the run.
+    ///
+    /// # Panics
+    ///
+    /// As [`fail`](Self::fail).
+    pub(crate) fn stop(&self, message: String) {
+        match &*lock(&self.interrupter) {
             Some(interrupter) => interrupter.fail(TrainingError::Workers(vec![WorkerFailure {
                 device_id: 0,
                 message,
@@ -225,4 +243,8 @@ impl Run {
             observer(event);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

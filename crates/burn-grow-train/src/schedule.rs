@@ -131,6 +131,25 @@ impl Schedule {
         }
     }
 
+    /// What a run that ended at `clock` did not do as planned, if anything.
+    pub(crate) fn shortfall(&self, clock: Clock) -> Option<String> {
+        let Clock { step, stage } = clock;
+        let planned = self.stages.len();
+        if let Some((at, _)) = self.stages.get(stage) {
+            return Some(format!(
+                "the run ended after {step} of {} optimizer steps and {stage} of {planned} expansions: the next one \
+                 was planned at {at}",
+                self.total_steps
+            ));
+        }
+        (step > self.total_steps && planned > 0).then(|| {
+            format!(
+                "the run took {step} optimizer steps where {} were planned: expansions and re-warmups were placed by these",
+                self.total_steps
+            )
+        })
+    }
+
     /// Checks that a run which took its expansions after the steps `taken` is one of this schedule.
     ///
     /// # Errors
@@ -300,6 +319,16 @@ pub(crate) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_did_not_come_as_planned_is_said_at_the_end() {
+        let schedule = schedule(vec![At::fraction(0.5)], Refractory::None).expect("a schedule");
+        let at = |step, stage| schedule.shortfall(Clock { step, stage });
+        assert_eq!(at(100, 1), None);
+        let narrow = at(25, 0).expect("never grew");
+        assert!(narrow.contains("25 of 100 optimizer steps") && narrow.contains("fraction 0.5"));
+        assert!(at(400, 1).is_some_and(|it| it.contains("400 optimizer steps where 100")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::builder::check_rewarmup;
 
 /// How much of a loss rounding may be.
 const ROUNDING: f64 = 1e-6;
@@ -109,6 +110,9 @@ impl Trial {
     /// `train` takes one optimizer step, numbered from 0 for every candidate, and gives the loss of its
     /// batch before the update. The same number has to mean the same batch and learning rate.
     ///
+    /// Burn shares the running statistics of a batch norm between clones, so training moves those of `model`: to go on
+    /// with it, load its record again.
+    ///
     /// # Errors
     ///
     /// Before anything trains, when a candidate cannot be planned, or the optimizer cannot follow it.
@@ -160,6 +164,7 @@ impl Trial {
         candidate: &Candidate,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
         let plan = Plan::new(blueprint, &candidate.expansion)?;
+        candidate.rewarmup.as_ref().map_or(Ok(()), check_rewarmup)?;
         let rewarmup = candidate.rewarmup.as_ref();
         let rewarmup = rewarmup.map(|rewarmup| {
             let ramp = rewarmup.ramp(self.taken, self.total_steps);

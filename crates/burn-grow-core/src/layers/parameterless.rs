@@ -20,7 +20,7 @@ use burn_nn::pool::{
 };
 use burn_nn::{
     CosineSimilarity, Dropout, Fold4d, GaussianNoise, Identity, LocalResponseNorm,
-    PairwiseDistance, PixelShuffle, PixelUnshuffle, PositionalEncoding, RotaryEncoding, Unfold4d,
+    PairwiseDistance, PixelShuffle, PixelUnshuffle, RotaryEncoding, Unfold4d,
 };
 
 use crate::{Constants, Describe, Growable};
@@ -60,7 +60,6 @@ parameterless!(
     Param<Flag>,
     PixelShuffle,
     PixelUnshuffle,
-    PositionalEncoding,
     RotaryEncoding,
     Unfold4d,
 );
@@ -127,7 +126,7 @@ impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
 
-/// A tensor field is no parameter.
+/// A tensor field is no parameter: it stays as it is, whatever its size.
 #[diagnostic::do_not_recommend]
 impl<const D: usize, K: Autodiff> Growable for Tensor<D, K> {
     fn describe(&self, _describe: &mut Describe) {}
