@@ -95,6 +95,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .metrics((LossMetric::new(),))
         .num_epochs(EPOCHS);
     let result = callback.attach(training).launch(learner);
+    if let Some(error) = result.error {
+        return Err(error.to_string().into());
+    }
     println!("{}", result.model.into_inner());
     Ok(())
 }

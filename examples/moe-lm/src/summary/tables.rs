@@ -155,7 +155,8 @@ fn saved_seconds(group: &Group, entries: &[Entry], entry: &Entry) -> Vec<f64> {
     comparable.into_iter().next().unwrap_or_default()
 }
 
-/// How often the next byte is right, in percent, and how much copies are copies at the end.
+/// How often the next byte is right, in percent, what the last expansion did to the loss, and how much copies are
+/// copies at the end.
 pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
     let header = [
         "arm",
@@ -164,6 +165,7 @@ pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
         "identifier ends",
         "closing brackets",
         "names again",
+        "jump of the loss",
         "cosine of copies",
     ]
     .map(String::from);
@@ -173,6 +175,10 @@ pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
             let values: Vec<f64> = rows.filter_map(|row| of(&row.scores).fraction()).collect();
             Spread::of(&values).map_or(NONE, |score| percent_spread(score, 2))
         };
+        let expansions = entry.rows.iter().filter_map(|row| row.expansions.last());
+        let jumps: Vec<f64> = expansions
+            .map(|expansion| expansion.loss_after - expansion.loss_before)
+            .collect();
         let cosines: Vec<f64> = entry.rows.iter().filter_map(|row| row.cosine).collect();
         [
             group.short(&entry.name),
@@ -181,6 +187,7 @@ pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
             score(|scores| scores.identifier_end),
             score(|scores| scores.closing),
             score(|scores| scores.copy),
+            Spread::of(&jumps).map_or(NONE, |jump| jump.show_signed(4)),
             Spread::of(&cosines).map_or(NONE, |cosine| cosine.show(4)),
         ]
     };

@@ -1,6 +1,6 @@
 use crate::experiment::{Experiment, Figure};
-use crate::row::Row;
 use crate::row::tests::row;
+use crate::row::{Row, RowExpansion};
 use crate::scores::{Scores, Share};
 use crate::summary::curves::curves;
 use crate::summary::figure::figure;
@@ -156,13 +156,20 @@ fn scores_are_percents_of_what_there_is() {
             closing: Share { right: 0, of: 0 },
             ..row.scores
         };
+        row.expansions = vec![RowExpansion {
+            step: 50,
+            loss_before: 1.25,
+            loss_after: 1.5,
+            max_logit_diff: 0.0,
+            copy_cosine: None,
+        }];
     }
     let group = grouped(&entries, Some("sparkling"));
     let table = tables::scores(&group, &entries[..]);
     let row = table.lines().nth(2).expect("a row");
     assert_eq!(
         row,
-        "| sparkling | 50.00 +- 14.14 % | 50.00 +- 0.00 % | 33.33 +- 0.00 % | 100.00 +- 0.00 % | 0.2500 +- 0.0000 |"
+        "| sparkling | 50.00 +- 14.14 % | 50.00 +- 0.00 % | 33.33 +- 0.00 % | 100.00 +- 0.00 % | +0.2500 +- 0.0000 | 0.2500 +- 0.0000 |"
     );
     assert!(!table.contains("closing brackets"));
 }
