@@ -2,7 +2,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use burn_core::module::Module;
 use burn_core::store::{ModuleRecord, RecordError};
 use burn_grow_core::{Growable, Plan};
 use burn_optim::lr_scheduler::LrSchedulerRecord;
@@ -90,11 +89,7 @@ impl WidthExpansionCallback {
         let load = || {
             self.check_model(&path, &model)?;
             let record = ModuleRecord::load(&path)?;
-            // A training that the callback is attached to is where it was.
-            let reached = self.run.reached().clone();
-            let loaded = self.progressive(model.clone()).try_load_record(record);
-            *self.run.reached() = reached;
-            loaded
+            self.progressive(model.clone()).load(record)
         };
         load().map_err(at(&path))
     }

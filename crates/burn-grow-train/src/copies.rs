@@ -1,10 +1,8 @@
-use std::sync::PoisonError;
-
 use burn_core::module::Module;
 use burn_grow_core::{Plan, grown_rms, symmetry};
 
 use crate::TrainError;
-use crate::run::Run;
+use crate::run::{Run, lock};
 use crate::state::State;
 
 /// What became of the coordinates of the last expansion, when last looked at; NaN before there are any.
@@ -32,9 +30,7 @@ impl Run {
     /// What the metrics of copies show.
     pub(crate) fn copies(&self) -> Copies {
         let copies = self.copies.as_ref();
-        copies.map_or_else(Copies::default, |copies| {
-            *copies.lock().unwrap_or_else(PoisonError::into_inner)
-        })
+        copies.map_or_else(Copies::default, |copies| *lock(copies))
     }
 
     /// Looks at the copies in `model` if there is a metric for them: a few passes over what grew, once an
@@ -51,7 +47,7 @@ impl Run {
             Some(plan) => found(model, plan, state)?,
             None => Copies::default(),
         };
-        *copies.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *lock(copies) = found;
         Ok(())
     }
 

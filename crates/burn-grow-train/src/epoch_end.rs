@@ -1,10 +1,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use burn_train::metric::store::EventStoreClient;
 
 use crate::history::EpochRecord;
-use crate::run::Run;
+use crate::run::{Run, lock};
 use crate::state::State;
 use crate::{Series, TrainError};
 
@@ -36,7 +36,7 @@ impl Default for EpochEnd {
 impl EpochEnd {
     /// The metrics of the last epoch that ended.
     pub(crate) fn record(&self) -> MutexGuard<'_, Option<EpochRecord>> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.record)
     }
 
     /// A model was taken to validation after `step`: an epoch ends.

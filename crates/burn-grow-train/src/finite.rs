@@ -1,7 +1,7 @@
 use burn_core::module::{Module, ModuleVisitor, Param};
 use burn_core::tensor::{Bool, Tensor};
 
-use crate::run::Run;
+use crate::run::{Run, lock};
 use crate::{Clock, TrainError};
 
 impl Run {
@@ -12,7 +12,7 @@ impl Run {
     /// wait for it anyway.
     pub(crate) fn stop_on_nan<M: Module>(&self, model: &M, clock: Clock) {
         // A model outside of a training, or after one, is nobody's to stop.
-        let attached = self.interrupter.lock().is_ok_and(|it| it.is_some());
+        let attached = lock(&self.interrupter).is_some();
         if !attached || clock == Clock::default() || self.failure().is_some() {
             return;
         }

@@ -1,12 +1,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use burn_grow_core::Axis;
 use burn_grow_optim::StateRules;
 use serde::{Deserialize, Serialize};
 
+use crate::run::lock;
 use crate::{AxisReport, ExpansionReport, TrainError};
 
 /// The name of the file.
@@ -80,7 +81,7 @@ impl GrowthLog {
         report: &ExpansionReport,
         taken: &[usize],
     ) -> Result<(), TrainError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = lock(&self.writing);
         self.try_write(report, taken)
             .map_err(|source| TrainError::GrowthLog {
                 path: self.path.clone(),

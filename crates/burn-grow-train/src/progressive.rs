@@ -104,6 +104,18 @@ impl<M: Growable> Progressive<M> {
         self
     }
 
+    /// Loads a record, whatever a training that shares the callback is doing.
+    pub(crate) fn load(self, record: ModuleRecord) -> Result<Self, RecordError> {
+        let state = State::of_record(&record, &self.run.schedule.series)?;
+        let Self { inner, state, run } = self.replay(state)?;
+        let params = state.params(&run.schedule.series);
+        // What other triggers recorded is left in the record.
+        let record = record.allow_unused(true);
+        let inner = loadable(inner);
+        let inner = Recorded { inner, params }.try_load_record(record)?.inner;
+        Ok(Self { inner, state, run })
+    }
+
     /// Widens the model to the stage that `state` is in.
     pub(crate) fn replay(self, state: State) -> Result<Self, RecordError> {
         let clock = state.clock;
@@ -241,15 +253,9 @@ impl<M: Growable> Module for Progressive<M> {
     }
 
     fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {
-        let state = State::of_record(&record, &self.run.schedule.series)?;
-        let Self { inner, state, run } = self.replay(state)?;
-        let params = state.params(&run.schedule.series);
-        // What other triggers recorded is left in the record.
-        let record = record.allow_unused(true);
-        let inner = loadable(inner);
-        let inner = Recorded { inner, params }.try_load_record(record)?.inner;
-        run.reach(&state, Rates::default());
-        Ok(Self { inner, state, run })
+        let loaded = self.load(record)?;
+        loaded.run.reach(&loaded.state, Rates::default());
+        Ok(loaded)
     }
 }
 

@@ -164,8 +164,10 @@ impl Trial {
         candidate: &Candidate,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
         let plan = Plan::new(blueprint, &candidate.expansion)?;
-        candidate.rewarmup.as_ref().map_or(Ok(()), check_rewarmup)?;
         let rewarmup = candidate.rewarmup.as_ref();
+        if let Some(rewarmup) = rewarmup {
+            check_rewarmup(rewarmup)?;
+        }
         let rewarmup = rewarmup.map(|rewarmup| {
             let ramp = rewarmup.ramp(self.taken, self.total_steps);
             (ramp, rewarmup.scope)
