@@ -48,6 +48,16 @@ pub enum OptimError {
         /// The name of the state tensor.
         field: String,
     },
+    /// A re-warmup with a number that gives no rate.
+    #[error("re-warmup `{name}` is {found}: expected {expected}")]
+    Rewarmup {
+        /// The name of the setting.
+        name: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it has to be.
+        expected: &'static str,
+    },
     /// A bias correction that would restart on a state which does not.
     #[error(
         "parameter `{path}`: an own age is for new coordinates whose state starts from zero, not for \

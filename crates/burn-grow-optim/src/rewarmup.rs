@@ -243,6 +243,41 @@ impl Rewarmup {
         self
     }
 
+    /// Whether every rate that it gives is a number.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is negative or not finite, a decay that is none, and the peak of a cosine that goes
+    /// nowhere.
+    pub fn check(&self) -> Result<(), OptimError> {
+        let refuse = |(name, found), expected| {
+            Err(OptimError::Rewarmup {
+                name,
+                found,
+                expected,
+            })
+        };
+        let settings = [("rho", self.rho)].into_iter();
+        let mut settings = settings.chain(self.schedule.numbers());
+        if let Some(setting) = settings.find(|(_, value)| !(0.0..f64::INFINITY).contains(value)) {
+            return refuse(setting, "a finite number, zero or more");
+        }
+        let mut betas = self.age.numbers().into_iter();
+        if let Some(setting) = betas.find(|(_, value)| !(0.0..1.0).contains(value)) {
+            return refuse(setting, "a decay, from 0 to below 1");
+        }
+        match self.schedule {
+            // The base rate then says how much of the cosine lies behind.
+            RewarmupSchedule::Remapped {
+                peak,
+                min_lr,
+                progress: None,
+                ..
+            } if peak <= min_lr => refuse(("peak", peak), "a rate above `min_lr`"),
+            _ => Ok(()),
+        }
+    }
+
     /// The ramp of an expansion after `step` of `total_steps` optimizer steps.
     pub fn ramp(&self, step: usize, total_steps: usize) -> Ramp {
         Ramp {
@@ -391,5 +426,26 @@ mod tests {
             assert_eq!(age.factor(7, 7), 1.0);
         }
         assert_eq!(Age::Shared.factor(1, 1000), 1.0);
+    }
+
+    #[test]
+    fn a_rewarmup_that_gives_no_rate_is_refused() {
+        let cosine = || Rewarmup::cosine(0.1);
+        for (rewarmup, setting) in [
+            (cosine().with_rho(f64::NAN), "rho"),
+            (Rewarmup::cosine(-0.1), "min_lr"),
+            (cosine().with_own_age(0.9, 1.0), "beta_2"),
+            (Rewarmup::faster_decay(0.1, 0.1, 0.25), "peak"),
+        ] {
+            let error = rewarmup.check().expect_err("refused").to_string();
+            assert!(error.contains(&format!("`{setting}`")), "{error}");
+        }
+        for rewarmup in [
+            cosine().with_own_age(0.9, 0.999),
+            Rewarmup::faster_decay(0.2, 0.1, 0.25),
+            Rewarmup::remapped(0.1, 0.1, 0.5),
+        ] {
+            assert!(rewarmup.check().is_ok());
+        }
     }
 }

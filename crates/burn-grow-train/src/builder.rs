@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
-use burn_grow_optim::{Rewarmup, RewarmupSchedule, StateRules};
+use burn_grow_optim::{Rewarmup, StateRules};
 
 use crate::at::Units;
 use crate::copies::Copies;
@@ -131,7 +131,7 @@ impl WidthExpansionBuilder {
     /// the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
         if let Some(rewarmup) = &self.rewarmup {
-            check_rewarmup(rewarmup)?;
+            rewarmup.check()?;
         }
         let (schedule, expansions) = Schedule::new(&self.units, self.refractory, self.expansions)?;
         let narrow = Blueprint::of(model)?;
@@ -172,61 +172,5 @@ impl WidthExpansionBuilder {
             optimizer_checked: AtomicBool::default(),
         };
         Ok(WidthExpansionCallback { run: Arc::new(run) })
-    }
-}
-
-/// Whether every rate that `rewarmup` gives is a number.
-pub(crate) fn check_rewarmup(rewarmup: &Rewarmup) -> Result<(), TrainError> {
-    let refuse = |(name, found), expected| {
-        Err(TrainError::Rewarmup {
-            name,
-            found,
-            expected,
-        })
-    };
-    let settings = [("rho", rewarmup.rho)].into_iter();
-    let mut settings = settings.chain(rewarmup.schedule.numbers());
-    if let Some(setting) = settings.find(|(_, value)| !(0.0..f64::INFINITY).contains(value)) {
-        return refuse(setting, "a finite number, zero or more");
-    }
-    let mut betas = rewarmup.age.numbers().into_iter();
-    if let Some(setting) = betas.find(|(_, value)| !(0.0..1.0).contains(value)) {
-        return refuse(setting, "a decay, from 0 to below 1");
-    }
-    match rewarmup.schedule {
-        // The base rate then says how much of the cosine lies behind.
-        RewarmupSchedule::Remapped {
-            peak,
-            min_lr,
-            progress: None,
-            ..
-        } if peak <= min_lr => refuse(("peak", peak), "a rate above `min_lr`"),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rewarmup_that_gives_no_rate_is_refused() {
-        let cosine = || Rewarmup::cosine(0.1);
-        for (rewarmup, setting) in [
-            (cosine().with_rho(f64::NAN), "rho"),
-            (Rewarmup::cosine(-0.1), "min_lr"),
-            (cosine().with_own_age(0.9, 1.0), "beta_2"),
-            (Rewarmup::faster_decay(0.1, 0.1, 0.25), "peak"),
-        ] {
-            let error = check_rewarmup(&rewarmup).expect_err("refused").to_string();
-            assert!(error.contains(&format!("`{setting}`")), "{error}");
-        }
-        for rewarmup in [
-            cosine().with_own_age(0.9, 0.999),
-            Rewarmup::faster_decay(0.2, 0.1, 0.25),
-            Rewarmup::remapped(0.1, 0.1, 0.5),
-        ] {
-            assert!(check_rewarmup(&rewarmup).is_ok());
-        }
     }
 }

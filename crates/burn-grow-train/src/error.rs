@@ -98,16 +98,6 @@ pub enum TrainError {
         /// The reason.
         source: std::io::Error,
     },
-    /// A re-warmup with a number that gives no rate.
-    #[error("re-warmup `{name}` is {found}: expected {expected}")]
-    Rewarmup {
-        /// The name of the setting.
-        name: &'static str,
-        /// Its value.
-        found: f64,
-        /// What it has to be.
-        expected: &'static str,
-    },
     /// An expansion that the model does not allow.
     #[error("expansion {stage}: {source}")]
     Expansion {

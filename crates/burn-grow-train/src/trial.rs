@@ -6,7 +6,6 @@ use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::builder::check_rewarmup;
 
 /// How much of a loss rounding may be.
 const ROUNDING: f64 = 1e-6;
@@ -166,7 +165,7 @@ impl Trial {
         let plan = Plan::new(blueprint, &candidate.expansion)?;
         let rewarmup = candidate.rewarmup.as_ref();
         if let Some(rewarmup) = rewarmup {
-            check_rewarmup(rewarmup)?;
+            rewarmup.check()?;
         }
         let rewarmup = rewarmup.map(|rewarmup| {
             let ramp = rewarmup.ramp(self.taken, self.total_steps);

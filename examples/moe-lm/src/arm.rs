@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Growth, Overlay, Settings};
 use crate::grid::Grid;
 use crate::optimizer::AgeSetting;
-use crate::schedule::WarmupCosine;
+use crate::schedule::WarmupStableCosine;
 
 /// One of the runs that are compared, as an experiment file spells it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl Rewarmed {
     pub fn resolve(
         &self,
         settings: &Settings,
-        schedule: &WarmupCosine,
+        schedule: &WarmupStableCosine,
         state: StatePolicy,
     ) -> Rewarmup {
         let (peak, min) = (schedule.peak, schedule.min());
@@ -143,6 +143,6 @@ impl Rewarmed {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -193,6 +193,10 @@ impl Settings {
                 return wrong(name, value.to_string(), "a fraction, 0 to 0.5");
             }
         }
+        if !(0.0..=0.9).contains(&optimizer.stable) {
+            let expected = "a fraction, 0 to 0.9";
+            return wrong("optimizer.stable", optimizer.stable.to_string(), expected);
+        }
         if optimizer.age == AgeSetting::Own && optimizer.kind == OptimizerKind::Muon {
             let expected = "`shared` under Muon, which corrects no bias";
             return wrong("optimizer.age", "`own`".into(), expected);

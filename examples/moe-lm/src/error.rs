@@ -297,10 +297,10 @@ pub enum DemoError {
         value: f64,
     },
     /// A place of a page that cannot be filled.
-    #[error("`<!-- experiment: {name} -->` {problem}")]
+    #[error("`{place}` {problem}")]
     Place {
-        /// The experiment that it names.
-        name: String,
+        /// The line that it begins with.
+        place: String,
         /// What is wrong with it.
         problem: &'static str,
     },

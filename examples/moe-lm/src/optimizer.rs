@@ -6,6 +6,8 @@ use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
 use burn_grow::{AsymmetricExt, BatchedMuonConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::arm::is_default;
+
 /// Which optimizer moves the matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -45,6 +47,9 @@ pub struct OptimizerSettings {
     pub from_scratch_ratio: f64,
     /// The fraction of the steps that the rate climbs.
     pub warmup: f64,
+    /// The fraction of them that it then stays at its highest, before it goes down.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stable: f64,
     /// The last rate, as a fraction of the highest.
     pub final_ratio: f64,
     /// The decay of AdamW's first moment.
@@ -65,6 +70,7 @@ impl Default for OptimizerSettings {
             peak_rate: 8e-3,
             from_scratch_ratio: 0.75,
             warmup: 0.03,
+            stable: 0.0,
             final_ratio: 0.01,
             beta_1: 0.9,
             beta_2: 0.95,

@@ -4,32 +4,39 @@ use core::f64::consts::PI;
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
-/// Linear warmup, then a cosine to a fraction of the peak.
+use crate::optimizer::OptimizerSettings;
+
+/// Linear warmup, the peak for a while, then a cosine to a fraction of it.
 ///
-/// With `W` warmup steps of `T`, step `t` (from 0) runs at `peak (t + 1) / W` before `W`, and at
-/// `peak (r + (1 - r) (1 + cos(pi (t - W) / (T - W))) / 2)` from there on, `r` the final ratio.
-/// A closed form: the state is the step alone.
+/// With `W` warmup steps and `S` stable ones of `T`, step `t` (from 0) runs at `peak (t + 1) / W` before `W`, at
+/// `peak` before `W + S`, and at `peak (r + (1 - r) (1 + cos(pi (t - W - S) / (T - W - S))) / 2)` from there on, `r`
+/// the final ratio. Without stable steps it is the cosine schedule of the paper, with them warmup-stable-decay
+/// (arXiv 2404.06395). A closed form: the state is the step alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct WarmupCosine {
+pub struct WarmupStableCosine {
     /// The highest rate.
     pub peak: f64,
     /// The length of the run in steps.
     pub total: usize,
     /// The length of the warmup in steps.
     pub warmup: usize,
+    /// The steps at the peak after it.
+    pub stable: usize,
     /// The last rate, as a fraction of the highest.
     pub final_ratio: f64,
     next: usize,
 }
 
-impl WarmupCosine {
-    /// A schedule over `total` steps of which `warmup_fraction` climb.
-    pub fn new(peak: f64, total: usize, warmup_fraction: f64, final_ratio: f64) -> Self {
+impl WarmupStableCosine {
+    /// The schedule of `optimizer` over `total` steps.
+    pub fn new(optimizer: &OptimizerSettings, total: usize) -> Self {
+        let part = |fraction: f64| (total as f64 * fraction) as usize;
         Self {
-            peak,
+            peak: optimizer.peak_rate,
             total,
-            warmup: ((total as f64 * warmup_fraction) as usize).max(1),
-            final_ratio,
+            warmup: part(optimizer.warmup).max(1),
+            stable: part(optimizer.stable),
+            final_ratio: optimizer.final_ratio,
             next: 0,
         }
     }
@@ -39,8 +46,9 @@ impl WarmupCosine {
         if t < self.warmup {
             return self.peak * (t + 1) as f64 / self.warmup as f64;
         }
-        let left = self.total.saturating_sub(self.warmup).max(1);
-        let x = (t - self.warmup) as f64 / left as f64;
+        let begin = self.warmup + self.stable;
+        let left = self.total.saturating_sub(begin).max(1);
+        let x = t.saturating_sub(begin) as f64 / left as f64;
         self.peak * (self.final_ratio + (1.0 - self.final_ratio) * 0.5 * (1.0 + (PI * x).cos()))
     }
 
@@ -50,7 +58,7 @@ impl WarmupCosine {
     }
 }
 
-impl LrScheduler for WarmupCosine {
+impl LrScheduler for WarmupStableCosine {
     fn step(&mut self) -> f64 {
         let rate = self.rate(self.next);
         self.next += 1;
@@ -82,9 +90,17 @@ mod tests {
         (199, 8.051922068409648e-5),
     ];
 
+    fn schedule(total: usize, stable: f64) -> WarmupStableCosine {
+        let optimizer = OptimizerSettings {
+            stable,
+            ..OptimizerSettings::default()
+        };
+        WarmupStableCosine::new(&optimizer, total)
+    }
+
     #[test]
     fn the_rates_are_those_of_the_reference() {
-        let schedule = WarmupCosine::new(8e-3, 200, 0.03, 0.01);
+        let schedule = schedule(200, 0.0);
         for (t, expected) in REFERENCE {
             let found = schedule.rate(t);
             assert!((found - expected).abs() < 1e-12, "{t}: {found}");
@@ -92,13 +108,24 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_schedule_goes_on_where_it_was() {
-        let mut schedule = WarmupCosine::new(8e-3, 100, 0.03, 0.01);
-        for _ in 0..40 {
-            schedule.step();
+    fn the_peak_is_held_and_the_cosine_takes_what_is_left() {
+        let held = schedule(200, 0.5);
+        for t in 5..=106 {
+            assert_eq!(held.rate(t), 8e-3, "{t}");
         }
-        let mut resumed = WarmupCosine::new(8e-3, 100, 0.03, 0.01);
-        resumed.load_record(schedule.to_record());
-        assert_eq!(resumed.step(), schedule.rate(40));
+        // Half of the way down, and at the end.
+        assert!((held.rate(153) - 8e-3 * 0.505).abs() < 1e-12);
+        assert!((held.rate(200) - held.min()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_resumed_schedule_goes_on_where_it_was() {
+        let mut whole = schedule(100, 0.25);
+        for _ in 0..40 {
+            whole.step();
+        }
+        let mut resumed = schedule(100, 0.25);
+        resumed.load_record(whole.to_record());
+        assert_eq!(resumed.step(), whole.rate(40));
     }
 }

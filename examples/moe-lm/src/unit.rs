@@ -4,14 +4,14 @@ use burn_grow::moe::MoeConfig;
 use burn_grow::{Expansion, Rewarmup, StatePolicy, saved_flops, training_flops};
 use serde::Serialize;
 
-use crate::arm::{Arm, Grown, Stage};
+use crate::arm::{Arm, Grown, RateRule, Rewarmed, Stage};
 use crate::config::{Growth, Settings};
 use crate::device::Backend;
 use crate::error::DemoError;
 use crate::hash::fnv;
 use crate::optimizer::OptimizerSettings;
 use crate::phase::{Phase, phases, widened};
-use crate::schedule::WarmupCosine;
+use crate::schedule::WarmupStableCosine;
 
 /// An arm under settings, with a seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +89,21 @@ impl Unit {
                 name: "rate",
                 value: ratio.to_string(),
                 expected: "a positive number".into(),
+            });
+        }
+        let goes_down_the_cosine = |rewarmed: Rewarmed| {
+            matches!(
+                rewarmed.schedule,
+                RateRule::FasterDecay(_) | RateRule::Remapped(_)
+            )
+        };
+        let rewarmed = arm.growth.as_ref().and_then(|grown| grown.rewarmup);
+        let stable = settings.optimizer.stable;
+        if stable > 0.0 && rewarmed.is_some_and(goes_down_the_cosine) {
+            return Err(DemoError::Setting {
+                name: "optimizer.stable",
+                value: stable.to_string(),
+                expected: format!("0, as arm `{}` follows the base cosine", arm.name),
             });
         }
         // What is told by the peak and by the re-warmup tells nothing any more.
@@ -196,13 +211,8 @@ impl Unit {
     }
 
     /// Its learning rate.
-    pub fn schedule(&self) -> WarmupCosine {
-        WarmupCosine::new(
-            self.optimizer.peak_rate,
-            self.steps,
-            self.optimizer.warmup,
-            self.optimizer.final_ratio,
-        )
+    pub fn schedule(&self) -> WarmupStableCosine {
+        WarmupStableCosine::new(&self.optimizer, self.steps)
     }
 
     /// The FLOPs of its first `steps` steps.
@@ -369,6 +379,32 @@ mod tests {
         assert_ne!(id(base(), "sparkling"), id(hotter, "sparkling"));
         let reseeded = Settings { seed: 1, ..base() };
         assert_ne!(id(base(), "small"), id(reseeded, "small"));
+    }
+
+    #[test]
+    fn only_a_base_schedule_that_is_a_cosine_is_remapped() {
+        let of = |schedule, stable| {
+            let mut settings = Settings::default();
+            settings.optimizer.stable = stable;
+            let rewarmed = Rewarmed {
+                schedule,
+                ..Rewarmed::default()
+            };
+            let arm = Arm {
+                growth: Some(Grown {
+                    rewarmup: Some(rewarmed),
+                    ..Grown::default()
+                }),
+                ..Arm::default()
+            };
+            Unit::new(arm, settings, None).map(|unit| unit.identity("").id().expect("an id"))
+        };
+        let error = of(RateRule::Remapped(0.5), 0.5).expect_err("refused");
+        assert!(error.to_string().contains("optimizer.stable"), "{error}");
+        assert!(of(RateRule::FasterDecay(0.25), 0.5).is_err());
+        assert!(of(RateRule::FasterDecay(0.25), 0.0).is_ok());
+        let proportional = |stable| of(RateRule::Proportional, stable).expect("a run");
+        assert_ne!(proportional(0.5), proportional(0.0));
     }
 
     #[test]

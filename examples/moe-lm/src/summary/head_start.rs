@@ -3,14 +3,15 @@ use crate::summary::gather::Entry;
 use crate::summary::groups::Group;
 use crate::summary::statistics::paired;
 
-/// What the narrow part of an arm's runs is worth, seed by seed: the FLOPs that the last model takes from scratch, at the
-/// same base rate, to the loss at the last expansion, minus those that were spent by then, as a fraction of the run's.
+/// What the narrow part of an arm's runs is worth, seed by seed: the FLOPs that the last model takes from scratch, under
+/// the same optimizer and base rate, to the loss at the last expansion, minus those that were spent by then, as a fraction of the run's.
 /// Nothing where no arm of the group is that model from scratch.
 pub(super) fn head_starts(group: &Group, entries: &[Entry], entry: &Entry) -> Vec<f64> {
     let mut members = group.members.iter().map(|index| &entries[*index]);
     let scratch = members.find(|other| {
         let same = |(ours, theirs): (&Row, &Row)| {
-            ours.active == theirs.active && peak_rate(ours) == peak_rate(theirs)
+            ours.active == theirs.active
+                && ours.settings["optimizer"] == theirs.settings["optimizer"]
         };
         other.wide && entry.rows.first().zip(other.rows.first()).is_some_and(same)
     });
@@ -32,10 +33,6 @@ fn reached(curve: &[(usize, f64)], loss: f64) -> Option<f64> {
     let pair = curve.windows(2).find(crosses)?;
     let [(before, above), (after, below)] = [pair[0], pair[1]];
     Some(before as f64 + (after - before) as f64 * (above - loss) / (above - below))
-}
-
-fn peak_rate(row: &Row) -> Option<f64> {
-    row.settings["optimizer"]["peak_rate"].as_f64()
 }
 
 #[cfg(test)]

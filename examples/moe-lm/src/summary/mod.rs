@@ -9,11 +9,14 @@
 //! "sparkling/axis=inner/rho=1.3" = { loss = 2.3153, saved = 0.20, speed = 1.27 }
 //! ```
 //!
-//! The page is written by hand but for what stands between `<!-- experiment: NAME -->` and `<!-- end -->`. Every
-//! experiment with a row has such a place.
+//! The page is written by hand but for what stands between `<!-- experiment: NAME -->` and `<!-- end -->`, of which
+//! every experiment with a row has one, and between `<!-- equal FLOPs: NAME, NAME -->` and `<!-- end -->`, where the best
+//! growth and the best run from scratch of these experiments stand side by side.
 
+mod comparison;
 mod compute;
 mod curves;
+mod equal_flops;
 mod figure;
 mod gather;
 mod groups;

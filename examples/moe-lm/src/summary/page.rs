@@ -6,9 +6,12 @@ use crate::error::DemoError;
 use crate::experiment::{Experiment, files};
 use crate::row::Row;
 use crate::store;
+use crate::summary::comparison::Comparison;
+use crate::summary::equal_flops::equal_flops;
 use crate::summary::section::Section;
 
-const BEGIN: &str = "<!-- experiment: ";
+const EXPERIMENT: &str = "<!-- experiment: ";
+const EQUAL_FLOPS: &str = "<!-- equal FLOPs: ";
 const BEGIN_END: &str = " -->";
 const END: &str = "<!-- end -->";
 
@@ -44,33 +47,44 @@ impl Page {
             figures: BTreeMap::new(),
         };
         let mut sections = BTreeMap::new();
+        let mut comparisons = BTreeMap::new();
         for (name, experiment) in experiments {
-            let section = Section::of(name, experiment, rows, FIGURES)?;
+            let comparison = Comparison::of(name, experiment, rows)?;
+            let section = Section::of(experiment, &comparison, FIGURES);
             sections.insert(name.as_str(), section);
+            comparisons.insert(name.as_str(), comparison);
         }
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once(BEGIN) {
+        while let Some((at, begin)) = next_place(rest) {
+            let (before, after) = (&rest[..at], &rest[at + begin.len()..]);
             let line = after.lines().next().unwrap_or_default();
-            let name = line.split(BEGIN_END).next().unwrap_or_default();
+            let what = line.split(BEGIN_END).next().unwrap_or_default();
             let wrong = |problem| DemoError::Place {
-                name: name.to_owned(),
+                place: format!("{begin}{what}{BEGIN_END}"),
                 problem,
             };
             let (_, after) = after
                 .split_once(END)
-                .filter(|(inside, _)| !inside.contains(BEGIN) && line.ends_with(BEGIN_END))
+                .filter(|(inside, _)| next_place(inside).is_none() && line.ends_with(BEGIN_END))
                 .ok_or_else(|| wrong("does not end with `<!-- end -->`"))?;
-            let section = sections
-                .remove(name)
-                .ok_or_else(|| wrong("is of no experiment, or there twice"))?;
-            page.text += &format!("{before}{BEGIN}{name}{BEGIN_END}\n{}{END}", section.text);
-            page.figures.extend(section.figures);
+            let filling = if begin == EQUAL_FLOPS {
+                let named: Option<Vec<_>> =
+                    what.split(", ").map(|name| comparisons.get(name)).collect();
+                equal_flops(&named.ok_or_else(|| wrong("names what is no experiment"))?)
+            } else {
+                let section = sections
+                    .remove(what)
+                    .ok_or_else(|| wrong("is of no experiment, or there twice"))?;
+                page.figures.extend(section.figures);
+                section.text
+            };
+            page.text += &format!("{before}{begin}{what}{BEGIN_END}\n{filling}{END}");
             rest = after;
         }
         page.text += rest;
         match sections.iter().find(|(_, section)| section.runs > 0) {
             Some((name, _)) => Err(DemoError::Place {
-                name: (*name).to_owned(),
+                place: format!("{EXPERIMENT}{name}{BEGIN_END}"),
                 problem: "is missing",
             }),
             None => Ok(page),
@@ -137,6 +151,14 @@ pub fn renewed(workspace: &Path) -> Result<Page, DemoError> {
     let rows = Row::read_all(&folder.join("results.jsonl"))?;
     let page = text(&workspace.join("docs").join(RESULTS))?;
     Page::of(&page, &experiments, &rows)
+}
+
+/// Where the next place begins, and with what.
+fn next_place(text: &str) -> Option<(usize, &'static str)> {
+    let begins = [EXPERIMENT, EQUAL_FLOPS].into_iter();
+    begins
+        .filter_map(|begin| Some((text.find(begin)?, begin)))
+        .min()
 }
 
 /// The drawings in a folder; none if it is not there.

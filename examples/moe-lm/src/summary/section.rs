@@ -1,13 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::DemoError;
 use crate::experiment::Experiment;
-use crate::row::Row;
+use crate::summary::comparison::Comparison;
 use crate::summary::compute::compute;
 use crate::summary::curves::curves;
 use crate::summary::figure::figure;
-use crate::summary::gather::{Entry, entries};
-use crate::summary::groups::{Group, groups};
+use crate::summary::gather::Entry;
+use crate::summary::groups::Group;
 use crate::summary::tables;
 
 /// The part of a page that is about one experiment.
@@ -22,27 +21,20 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// What `rows` say about the experiment of that name. Figures are found in `folder`.
-    ///
-    /// # Errors
-    ///
-    /// When an arm of the experiment cannot be, or is compared with none.
-    pub(crate) fn of(
-        name: &str,
-        experiment: &Experiment,
-        rows: &[Row],
-        folder: &str,
-    ) -> Result<Self, DemoError> {
-        let entries = entries(experiment, rows)?;
-        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        let groups = groups(experiment.reference.as_deref(), &names)?;
+    /// What is known of `experiment`. Figures are found in `folder`.
+    pub(super) fn of(experiment: &Experiment, comparison: &Comparison, folder: &str) -> Self {
+        let Comparison {
+            name,
+            entries,
+            groups,
+        } = comparison;
         let runs = entries.iter().map(|entry| entry.rows.len()).sum();
         let mut section = Self {
-            text: introduction(name, experiment, &entries),
+            text: introduction(name, experiment, entries),
             figures: BTreeMap::new(),
             runs,
         };
-        if let Some(overview) = tables::overview(&groups, &entries)
+        if let Some(overview) = tables::overview(groups, entries)
             && let Some(reference) = &experiment.reference
         {
             section.text += &format!(
@@ -50,11 +42,11 @@ impl Section {
                  {overview}"
             );
         }
-        section.drawing(&[name], "compute", compute(&groups, &entries), folder);
-        for group in &groups {
-            section.group(name, group, &entries, folder);
+        section.drawing(&[name], "compute", compute(groups, entries), folder);
+        for group in groups {
+            section.group(name, group, entries, folder);
         }
-        Ok(section)
+        section
     }
 
     fn group(&mut self, name: &str, group: &Group, entries: &[Entry], folder: &str) {

@@ -27,10 +27,6 @@ pub(super) fn losses(group: &Group, entries: &[Entry]) -> String {
         let losses: Vec<f64> = entry.rows.iter().map(|row| row.loss).collect();
         let others = reference.filter(|reference| reference.name != entry.name);
         let paired = others.map_or(Vec::new(), |other| differences(&entry.rows, &other.rows));
-        let signs = match paired.len() {
-            0 => NONE,
-            count => format!("{} of {count}", of_one_sign(&paired)),
-        };
         let paper = entry.figure.map(|figure| figure.loss);
         let other = others.and_then(|other| other.figure).map(|it| it.loss);
         [
@@ -38,7 +34,7 @@ pub(super) fn losses(group: &Group, entries: &[Entry]) -> String {
             losses.len().to_string(),
             Spread::of(&losses).map_or(NONE, |loss| loss.show(4)),
             Spread::of(&paired).map_or(NONE, |paired| paired.show_signed(4)),
-            signs,
+            signs(&paired),
             paper.map_or(NONE, |loss| format!("{loss:.4}")),
             paper
                 .zip(other)
@@ -194,11 +190,19 @@ pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
     table(header, group, entries, row)
 }
 
+/// How many values have the sign of their mean, of how many.
+pub(super) fn signs(values: &[f64]) -> String {
+    match values.len() {
+        0 => NONE,
+        count => format!("{} of {count}", of_one_sign(values)),
+    }
+}
+
 fn percent(fraction: f64) -> String {
     format!("{:.0} %", 100.0 * fraction)
 }
 
-fn percent_spread(fraction: Spread, decimals: usize) -> String {
+pub(super) fn percent_spread(fraction: Spread, decimals: usize) -> String {
     let percent = Spread {
         mean: 100.0 * fraction.mean,
         sd: fraction.sd.map(|sd| 100.0 * sd),
@@ -229,7 +233,7 @@ fn table<const N: usize>(
     markdown(&kept(&header), &rows)
 }
 
-fn markdown(header: &[String], rows: &[Vec<String>]) -> String {
+pub(super) fn markdown(header: &[String], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("|{}\n", "---|".repeat(header.len()));
     let rows: String = rows.iter().map(|row| line(row)).collect();

@@ -217,6 +217,13 @@ fn a_page_is_filled_between_its_marks_and_left_alone_elsewhere() {
     assert!(page.text.starts_with("# Page\n<!-- experiment: demo -->\n"));
     assert!(page.text.ends_with("yet.\n<!-- end -->\nmore\n"));
     assert!(!page.text.contains("old") && page.text.contains("cargo xtask experiment demo"));
+    let best = "<!-- equal FLOPs: demo -->\nold\n<!-- end -->\n";
+    let page = Page::of(&format!("{text}{best}"), &demo(), &[]).expect("a page");
+    assert!(
+        page.text
+            .contains("<!-- equal FLOPs: demo -->\n| arms | tokens for")
+    );
+    assert!(!page.text.contains("old"));
     // What was filled fills to itself.
     assert_eq!(Page::of(&page.text, &demo(), &[]).expect("a page"), page);
     let none = Page::of("# Page\n", &demo(), &[]).expect("no row, no place");
@@ -241,6 +248,10 @@ fn a_place_that_cannot_be_filled_is_named() {
             "`<!-- experiment: dmo -->` is of no",
         ),
         (place.repeat(2), "there twice"),
+        (
+            "<!-- equal FLOPs: demo, dmo -->\n<!-- end -->".to_owned(),
+            "`<!-- equal FLOPs: demo, dmo -->` names what is no experiment",
+        ),
     ];
     for (text, message) in cases {
         let error = Page::of(&text, &demo(), &[]).expect_err("a mistake");
