@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
     Blueprint, Constants, Describe, Expansion, Factor, Growable, Plan, Role, RoleKind, Scaling,
-    two_width_check,
+    symmetry, two_width_check,
 };
 use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
 use burn_grow_tests::dump::{self, ParamDump};
@@ -74,6 +74,25 @@ fn whole_multiples_preserve_the_function(
         check_function::<M>(name, &expansions);
     }
     for_every_model!(check(factor, scaling));
+}
+
+/// Units of several kinds along one dimension, as fused queries, keys and values, are not equally large.
+#[test]
+fn whole_multiples_are_copies_of_every_kind() {
+    fn check<M: Probe>(name: &str) {
+        let narrow = M::narrow(1, &Device::flex());
+        for axis in M::axes() {
+            let by = Expansion::by(*axis, 2.0);
+            let found = symmetry(&grown(&narrow, &by), &plan(&narrow, &by)).unwrap();
+            assert!(!found.rows.is_empty(), "{name} {axis}");
+            // Where units multiply each other, only one side is rescaled; a direction stays.
+            assert!(
+                found.rows.iter().all(|row| row.min > 0.999_99),
+                "{name} {found}"
+            );
+        }
+    }
+    for_every_model!(check());
 }
 
 #[test]
@@ -506,4 +525,30 @@ fn a_lazy_model_grows_before_its_first_use() {
     assert_eq!(wide.down.weight.dims(), [8, 2]);
     let wide = seeded(wide, 0);
     assert_eq!(wide.output(0).dims(), [5, 2]);
+}
+
+/// Tokens that a configuration leaves out.
+#[derive(Module, Growable, Debug)]
+struct Registers {
+    #[grow(dims(_, fan_out = "hidden"))]
+    registers: Param<Tensor<2>>,
+    #[grow(fan_in = "hidden")]
+    head: burn::nn::Linear,
+}
+
+#[test]
+fn a_parameter_of_no_elements_grows() {
+    let device = Device::flex();
+    let model = Registers {
+        registers: Param::from_tensor(Tensor::zeros([0, 4], &device)),
+        head: LinearConfig::new(4, 2).init(&device),
+    };
+    for expansion in [
+        Expansion::by("hidden", 1.5),
+        Expansion::by("hidden", 2.0).with_init(burn_grow::InitPair::RANDOM_ZERO),
+    ] {
+        let wide = grown(&model, &expansion);
+        assert_eq!(wide.registers.dims()[0], 0);
+        assert_eq!(wide.registers.dims()[1], wide.head.weight.dims()[0]);
+    }
 }

@@ -318,6 +318,26 @@ fn a_variant_is_one_segment_of_the_path() {
     assert_eq!((bare.dims(), *width), ([6, 2], 6));
 }
 
+/// A layout may look at all of the module, in a variant too.
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core)]
+enum Laid {
+    Heads(#[grow(fan_in = "hidden", fan_out("heads", unit = self.unit()))] Linear),
+}
+
+impl Laid {
+    fn unit(&self) -> usize {
+        3
+    }
+}
+
+#[test]
+fn a_layout_in_a_variant_may_look_at_the_module() {
+    let wide = expanded(Laid::Heads(linear(4, 6)), Expansion::by("heads", 2.0));
+    let Laid::Heads(heads) = wide;
+    assert_eq!(heads.weight.dims(), [4, 12]);
+}
+
 #[test]
 fn a_wrong_width_in_a_variant_is_named_by_the_variant() {
     let blocks = Blocks {

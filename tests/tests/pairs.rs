@@ -90,9 +90,9 @@ proptest! {
     fn zero_columns_start_low_by_the_factor(
         width in 4usize..40,
         more in 1usize..80,
-        producer in 0usize..3,
+        drawn in any::<bool>(),
     ) {
-        let init = InitPair::new([Init::Copy, Init::Random, Init::Zero][producer], Init::Zero);
+        let init = if drawn { InitPair::RANDOM_ZERO } else { InitPair::COPY_ZERO };
         let narrow = Two::new([8, width, 5]);
         let x = random([6, 8], 0, &Device::flex());
         let wide = grown(&narrow, &Expansion::to("inner", width + more).with_init(init));
@@ -131,13 +131,15 @@ proptest! {
     fn axes_grow_in_any_order(
         hidden in 4usize..12,
         inner in 6usize..18,
-        producer in prop_oneof![Just(Init::Copy), Just(Init::Zero)],
-        consumer in prop_oneof![Just(Init::Copy), Just(Init::Zero)],
+        init in prop_oneof![
+            Just(InitPair::COPY_COPY),
+            Just(InitPair::ZERO_COPY),
+            Just(InitPair::COPY_ZERO),
+        ],
         map in map(),
         seed in 0u64..100,
     ) {
         let narrow = Fused::narrow(seed, &Device::flex());
-        let init = InitPair::new(producer, consumer);
         let to = |axis, width| Expansion::to(axis, width).with_init(init).with_map(map);
         let (first, second) = (to("hidden", hidden), to("inner", inner));
         let once = grown(&narrow, &first.clone().and_to("inner", inner));

@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::{Event, ExpansionReport, OptimError, TrainError, WidthExpansionBuilder};
+use burn_grow::{
+    Event, ExpansionReport, InitPair, OptimError, TrainError, WidthExpansionBuilder, discard_after,
+    saved_epochs,
+};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, parameters, run, training};
 use rstest::rstest;
 
@@ -204,7 +207,7 @@ fn a_rewarmup_without_an_asymmetric_optimizer_stops_the_run_untouched() {
 }
 
 #[test]
-fn a_model_other_than_the_planned_one_stops_the_run_at_the_expansion() {
+fn a_model_other_than_the_planned_one_stops_the_run_before_its_expansion() {
     let strategy = Strategy::Single;
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
@@ -217,8 +220,9 @@ fn a_model_other_than_the_planned_one_stops_the_run_at_the_expansion() {
         .launch(learner(callback.progressive(other), adamw(), strategy));
     assert!(result.error.is_some());
     let message = callback.failure().unwrap().to_string();
-    assert!(message.contains("`up.weight`"), "{message}");
-    assert_eq!(result.model.clock().step, strategy.total_steps() / 2);
+    assert!(message.contains("`up.bias`"), "{message}");
+    // As soon as there is an optimizer state to look at.
+    assert_eq!(result.model.clock().step, 1);
     assert_eq!(result.model.clock().stage, 0);
 }
 
@@ -238,6 +242,91 @@ fn a_run_resumed_under_another_plan_is_refused_and_says_what_to_do() {
         .check_checkpoint(directory.path(), 2, &narrow())
         .unwrap_err();
     assert!(error.to_string().contains("step 13 or later"), "{error}");
+}
+
+#[test]
+fn a_run_that_grew_otherwise_is_not_resumed() {
+    let strategy = Strategy::Single;
+    let total = strategy.total_steps();
+    let callback = |total, expansion: Expansion, rewarmup| {
+        let builder = WidthExpansionCallback::builder(total);
+        let builder = builder.expand(At::step(3), expansion).rewarmup(rewarmup);
+        builder.build(&narrow()).unwrap()
+    };
+    let by = || Expansion::by("inner", 2.0);
+    let cosine = || Rewarmup::cosine(0.0).with_steps(2);
+    let proportional = || Rewarmup::proportional().with_steps(2);
+    let directory = tempfile::tempdir().unwrap();
+    let epochs = 2;
+    let refused = |other: WidthExpansionCallback| {
+        let checked = other.check_checkpoint(directory.path(), epochs, &narrow());
+        checked
+            .err()
+            .map_or(String::new(), |error| error.to_string())
+    };
+    run(
+        &callback(total, by(), cosine()),
+        directory.path(),
+        strategy,
+        None,
+        epochs,
+    );
+    for other in [
+        by().with_init(InitPair::RANDOM_ZERO),
+        by().with_scaling(Scaling::None),
+        by().with_seed(7),
+    ] {
+        let message = refused(callback(total, other, cosine()));
+        assert!(message.contains("other expansions"), "{message}");
+    }
+    for (total, other) in [(total, cosine().with_rho(2.0)), (2 * total, cosine())] {
+        let message = refused(callback(total, by(), other));
+        assert!(message.contains("re-warmed otherwise"), "{message}");
+    }
+    assert_eq!(refused(callback(total, by(), cosine())), "");
+    // A rate that follows the base rate is of no length.
+    run(
+        &callback(total, by(), proportional()),
+        directory.path(),
+        strategy,
+        None,
+        epochs,
+    );
+    assert_eq!(refused(callback(2 * total, by(), proportional())), "");
+}
+
+#[test]
+fn a_climb_that_does_not_end_is_refused() {
+    let build = |steps| {
+        let builder = WidthExpansionCallback::builder(10);
+        let builder = builder.expand(At::step(6), Expansion::by("inner", 2.0));
+        let rewarmup = Rewarmup::cosine(0.0).with_steps(steps);
+        builder.rewarmup(rewarmup).build(&narrow())
+    };
+    assert!(build(3).is_ok());
+    let error = build(4).unwrap_err();
+    assert!(error.to_string().contains("`steps` is 4"), "{error}");
+}
+
+#[test]
+fn checkpoints_of_a_run_that_was_given_up_can_be_discarded() {
+    let strategy = Strategy::Single;
+    let callback = WidthExpansionCallback::builder(strategy.total_steps())
+        .build(&narrow())
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    discard_after(directory.path(), 0).unwrap();
+    run(&callback, directory.path(), strategy, None, 3);
+    let note = directory.path().join("checkpoint").join("note-9.txt");
+    fs::write(&note, "").unwrap();
+    let before = checkpoint(directory.path(), 2);
+    discard_after(directory.path(), 2).unwrap();
+    assert_eq!(saved_epochs(directory.path()).unwrap()[0], 2);
+    assert_eq!(checkpoint(directory.path(), 2), before);
+    let folder = fs::read_dir(note.parent().unwrap()).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let late: Vec<_> = names.filter(|name| name.contains("-3")).collect();
+    assert!(late.is_empty() && note.exists(), "{late:?}");
 }
 
 /// Every way a checkpoint can be wrong is a typed error that names the file and touches none.

@@ -286,6 +286,11 @@ fn the_two_width_check_names_every_mistake() {
     let device = Device::flex();
     let net = |widths| Net::of(widths, 0, &device);
     assert_eq!(two_width_check(&net([4, 6]), &net([6, 11])), Ok(()));
+    // Models in which a name could stand for another say nothing about names.
+    insta::assert_snapshot!(
+        two_width_check(&net([4, 4]), &net([8, 8])).unwrap_err(),
+        @"axes `hidden` and `inner` all change 4 -> 8: build models that differ in them, or give them one name"
+    );
 }
 
 /// One optimizer step on batch `step` of a teacher's answers, and its loss.
@@ -350,6 +355,29 @@ fn a_trial_ranks_expansions_of_a_training() {
     assert_eq!(
         run(&[unused]).unwrap_err().to_string(),
         "candidate `rule`: a state policy is set for axis `hidden`, which no expansion names"
+    );
+    // What diverges is the worst, whatever the sign of its NaN.
+    let mut taken = 0;
+    let diverged = trial.run(&net, &optim, &candidates[1..3], |net, optim, step| {
+        taken += 1;
+        let (net, loss) = train(&teacher, net, optim, 100 + step);
+        // The second run of three is that of the first candidate.
+        (
+            net,
+            if taken > 40 && taken <= 80 {
+                -f64::NAN
+            } else {
+                loss
+            },
+        )
+    });
+    let ranked: Vec<_> = diverged.unwrap().candidates;
+    assert_eq!(ranked[1].name, "locked");
+    let short = Trial::new(40).in_run(100, 104);
+    let error = short.run(&net, &optim, &candidates[2..3], |net, _, _| (net, 0.0));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "candidate `sparkling`: re-warmup `steps` is 5: expected fewer than the optimizer steps left after the expansion"
     );
     let unknown = [Candidate::new("wide", Expansion::by("width", 2.0))];
     assert_eq!(

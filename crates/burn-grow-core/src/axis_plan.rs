@@ -55,6 +55,10 @@ impl AxisPlan {
         };
         let source = map.source(old_width, new_width, expansion.seed, key);
         let (factor, tied) = match method {
+            Method::Sparkling { init, .. } if init == InitPair::new(Init::Zero, Init::Zero) => {
+                let axis = axis.clone();
+                return Err(GrowError::DeadUnits { axis, init });
+            }
             Method::Sparkling { init, scaling, .. } => {
                 let impossible = || GrowError::NotFunctionPreserving {
                     axis: axis.clone(),

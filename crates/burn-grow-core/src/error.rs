@@ -117,6 +117,17 @@ pub enum GrowError {
         /// The text.
         text: String,
     },
+    /// An init pair under which new units would stay zero for ever.
+    #[error(
+        "axis `{axis}`: {init} leaves new units dead: what makes them gets no gradient through consumers that are \
+         zero, nor these from units that are"
+    )]
+    DeadUnits {
+        /// The axis.
+        axis: Axis,
+        /// The pair.
+        init: InitPair,
+    },
     /// An init pair that changes the function whatever its consumers are multiplied with.
     #[error(
         "axis `{axis}`: {init} cannot preserve the function; copy-copy can, and so can a pair with a \

@@ -63,7 +63,7 @@ pub(crate) fn gather(
     bytes: &[u8],
 ) -> Option<(Vec<usize>, Vec<u8>)> {
     let elements: usize = shape.iter().product();
-    if elements == 0 || !bytes.len().is_multiple_of(elements) {
+    if !bytes.len().is_multiple_of(elements) {
         return None;
     }
     let sources = dims.iter().zip(shape).map(|(dim, size)| match dim {
@@ -72,6 +72,9 @@ pub(crate) fn gather(
     });
     let sources: Vec<Sources> = sources.collect();
     let new_shape: Vec<usize> = sources.iter().map(Vec::len).collect();
+    if elements == 0 {
+        return Some((new_shape, Vec::new()));
+    }
     let item = bytes.len() / elements;
     let mut out = vec![0; new_shape.iter().product::<usize>() * item];
     copy(&sources, shape, bytes, &mut out);

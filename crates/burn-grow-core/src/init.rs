@@ -38,7 +38,8 @@ impl InitPair {
     pub const RANDOM_ZERO: Self = Self::new(Init::Random, Init::Zero);
     /// Fresh units, read as the copied ones are.
     pub const RANDOM_COPY: Self = Self::new(Init::Random, Init::Copy);
-    /// Silent units, read as the copied ones are.
+    /// Silent units, read as the copied ones are. They learn through activations with a slope at zero, which a ReLU has
+    /// not in Burn: there they stay silent.
     pub const ZERO_COPY: Self = Self::new(Init::Zero, Init::Copy);
     /// Copied units that nothing reads yet. Not in the paper.
     pub const COPY_ZERO: Self = Self::new(Init::Copy, Init::Zero);

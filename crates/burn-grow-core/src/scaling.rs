@@ -14,7 +14,7 @@ pub enum Scaling {
     RmsPreserving,
     /// Keeps the function. Copies on both sides: every consumer column divided by how often its unit
     /// was copied, the same as RMS-preserving for whole multiples. Zeros on either side: nothing to
-    /// rescale. Any other pair cannot.
+    /// rescale, for zero producers as long as what lies between maps zero to zero. Any other pair cannot.
     FunctionPreserving,
     /// Leaves the consumers as they are.
     None,

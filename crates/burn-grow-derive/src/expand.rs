@@ -25,6 +25,7 @@ struct Names {
     describe: Ident,
     constants: Ident,
     field: Ident,
+    roles: Ident,
 }
 
 impl Names {
@@ -34,6 +35,7 @@ impl Names {
             describe: name("describe"),
             constants: name("constants"),
             field: name("field"),
+            roles: name("roles"),
         }
     }
 }
@@ -123,12 +125,24 @@ fn method(
             let arms: Vec<_> = variants
                 .iter()
                 .filter_map(|Variant { ident, field: part }| {
+                    // A statement may look at all of `self` before it borrows the field for a change.
+                    let (pattern, reference) = match mutable {
+                        Some(_) => (
+                            quote!(..),
+                            quote!(match self {
+                                Self::#ident(#field) => #field,
+                                #[allow(unreachable_patterns)]
+                                _ => return,
+                            }),
+                        ),
+                        None => (quote!(#field), quote!(#field)),
+                    };
                     let access = Access {
-                        reference: quote!(#field),
+                        reference,
                         value: quote!(*#field),
                     };
                     let statement = statement(names, part.as_ref()?, &access)?;
-                    Some(quote!(Self::#ident(#field) => { #statement }))
+                    Some(quote!(Self::#ident(#pattern) => { #statement }))
                 })
                 .collect();
             let rest = (arms.len() < variants.len()).then(|| quote!(_ => {}));
@@ -193,17 +207,19 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
 }
 
 fn update_constants(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> {
-    let Names { constants, .. } = names;
+    let Names {
+        constants, roles, ..
+    } = names;
     let Access { reference, .. } = access;
     let ty = part.field.ty;
     match &part.form {
         Form::Passed | Form::Param { .. } | Form::Frozen { .. } | Form::Fixed => None,
         // The roles may name fields of `self`, so they come before the borrow.
         Form::Layer(layer) => {
-            let roles = layer_roles(layer);
+            let made = layer_roles(layer);
             Some(quote! {
-                let roles = #roles;
-                <#ty as _grow::Layer>::update_constants(#reference, &roles, #constants);
+                let #roles = #made;
+                <#ty as _grow::Layer>::update_constants(#reference, &#roles, #constants);
             })
         }
         Form::Child => Some(quote! {

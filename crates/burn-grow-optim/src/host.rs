@@ -49,7 +49,7 @@ fn in_place<const D: usize>(
     run: LearningRate,
 ) -> Tensor<D> {
     let before = before.as_slice::<f32>().expect("contiguous `f32`");
-    let (shape, device) = (updated.dims(), updated.device());
+    let (shape, device, dtype) = (updated.dims(), updated.device(), updated.dtype());
     let mut data = updated.into_data();
     let values = data
         .as_mut_slice::<f32>()
@@ -69,7 +69,7 @@ fn in_place<const D: usize>(
             }
         }
     }
-    Tensor::from_data(data, &device)
+    Tensor::from_data(data, (&device, dtype))
 }
 
 /// Where row `row` of a cell begins in a tensor of `shape`.

@@ -26,7 +26,7 @@ pub use error::OptimError;
 pub use mixed_precision::{MixedPrecision, MixedPrecisionState};
 pub use per_expert::{PerExpert, PerExpertState};
 pub use policy::StatePolicy;
-pub use record::{RawRecord, check_asymmetric, expand_optimizer};
+pub use record::{RawRecord, check_asymmetric, check_expandable, expand_optimizer};
 pub use region::{Extent, Region};
 pub use rewarmup::{Age, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
 pub use rules::StateRules;

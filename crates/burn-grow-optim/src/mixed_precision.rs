@@ -52,7 +52,7 @@ impl<O: Optimizer> Optimizer for MixedPrecision<O> {
             Some(state) => (state.master, state.inner),
             None => (None, None),
         };
-        if dtype == DType::F32 {
+        if !matches!(dtype, DType::F16 | DType::BF16) {
             let (tensor, inner) = self.inner.step(lr, tensor, grad, inner);
             let state = inner.map(|inner| MixedPrecisionState {
                 master: None,

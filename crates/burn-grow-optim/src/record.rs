@@ -49,6 +49,24 @@ pub fn expand_optimizer<M: Module>(
     Ok(optim.clone().load_record(record))
 }
 
+/// Checks, once `optim` has a state, that [`expand_optimizer`] will have no fault with it along `plans`, one after the
+/// other. What has no state yet is not looked at.
+///
+/// # Errors
+///
+/// Those of [`expand_optimizer`] about rules and state.
+pub fn check_expandable<'a, M: Module>(
+    optim: &ModuleOptimizer,
+    model: &M,
+    plans: impl IntoIterator<Item = &'a Plan>,
+    rules: &StateRules,
+) -> Result<(), OptimError> {
+    let mut record = RawRecord::read(Reader::from_bytes(optim.into_bytes()?)?)?;
+    let ids = ids(model);
+    let mut plans = plans.into_iter().filter(|plan| !plan.is_identity());
+    plans.try_for_each(|plan| record.expand(&ids, plan, rules, None))
+}
+
 /// An optimizer record by its entries. The tensors are those of the file or buffer it was read from:
 /// expanding describes the new ones, and writing reads, expands and writes one at a time.
 #[derive(Clone)]
@@ -146,8 +164,12 @@ impl RawRecord {
             if !name.starts_with(&format!("{id}.")) || !follows {
                 return refused(name, "does not follow its parameter");
             }
-            if power(name).is_some() && !tensor.dtype.is_float() {
-                return refused(name, "holds no floats");
+            if power(name).is_some() && tensor.dtype != loaded_dtype() {
+                // Burn would load it as those.
+                return refused(
+                    name,
+                    "does not hold the floats of the device's default type",
+                );
             }
         }
         for (name, value) in &self.scalars {
@@ -287,7 +309,7 @@ fn expand_state(
         return Ok(tensor);
     }
     let (path, field) = (param.path.clone(), tensor.name.clone());
-    let loaded = DType::from(Device::default().settings().float_dtype);
+    let loaded = loaded_dtype();
     if tensor.dtype != loaded {
         return Err(OptimError::DType {
             path,
@@ -332,6 +354,11 @@ fn expand_state(
     Ok(burn_pack::Tensor::deferred(
         name, dtype, shape, id, length, expanded,
     ))
+}
+
+/// What Burn loads every float of a record as.
+fn loaded_dtype() -> DType {
+    Device::default().settings().float_dtype.into()
 }
 
 /// The bytes, read from their file if they are still there: looking at them otherwise panics when they

@@ -16,7 +16,8 @@ use crate::{Age, Ramp, RewarmupSchedule, RewarmupScope};
 pub struct Region {
     /// Which coordinates were there before the expansion, dimension by dimension.
     pub extents: Vec<Extent>,
-    /// The optimizer steps taken since the expansion.
+    /// The optimizer steps taken since the expansion. As the step count of Adam, it counts those in which the parameter
+    /// had a gradient: an expert in a module of its own that no token meets does not age.
     pub age: usize,
     /// The steps that the optimizer had counted for the parameter at the expansion.
     pub count: usize,

@@ -104,7 +104,8 @@ impl Age {
 #[serde(rename_all = "snake_case")]
 pub enum RewarmupSchedule {
     /// Cosine to `min_lr` over the steps left (Eq. 25-28): for a cosine base schedule that ends
-    /// there too.
+    /// there too. All parameter groups end there: where they have rates of their own, take
+    /// [`Proportional`](Self::Proportional).
     Cosine {
         /// The rate at the end of the run.
         min_lr: f64,
@@ -306,6 +307,22 @@ pub struct Ramp {
 }
 
 impl Ramp {
+    /// Whether it reaches its peak before the run ends.
+    ///
+    /// # Errors
+    ///
+    /// When the climb is as long as what is left of the run, or longer.
+    pub fn check(&self) -> Result<(), OptimError> {
+        match self.steps < self.horizon {
+            true => Ok(()),
+            false => Err(OptimError::Rewarmup {
+                name: "steps",
+                found: self.steps as f64,
+                expected: "fewer than the optimizer steps left after the expansion",
+            }),
+        }
+    }
+
     /// The rate of the step that new coordinates take at `age`, their parameter having taken `count`
     /// steps before the expansion: [`rate`](Self::rate), corrected for an age of their own.
     pub fn step_rate(&self, age: usize, count: usize, start: f64, base: f64) -> f64 {
@@ -325,7 +342,9 @@ impl Ramp {
             RewarmupSchedule::Cosine { min_lr } => {
                 let left = self.horizon.saturating_sub(self.steps).max(1);
                 let progress = ((age - self.steps) as f64 / left as f64).min(1.0);
-                cosine(self.rho * start, min_lr, progress)
+                let peak = self.rho * start;
+                // A parameter group that is frozen, or slower than `min_lr`, does not speed up.
+                cosine(peak, min_lr.min(peak), progress)
             }
             RewarmupSchedule::Remapped {
                 peak,

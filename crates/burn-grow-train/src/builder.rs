@@ -9,6 +9,7 @@ use crate::at::Units;
 use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::growth_log::GrowthLog;
+use crate::marks::Marks;
 use crate::run::{OnEvent, OnExpand, Run};
 use crate::schedule::Schedule;
 use crate::{At, Event, ExpansionReport, Refractory, TrainError, WidthExpansionCallback};
@@ -151,9 +152,20 @@ impl WidthExpansionBuilder {
             for plan in &plans {
                 state.check_age(rewarmup.age, rewarmup.scope, plan)?;
             }
+            for (stage, step) in schedule.known_steps() {
+                if !plans[stage].is_identity() {
+                    rewarmup.ramp(step, schedule.total_steps).check()?;
+                }
+            }
         }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
         let run = Run {
+            marks: Marks::new(
+                &schedule.series,
+                &plans,
+                self.rewarmup.as_ref(),
+                schedule.total_steps,
+            ),
             schedule,
             plans,
             widths,
@@ -170,6 +182,7 @@ impl WidthExpansionBuilder {
             epoch_end: EpochEnd::default(),
             failure: Mutex::default(),
             optimizer_checked: AtomicBool::default(),
+            state_checked: AtomicBool::default(),
         };
         Ok(WidthExpansionCallback { run: Arc::new(run) })
     }

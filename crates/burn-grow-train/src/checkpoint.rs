@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,10 @@ use burn_pack::Reader;
 use crate::saved::{self, Layout, Saved, check_values};
 use crate::{Clock, Progressive, TrainError, WidthExpansionCallback};
 
-/// The three files that burn-train saves at the end of an epoch.
+/// What burn-train saves at the end of an epoch, by the names of the files.
+const KINDS: [&str; 3] = ["model", "optim", "scheduler"];
+
+/// The files of an epoch.
 pub(crate) struct Files {
     pub(crate) model: PathBuf,
     pub(crate) optim: PathBuf,
@@ -21,11 +25,12 @@ impl Files {
     /// Those of `epoch` under the directory of a training.
     pub(crate) fn of(directory: &Path, epoch: usize) -> Self {
         let directory = checkpoints(directory);
-        let file = |name: &str| directory.join(format!("{name}-{epoch}.bpk"));
+        let [model, optim, scheduler] =
+            KINDS.map(|kind| directory.join(format!("{kind}-{epoch}.bpk")));
         Self {
-            model: file("model"),
-            optim: file("optim"),
-            scheduler: file("scheduler"),
+            model,
+            optim,
+            scheduler,
         }
     }
 
@@ -98,7 +103,9 @@ impl WidthExpansionCallback {
     /// fault with: the epoch to resume from after a crash, and how far the run was.
     ///
     /// burn-train saves the three files of an epoch one beside the other, each of them whole or not at all.
-    /// A process that is killed meanwhile leaves an epoch that lacks some, which is passed over.
+    /// A process that is killed meanwhile leaves an epoch that lacks some, which is passed over. Files that are already
+    /// there would hide that, and later epochs of a run that was given up would be the newest: after going back to an
+    /// epoch, call [`discard_after`].
     ///
     /// # Errors
     ///
@@ -148,7 +155,7 @@ impl WidthExpansionCallback {
 
     /// Whether what the file remembers is of a run under this callback.
     fn check_state<M: Growable>(&self, path: &Path, model: &M) -> Result<Clock, RecordError> {
-        let state = saved::state(path, &self.run.schedule.series)?;
+        let state = saved::state(path, &self.run.marks)?;
         let clock = state.clock;
         self.progressive(model.clone()).replay(state)?;
         Ok(clock)
@@ -171,26 +178,55 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(RecordError) -> TrainError {
     |source| TrainError::Checkpoint { path, source }
 }
 
+/// Removes the checkpoints under the `directory` of a training that are later than `epoch`, before it is resumed from
+/// there: what it saves from then on is not to be taken for what an earlier run saved.
+///
+/// # Errors
+///
+/// When the checkpoints cannot be listed, or a file cannot be removed.
+pub fn discard_after(directory: impl AsRef<Path>, epoch: usize) -> Result<(), TrainError> {
+    for (later, path) in saved_files(directory.as_ref())? {
+        if later > epoch {
+            fs::remove_file(&path)
+                .map_err(|error| at(&path)(RecordError::Io(error.to_string())))?;
+        }
+    }
+    Ok(())
+}
+
 /// The epochs of which there is a model under the `directory` of a training, newest first.
 ///
 /// # Errors
 ///
 /// When the checkpoints are there and cannot be listed.
 pub fn saved_epochs(directory: impl AsRef<Path>) -> Result<Vec<usize>, TrainError> {
-    let directory = checkpoints(directory.as_ref());
+    let directory = directory.as_ref();
+    let files = saved_files(directory)?.into_iter();
+    let models = files.filter(|(epoch, path)| *path == Files::of(directory, *epoch).model);
+    let mut epochs: Vec<usize> = models.map(|(epoch, _)| epoch).collect();
+    epochs.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(epochs)
+}
+
+/// Every file of a checkpoint under the `directory` of a training, with its epoch.
+fn saved_files(directory: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+    let directory = checkpoints(directory);
     let failed = |error: std::io::Error| at(&directory)(RecordError::Io(error.to_string()));
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
-    let mut epochs = Vec::new();
+    let mut files = Vec::new();
     for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let name = name.to_str().and_then(|name| name.strip_prefix("model-"));
-        let epoch = name.and_then(|name| name.strip_suffix(".bpk")?.parse::<usize>().ok());
-        epochs.extend(epoch);
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let stem = name
+            .strip_suffix(".bpk")
+            .and_then(|stem| stem.split_once('-'));
+        let epoch = stem.filter(|(kind, _)| KINDS.contains(kind));
+        let epoch = epoch.and_then(|(_, epoch)| epoch.parse::<usize>().ok());
+        files.extend(epoch.map(|epoch| (epoch, path)));
     }
-    epochs.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(epochs)
+    Ok(files)
 }

@@ -3,9 +3,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use burn_grow_core::Axis;
 use burn_grow_optim::StateRules;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::run::lock;
 use crate::{AxisReport, ExpansionReport, TrainError};
@@ -15,8 +15,8 @@ const FILE: &str = "growth.jsonl";
 
 /// `growth.jsonl`: one JSON object a line for every expansion of a run.
 ///
-/// A resumed run takes some of its expansions again, and may take others than the run it left: a line
-/// is written once, and the lines of expansions that this run did not take go.
+/// A resumed run takes some of its expansions again, and may take others than the run it left: a line that
+/// would differ in nothing but the seconds is written once, and the lines of expansions that this run did not take go.
 #[derive(Debug)]
 pub(crate) struct GrowthLog {
     path: PathBuf,
@@ -37,18 +37,21 @@ struct Line<'a> {
     elapsed_s: f64,
 }
 
-/// What tells one line from another.
+/// What tells one line from another: all of it but the time it took.
 #[derive(Deserialize, PartialEq)]
 struct Key {
     stage: usize,
     step: usize,
-    axes: Vec<AxisKey>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
 }
 
-#[derive(Deserialize, PartialEq)]
-struct AxisKey {
-    axis: Axis,
-    new_width: usize,
+impl Key {
+    fn of(line: &str) -> serde_json::Result<Self> {
+        let mut key: Self = serde_json::from_str(line)?;
+        key.rest.remove("elapsed_s");
+        Ok(key)
+    }
 }
 
 impl GrowthLog {
@@ -100,7 +103,7 @@ impl GrowthLog {
             active_params: report.active_params,
             elapsed_s: report.elapsed.as_secs_f64(),
         })?;
-        let new: Key = serde_json::from_str(&line)?;
+        let new = Key::of(&line)?;
         let written = fs::read_to_string(&self.path)?;
         let mut kept = String::new();
         let mut found = false;
@@ -133,13 +136,15 @@ fn lines(written: &str) -> io::Result<Vec<(&str, Key)>> {
     written
         .split_inclusive('\n')
         .filter_map(|line| line.strip_suffix('\n'))
-        .map(|line| Ok((line, serde_json::from_str(line)?)))
+        .map(|line| Ok((line, Key::of(line)?)))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use burn_grow_optim::StatePolicy;
 
     use super::*;
 
@@ -183,6 +188,12 @@ mod tests {
         fs::write(&path, whole + "{\"stage\":2,").expect("writable");
         log.write(&report(1, 30), &[10])?;
         assert_eq!(steps(), [10, 30]);
+        // The same step and widths, but another policy.
+        let mut other = report(1, 30);
+        other.state = StatePolicy::DropAll.into();
+        log.write(&other, &[10])?;
+        assert_eq!(steps(), [10, 30]);
+        assert!(read().contains("drop-all"));
         // A run from the start.
         log.write(&report(0, 10), &[])?;
         assert_eq!(steps(), [10]);

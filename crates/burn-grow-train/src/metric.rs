@@ -25,7 +25,7 @@ pub struct ActiveParamsMetric {
     run: Arc<Run>,
 }
 
-/// The learning rate of the coordinates that were there before the last expansion.
+/// The base learning rate, that of the coordinates which no re-warmup moves; where everything is re-warmed, that of all.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
 pub struct OldRateMetric {

@@ -45,8 +45,8 @@ impl WidthExpansionCallback {
                 target.model.display().to_string(),
             )));
         }
-        let series = &self.run.schedule.series;
-        let state = saved::state(&source.model, series).map_err(at(&source.model))?;
+        let marks = &self.run.marks;
+        let state = saved::state(&source.model, marks).map_err(at(&source.model))?;
         let clock = state.clock;
         let (plans, expanded) = self.due_plans(state);
         if plans.is_empty() {
@@ -115,7 +115,7 @@ impl WidthExpansionCallback {
             return tensors;
         };
         tensors.retain(|tensor| tensor.name != CLOCK && tensor.name != HISTORY);
-        for (name, param) in state.params(&self.run.schedule.series).named() {
+        for (name, param) in state.params(&self.run.marks).named() {
             let data = param.val().into_data().convert_dtype(dtype);
             let (bytes, shape, dtype) = data.into_parts();
             let id = Some(param.id.val());

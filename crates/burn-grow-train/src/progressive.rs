@@ -106,9 +106,9 @@ impl<M: Growable> Progressive<M> {
 
     /// Loads a record, whatever a training that shares the callback is doing.
     pub(crate) fn load(self, record: ModuleRecord) -> Result<Self, RecordError> {
-        let state = State::of_record(&record, &self.run.schedule.series)?;
+        let state = State::of_record(&record, &self.run.marks)?;
         let Self { inner, state, run } = self.replay(state)?;
-        let params = state.params(&run.schedule.series);
+        let params = state.params(&run.marks);
         // What other triggers recorded is left in the record.
         let record = record.allow_unused(true);
         let inner = loadable(inner);
@@ -159,7 +159,7 @@ impl<M> Progressive<M> {
     fn params(&self) -> Params {
         let mut state = self.state.clone();
         self.run.record_epoch(&mut state);
-        state.params(&self.run.schedule.series)
+        state.params(&self.run.marks)
     }
 }
 

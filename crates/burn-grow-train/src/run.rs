@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn_core::module::Module;
 use burn_grow_core::{Axis, Growable, Plan, training_flops};
 use burn_grow_optim::{
-    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
+    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, check_expandable, expand_optimizer,
 };
 use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
@@ -16,6 +16,7 @@ use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::finite::check_nan;
 use crate::growth_log::GrowthLog;
+use crate::marks::Marks;
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::{Clock, Event, ExpansionReport, TrainError};
@@ -27,6 +28,7 @@ pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 /// build time, and the little that is reported back.
 pub(crate) struct Run {
     pub(crate) schedule: Schedule,
+    pub(crate) marks: Marks,
     /// One for each stage of the schedule.
     pub(crate) plans: Vec<Plan>,
     pub(crate) widths: BTreeMap<Axis, usize>,
@@ -44,6 +46,7 @@ pub(crate) struct Run {
     pub(crate) epoch_end: EpochEnd,
     pub(crate) failure: Mutex<Option<Arc<TrainError>>>,
     pub(crate) optimizer_checked: AtomicBool,
+    pub(crate) state_checked: AtomicBool,
 }
 
 /// How far a run is, for display and for the hooks.
@@ -57,7 +60,7 @@ pub(crate) struct Reached {
 /// The learning rates of one optimizer step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Rates {
-    /// Of the coordinates that were there before the last expansion.
+    /// The base rate, or where everything is re-warmed that.
     pub(crate) old: f64,
     /// Of those it added.
     pub(crate) new: f64,
@@ -114,6 +117,12 @@ impl Run {
         if needed && !self.optimizer_checked.load(Ordering::Relaxed) {
             check_asymmetric(optim, model)?;
             self.optimizer_checked.store(true, Ordering::Relaxed);
+        }
+        let left = self.plans.get(state.clock.stage..).unwrap_or_default();
+        let begun = state.clock.step > 0 && !left.is_empty();
+        // Once there is a state: better now than when the expansion is due.
+        if begun && !self.state_checked.swap(true, Ordering::Relaxed) {
+            check_expandable(optim, model, left, &self.state)?;
         }
         Ok(())
     }
@@ -220,7 +229,9 @@ impl Run {
         *lock(&self.interrupter) = Some(interrupter);
         *lock(&self.failure) = None;
         *self.reached() = Reached::default();
-        self.optimizer_checked.store(false, Ordering::Relaxed);
+        for checked in [&self.optimizer_checked, &self.state_checked] {
+            checked.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Stops the run.

@@ -14,7 +14,7 @@ use burn_grow_core::Plan;
 use burn_grow_optim::RawRecord;
 use burn_pack::{Reader, Tensor};
 
-use crate::Series;
+use crate::marks::Marks;
 use crate::saved_order::{saved_shape, used_shape};
 use crate::state::{CLOCK, HISTORY, State};
 
@@ -56,7 +56,7 @@ impl Saved {
 }
 
 /// What a model file remembers of its run.
-pub(crate) fn state(path: &Path, series: &[Series]) -> Result<State, RecordError> {
+pub(crate) fn state(path: &Path, marks: &Marks) -> Result<State, RecordError> {
     let tensors = Reader::from_file_exact(path)?.into_tensors()?;
     let Some(clock) = tensors.iter().find(|tensor| tensor.name == CLOCK) else {
         return Err(RecordError::Validation(
@@ -70,7 +70,7 @@ pub(crate) fn state(path: &Path, series: &[Series]) -> Result<State, RecordError
     if let Some(history) = tensors.iter().find(|tensor| tensor.name == HISTORY) {
         Expected::history(history).check(history)?;
     }
-    State::of_record(&ModuleRecord::load(path)?, series)
+    State::of_record(&ModuleRecord::load(path)?, marks)
 }
 
 /// The parameters that a file has to hold, by path: those of a model behind `plan`, and the clock.
@@ -194,7 +194,11 @@ impl Expected {
         Self {
             kind: "whole numbers",
             is_kind: |dtype| dtype.is_int(),
-            shape: State::default().params(&[]).clock.lazy_shape().to_vec(),
+            shape: State::default()
+                .params(&Marks::default())
+                .clock
+                .lazy_shape()
+                .to_vec(),
             used: Vec::new(),
             dtype: None,
         }

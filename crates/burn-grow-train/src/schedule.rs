@@ -89,6 +89,15 @@ impl Schedule {
         Ok(())
     }
 
+    /// The stages that no metric decides, and their steps.
+    pub(crate) fn known_steps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let stages = self.stages.iter().enumerate();
+        stages.filter_map(|(stage, (_, due))| match due {
+            Due::Step(step) => Some((stage, *step)),
+            Due::EpochEnd => None,
+        })
+    }
+
     /// Whether a metric decides a stage from `stage` on.
     pub(crate) fn watches(&self, stage: usize) -> bool {
         let left = self.stages.get(stage..).unwrap_or_default();

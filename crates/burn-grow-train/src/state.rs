@@ -3,8 +3,9 @@ use burn_core::module::{Module, Param, ParamId};
 use burn_core::store::{ModuleRecord, RecordError};
 use burn_core::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::Clock;
 use crate::history::EpochRecord;
-use crate::{Clock, Series};
+use crate::marks::{Grown, Marks};
 
 /// The name of the clock in a record.
 pub(crate) const CLOCK: &str = "burn_grow_clock";
@@ -50,8 +51,8 @@ impl State {
     }
 
     /// The state as parameters: the clock, and the rest once there is any.
-    pub(crate) fn params(&self, series: &[Series]) -> Params {
-        let history = self.words(series);
+    pub(crate) fn params(&self, marks: &Marks) -> Params {
+        let history = self.words(marks);
         let clock = [self.clock.step, self.clock.stage, history.len()];
         Params {
             clock: param(0, clock.map(|value| value as i64).to_vec()),
@@ -60,7 +61,7 @@ impl State {
     }
 
     /// Reads the state of a record and nothing else.
-    pub(crate) fn of_record(record: &ModuleRecord, series: &[Series]) -> Result<Self, RecordError> {
+    pub(crate) fn of_record(record: &ModuleRecord, marks: &Marks) -> Result<Self, RecordError> {
         #[derive(Module, Debug)]
         struct OnlyClock {
             burn_grow_clock: Param<Tensor<1, Int>>,
@@ -100,10 +101,18 @@ impl State {
                 burn_grow_history: zeros(1, len),
             };
             let only = only.try_load_record(record.clone().allow_unused(true))?;
-            let read = state.read(&words(&only.burn_grow_history), series);
-            read.ok_or_else(|| {
+            let grown = state.read(&words(&only.burn_grow_history), marks);
+            let grown = grown.ok_or_else(|| {
                 RecordError::Validation(format!("`{HISTORY}` is not what a run remembers"))
             })?;
+            // A callback that plans fewer expansions is told so where the steps are compared.
+            if let Some(ours) = marks
+                .grown(state.taken.len())
+                .filter(|_| !state.taken.is_empty())
+            {
+                let differs = |problem: &str| RecordError::Validation(problem.into());
+                grown.check(ours).map_err(differs)?;
+            }
         }
         match state.taken.len() == state.clock.stage {
             true => Ok(state),
@@ -116,7 +125,7 @@ impl State {
     }
 
     /// All but the clock, in words of 32 bits: what every device's integers hold.
-    fn words(&self, series: &[Series]) -> Vec<i64> {
+    fn words(&self, marks: &Marks) -> Vec<i64> {
         if self.taken.is_empty() && self.epochs.is_empty() {
             return Vec::new();
         }
@@ -127,7 +136,9 @@ impl State {
             words.push(i64::from(number.is_some()));
             words.extend(number.map(halves).into_iter().flatten());
         }
-        words.extend([fingerprint(series), count(series.len())]);
+        let grown = marks.grown(self.taken.len());
+        words.extend(grown.map_or([0; 2], |grown| [grown.plans, grown.rewarmup]));
+        words.extend([marks.series.0, count(marks.series.1)]);
         words.push(count(self.epochs.len()));
         for record in &self.epochs {
             words.extend([count(record.epoch), count(record.step)]);
@@ -136,7 +147,8 @@ impl State {
         words
     }
 
-    fn read(&mut self, words: &[i64], series: &[Series]) -> Option<()> {
+    /// Fills in all but the clock, and says how the record's run grew.
+    fn read(&mut self, words: &[i64], marks: &Marks) -> Option<Grown> {
         let mut words = Words(words.iter());
         for _ in 0..words.count()? {
             self.taken.push(words.count()?);
@@ -146,6 +158,10 @@ impl State {
                 *number = Some(words.number()?);
             }
         }
+        let grown = Grown {
+            plans: words.next()?,
+            rewarmup: words.next()?,
+        };
         let recorded = (words.next()?, words.count()?);
         for _ in 0..words.count()? {
             let (epoch, step) = (words.count()?, words.count()?);
@@ -156,12 +172,12 @@ impl State {
                 values: values.collect::<Option<_>>()?,
             });
         }
-        if !self.epochs.is_empty() && recorded != (fingerprint(series), series.len()) {
+        if !self.epochs.is_empty() && recorded != marks.series {
             // Other triggers than before decide from here on, on what they see from here on.
             log::warn!("the record holds values of other metrics than the triggers watch");
             self.epochs.clear();
         }
-        words.0.next().is_none().then_some(())
+        words.0.next().is_none().then_some(grown)
     }
 }
 
@@ -226,20 +242,10 @@ fn halves(value: f64) -> [i64; 2] {
     [(bits >> 32) as u32, bits as u32].map(|half| i64::from(half as i32))
 }
 
-/// Tells one list of metrics from another (FNV-1a).
-fn fingerprint(series: &[Series]) -> i64 {
-    let names = series.iter().map(|series| format!("{series}\n"));
-    let hash = names.fold(0x811c_9dc5_u32, |hash, name| {
-        name.bytes().fold(hash, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        })
-    });
-    i64::from(hash as i32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Series;
 
     #[test]
     fn a_state_is_read_back_bit_for_bit() {
@@ -259,23 +265,25 @@ mod tests {
                 record(3, [-0.0, f64::INFINITY]),
             ],
         };
-        let words = state.words(&series);
+        let marks = Marks::new(&series, &[], None, 40);
+        let words = state.words(&marks);
         assert!(words.iter().all(|word| i32::try_from(*word).is_ok()));
-        let read = |words: &[i64], series: &[Series]| {
+        let read = |words: &[i64], marks: &Marks| {
             let mut read = State {
                 clock: state.clock,
                 ..State::default()
             };
-            read.read(words, series).map(|()| read)
+            read.read(words, marks).map(|_| read)
         };
-        assert_eq!(read(&words, &series), Some(state.clone()));
+        assert_eq!(read(&words, &marks), Some(state.clone()));
         // Values of other metrics are no history of these.
-        let other = read(&words, &series[..1]).expect("readable");
+        let fewer = Marks::new(&series[..1], &[], None, 40);
+        let other = read(&words, &fewer).expect("readable");
         assert_eq!((other.taken, other.epochs), (state.taken.clone(), vec![]));
         for len in 0..words.len() {
-            assert_eq!(read(&words[..len], &series), None);
+            assert_eq!(read(&words[..len], &marks), None);
         }
-        assert_eq!(read(&[words, vec![0]].concat(), &series), None);
-        assert!(State::default().words(&series).is_empty());
+        assert_eq!(read(&[words, vec![0]].concat(), &marks), None);
+        assert!(State::default().words(&marks).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan, table};
-use burn_grow_optim::{Rewarmup, StateRules, expand_optimizer};
+use burn_grow_optim::{Rewarmup, StateRules, check_asymmetric, check_expandable, expand_optimizer};
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
@@ -123,14 +123,15 @@ impl Trial {
         mut train: impl FnMut(M, &mut ModuleOptimizer, usize) -> (M, f64),
     ) -> Result<TrialReport, TrainError> {
         let blueprint = Blueprint::of(model)?;
-        let starts = candidates.iter().map(|candidate| {
-            let start = self.expand(&blueprint, model, optim, candidate);
-            start.map_err(|source| TrainError::Candidate {
-                name: candidate.name.clone(),
-                source: Box::new(source),
-            })
+        let named = |candidate: &Candidate, source| TrainError::Candidate {
+            name: candidate.name.clone(),
+            source: Box::new(source),
+        };
+        let plans = candidates.iter().map(|candidate| {
+            let plan = self.plan(&blueprint, model, optim, candidate);
+            plan.map_err(|source| named(candidate, source))
         });
-        let starts = starts.collect::<Result<Vec<_>, _>>()?;
+        let plans = plans.collect::<Result<Vec<_>, _>>()?;
         let mut losses = |mut model: M, mut optim: ModuleOptimizer| -> Vec<f64> {
             let mut losses = Vec::with_capacity(self.steps);
             for step in 0..self.steps {
@@ -142,11 +143,18 @@ impl Trial {
         };
         let unexpanded = losses(model.clone(), optim.clone());
         let mut reports = Vec::new();
-        for (candidate, (model, optim)) in candidates.iter().zip(starts) {
+        // One wide model after the other: together they may not fit.
+        for (candidate, plan) in candidates.iter().zip(&plans) {
+            let expanded = self.expand(plan, model, optim, candidate);
+            let (model, optim) = expanded.map_err(|source| named(candidate, source))?;
             let losses = losses(model, optim);
             reports.push(CandidateReport::new(&candidate.name, losses, &unexpanded));
         }
-        reports.sort_by(|a, b| a.final_loss.total_cmp(&b.final_loss));
+        // A loss that is no number is the worst, whatever its sign bit.
+        reports.sort_by(|a, b| {
+            let (a, b) = (a.final_loss, b.final_loss);
+            a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(&b))
+        });
         Ok(TrialReport {
             steps: self.steps,
             unexpanded_loss: tail(&unexpanded),
@@ -155,25 +163,43 @@ impl Trial {
         })
     }
 
-    fn expand<M: Growable>(
+    /// The plan of a candidate, which model and optimizer can follow.
+    fn plan<M: Growable>(
         &self,
         blueprint: &Blueprint,
         model: &M,
         optim: &ModuleOptimizer,
         candidate: &Candidate,
-    ) -> Result<(M, ModuleOptimizer), TrainError> {
+    ) -> Result<Plan, TrainError> {
         let plan = Plan::new(blueprint, &candidate.expansion)?;
-        let rewarmup = candidate.rewarmup.as_ref();
-        if let Some(rewarmup) = rewarmup {
+        let state = candidate
+            .state
+            .resolve(model, core::slice::from_ref(&plan))?;
+        if let Some(rewarmup) = &candidate.rewarmup {
             rewarmup.check()?;
+            rewarmup.ramp(self.taken, self.total_steps).check()?;
+            state.check_age(rewarmup.age, rewarmup.scope, &plan)?;
+            check_asymmetric(optim, model)?;
         }
-        let rewarmup = rewarmup.map(|rewarmup| {
+        check_expandable(optim, model, [&plan], &state)?;
+        Ok(plan)
+    }
+
+    fn expand<M: Growable>(
+        &self,
+        plan: &Plan,
+        model: &M,
+        optim: &ModuleOptimizer,
+        candidate: &Candidate,
+    ) -> Result<(M, ModuleOptimizer), TrainError> {
+        let state = candidate
+            .state
+            .resolve(model, core::slice::from_ref(plan))?;
+        let rewarmup = candidate.rewarmup.as_ref().map(|rewarmup| {
             let ramp = rewarmup.ramp(self.taken, self.total_steps);
             (ramp, rewarmup.scope)
         });
-        let plans = core::slice::from_ref(&plan);
-        let state = candidate.state.resolve(model, plans)?;
-        let optim = expand_optimizer(optim, model, &plan, state, rewarmup)?;
+        let optim = expand_optimizer(optim, model, plan, state, rewarmup)?;
         Ok((plan.apply(model.clone())?, optim))
     }
 }

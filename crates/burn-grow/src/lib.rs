@@ -59,7 +59,8 @@ pub use burn_grow_train::{
     CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
     MetricSplit, NewRateMetric, OldRateMetric, Plateau, Progressive, Refractory, RmsDriftMetric,
     RmsRatioMetric, SavedFlopsMetric, Series, Slope, TrainError, Trial, TrialReport, When,
-    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, saved_epochs, try_launch,
+    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, discard_after, saved_epochs,
+    try_launch,
 };
 
 /// A growable mixture-of-experts transformer.

@@ -266,12 +266,10 @@ impl Settings {
         serde_json::from_value(value).map_err(wrong)
     }
 
-    /// The same cut down to a twentieth of the steps, in few epochs, with few held-out windows.
+    /// The same cut down to a twentieth of the steps, with few held-out windows.
     pub fn shortened(self) -> Self {
-        let epochs = self.epochs.min(8);
         Self {
-            steps: (self.steps / 20).max(1).next_multiple_of(epochs),
-            epochs,
+            steps: (self.steps / 20).max(1).next_multiple_of(self.epochs),
             valid_windows: self.valid_windows.min(16),
             final_windows: self.final_windows.min(64),
             ..self

@@ -13,8 +13,8 @@ use burn::tensor::{Device, Tensor};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::{
     Activations, Active, AsymmetricExt, At, Blueprint, Constants, Describe, Expansion, GrowError,
-    Growable, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Rival, Role,
-    Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
+    Growable, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Rival,
+    Role, Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
     expand_optimizer, two_width_check, verify,
 };
 use burn_grow_tests::data::gradients;
@@ -306,6 +306,13 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
         ),
         (
             planned(
+                mlp(),
+                Expansion::by("inner", 2.0).with_init(InitPair::new(Init::Zero, Init::Zero)),
+            ),
+            &["`inner`", "zero-zero"],
+        ),
+        (
+            planned(
                 Routed {
                     experts: Param::from_tensor(Tensor::zeros([4, 2, 2], &Device::flex())),
                     top_k: 2,
@@ -491,6 +498,7 @@ fn the_messages_read_well() {
     axis `head_dim` cannot grow: the scores are divided by its root
     a method is given for axis `outer`, which the expansion does not name
     axis `inner`: random-copy cannot preserve the function; copy-copy can, and so can a pair with a zero side
+    axis `inner`: zero-zero leaves new units dead: what makes them gets no gradient through consumers that are zero, nor these from units that are
     axis `top_k` would be 5 wide, but there are only 4 of `experts`
     axis `top_k` has no units to grow from
     parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::Role;
+use crate::{Axis, Role};
 
 /// What [`two_width_check`](crate::two_width_check) has against one dimension, or one parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,13 @@ pub enum RoleMismatch {
         narrow: Option<Vec<usize>>,
         /// Its shape in the wide model, if it is there.
         wide: Option<Vec<usize>>,
+    },
+    /// Axes that change alike, of which a dimension could name either: one of them may be a misspelt other.
+    Axes {
+        /// The axes.
+        axes: Vec<Axis>,
+        /// The widths of each in the narrow and in the wide model.
+        widths: (usize, usize),
     },
 }
 
@@ -61,6 +68,16 @@ impl fmt::Display for RoleMismatch {
                     [axis] => write!(f, "axis {axis} does"),
                     axes => write!(f, "axes {} do", axes.join(" and ")),
                 }
+            }
+            Self::Axes { axes, widths } => {
+                let axes: Vec<_> = axes.iter().map(|axis| format!("`{axis}`")).collect();
+                write!(
+                    f,
+                    "axes {} all change {} -> {}: build models that differ in them, or give them one name",
+                    axes.join(" and "),
+                    widths.0,
+                    widths.1
+                )
             }
             Self::Parameter { path, narrow, wide } => {
                 let shape = |shape: &Option<Vec<usize>>| match shape {

@@ -164,9 +164,15 @@ impl<T: ParamTensors> ModuleVisitor for Look<'_, T> {
                 continue;
             };
             for (axis, grown, stacked) in &self.axes {
-                let pairs = pairs(self.plan, role, axis, grown);
-                let cosines = cosines(&tensor, dim, *stacked, &pairs);
-                found.rows.extend(row(&path, dim, axis, &cosines));
+                // Units of different kinds, as the heads of queries and of keys, are not equally large.
+                let kinds = kinds(role, axis).into_iter();
+                let cosines = kinds.flat_map(|kind| {
+                    let pairs = pairs(self.plan, role, axis, grown, kind);
+                    cosines(&tensor, dim, *stacked, &pairs)
+                });
+                found
+                    .rows
+                    .extend(row(&path, dim, axis, &cosines.collect::<Vec<_>>()));
             }
         }
     }
@@ -183,33 +189,41 @@ fn row(path: &str, dim: usize, axis: &Axis, cosines: &[f64]) -> Option<CopySymme
     })
 }
 
-/// The coordinates of a unit and of a copy of it, pair by pair.
-fn pairs(plan: &Plan, role: &Role, axis: &Axis, grown: &AxisPlan) -> Vec<[Vec<usize>; 2]> {
+/// What `role` does with units of `axis`.
+fn kinds(role: &Role, axis: &Axis) -> Vec<RoleKind> {
     let mut kinds: Vec<RoleKind> = Vec::new();
     for part in &role.parts {
         if part.axes().any(|other| other == axis) && !kinds.contains(&part.kind) {
             kinds.push(part.kind);
         }
     }
-    let mut pairs = Vec::new();
-    for kind in kinds {
-        let mut coordinates = vec![Vec::new(); grown.new_width()];
-        let units = plan.units_along(role, axis, &[kind]);
-        for (coordinate, unit) in units.into_iter().enumerate() {
-            if let Some(unit) = unit {
-                coordinates[unit].push(coordinate);
-            }
-        }
-        let origins = grown.origins(kind);
-        for (copy, origin) in origins.iter().enumerate() {
-            if let Origin::Like(unit) = origin
-                && matches!(origins[*unit], Origin::Kept(_))
-            {
-                pairs.push([coordinates[*unit].clone(), coordinates[copy].clone()]);
-            }
+    kinds
+}
+
+/// The coordinates of a unit and of a copy of it, pair by pair.
+fn pairs(
+    plan: &Plan,
+    role: &Role,
+    axis: &Axis,
+    grown: &AxisPlan,
+    kind: RoleKind,
+) -> Vec<[Vec<usize>; 2]> {
+    let mut coordinates = vec![Vec::new(); grown.new_width()];
+    let units = plan.units_along(role, axis, &[kind]);
+    for (coordinate, unit) in units.into_iter().enumerate() {
+        if let Some(unit) = unit {
+            coordinates[unit].push(coordinate);
         }
     }
-    pairs
+    let origins = grown.origins(kind);
+    let copies = origins.iter().enumerate().filter_map(|(copy, origin)| {
+        let Origin::Like(unit) = *origin else {
+            return None;
+        };
+        let kept = matches!(origins[unit], Origin::Kept(_));
+        kept.then(|| [coordinates[unit].clone(), coordinates[copy].clone()])
+    });
+    copies.collect()
 }
 
 /// Whether the units of `axis` belong to the members of a stack: dimension 0 of every parameter that

@@ -46,6 +46,7 @@ pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<(), GrowErro
         narrow: None,
         wide: Some(other.shape.clone()),
     }));
+    mismatches.extend(check.twins());
     if !mismatches.is_empty() {
         return Err(GrowError::Roles { mismatches });
     }
@@ -69,6 +70,18 @@ struct Check {
 }
 
 impl Check {
+    /// Axes that the models do not tell apart.
+    fn twins(&self) -> impl Iterator<Item = RoleMismatch> {
+        let mut axes: BTreeMap<(usize, usize), Vec<Axis>> = BTreeMap::new();
+        for (axis, narrow) in &self.narrow {
+            if let Some(wide) = self.wide.get(axis).filter(|wide| *wide != narrow) {
+                axes.entry((*narrow, *wide)).or_default().push(axis.clone());
+            }
+        }
+        let twins = axes.into_iter().filter(|(_, axes)| axes.len() > 1);
+        twins.map(|(widths, axes)| RoleMismatch::Axes { axes, widths })
+    }
+
     fn param<'a>(
         &'a self,
         param: &'a ParamBlueprint,

@@ -1,6 +1,6 @@
 use core::ops::Range;
 
-use burn_core::tensor::{DType, Device, Tensor, TensorData};
+use burn_core::tensor::{Bool, DType, Device, Tensor};
 
 /// Zero where a query may look, minus infinity in its future, once for each of `group` query heads
 /// that share a key head. The queries are at the positions of `range`, the keys at all up to its end.
@@ -14,14 +14,12 @@ pub(crate) fn causal_mask(
     dtype: DType,
     device: &Device,
 ) -> Tensor<4> {
-    let (keys, queries) = (range.end, group * range.len());
-    let row =
-        |query: usize| (0..keys).map(move |key| if key <= query { 0.0 } else { f32::NEG_INFINITY });
-    let values: Vec<f32> = (0..queries)
-        .flat_map(|index| row(range.start + index % range.len()))
-        .collect();
-    let data = TensorData::new(values, [1, 1, queries, keys]);
-    Tensor::from_data(data, (device, dtype))
+    let (seq, keys) = (range.len(), range.end);
+    let future = Tensor::<2, Bool>::tril_mask([seq, keys], range.start as i64, device);
+    let mask = Tensor::<2>::zeros([seq, keys], (device, dtype));
+    mask.mask_fill(future, f32::NEG_INFINITY)
+        .repeat_dim(0, group)
+        .reshape([1, 1, group * seq, keys])
 }
 
 /// [`causal_attention`](crate::kernels::causal_attention) with a mask of `[1, 1, group * seq, keys]`.
