@@ -1,8 +1,8 @@
-use burn_core::tensor::{Device, Tensor};
+use burn_core::tensor::{Bool, Device, Tensor, TensorData};
 use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path};
 use derive_new::new;
 
-use crate::region::{Cell, cells};
+use crate::region::{Cell, cells, most_cells};
 use crate::{Region, host};
 
 /// The scalar names under which the regions of a parameter are recorded.
@@ -10,6 +10,9 @@ pub(crate) const REGIONS: &str = "grow";
 
 /// By how much the update at the base rate is scaled up at most.
 const MAX_QUOTIENT: f64 = 8.0;
+
+/// More blocks than this, as copies between their originals make them, take more operations than the whole tensor.
+const MAX_CELLS: usize = 64;
 
 /// An optimizer around any other that gives the new coordinates of grown parameters their own
 /// learning rate.
@@ -93,11 +96,10 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
             .then(|| (tensor.clone(), grad.clone(), inner.clone()))
             .map(|(tensor, grad, inner)| self.inner.step(fastest, tensor, grad, inner).0);
         let (updated, inner) = self.inner.step(lr, tensor.clone(), grad, inner);
-        let cells = cells(&regions, tensor.dims());
         let updated = match own_run {
-            Some(moved) => rescale(tensor, updated, moved, cells, &rates, fastest),
+            Some(moved) => rescale(tensor, updated, moved, &regions, &rates, fastest),
             None if lr == 0.0 => updated,
-            None => host::rescale(tensor, updated, cells, &rates, lr),
+            None => host::rescale(tensor, updated, &regions, &rates, lr),
         };
         (updated, Some(AsymmetricState { inner, regions }))
     }
@@ -113,6 +115,22 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
 /// Replaces the regions of `updated` by the update `tensor -> moved`, taken at rate `run`, rescaled to
 /// each region's rate. All other coordinates keep every bit.
 pub(crate) fn rescale<const D: usize>(
+    tensor: Tensor<D>,
+    updated: Tensor<D>,
+    moved: Tensor<D>,
+    regions: &[Region],
+    rates: &[LearningRate],
+    run: LearningRate,
+) -> Tensor<D> {
+    let shape = tensor.dims();
+    match most_cells(regions, shape) > MAX_CELLS {
+        true => by_regions(tensor, updated, moved, regions, rates, run),
+        false => by_cells(tensor, updated, moved, cells(regions, shape), rates, run),
+    }
+}
+
+/// [`rescale`], block by block: only what moves is read and written.
+fn by_cells<const D: usize>(
     tensor: Tensor<D>,
     mut updated: Tensor<D>,
     moved: Tensor<D>,
@@ -134,6 +152,35 @@ pub(crate) fn rescale<const D: usize>(
     drop((tensor, moved));
     for (cell, value) in cells.into_iter().zip(values) {
         updated = updated.slice_assign(cell.ranges, value);
+    }
+    updated
+}
+
+/// [`rescale`], all of the tensor for one region after the other, the newest last: as many operations however its
+/// coordinates lie. The numbers are the same, bit for bit.
+fn by_regions<const D: usize>(
+    tensor: Tensor<D>,
+    mut updated: Tensor<D>,
+    moved: Tensor<D>,
+    regions: &[Region],
+    rates: &[LearningRate],
+    run: LearningRate,
+) -> Tensor<D> {
+    let (shape, device) = (tensor.dims(), tensor.device());
+    let update = moved - tensor.clone();
+    for (region, rate) in regions.iter().zip(rates) {
+        let value = tensor.clone() + update.clone().mul_scalar(rate / run);
+        for (dim, extent) in region.extents.iter().enumerate() {
+            let new: Vec<bool> = extent.is_old().map(|old| !old).collect();
+            if !new.contains(&true) {
+                continue;
+            }
+            let mut along = [1; D];
+            along[dim] = shape[dim];
+            let new = Tensor::<1, Bool>::from_data(TensorData::new(new, [shape[dim]]), &device);
+            let new = new.reshape(along).expand(shape);
+            updated = updated.mask_where(new, value.clone());
+        }
     }
     updated
 }
@@ -161,5 +208,35 @@ impl<S: RecordState + Clone> RecordState for AsymmetricState<S> {
             })
             .collect();
         (inner.is_some() || !regions.is_empty()).then_some(Self { inner, regions })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_core::tensor::Distribution;
+
+    use super::*;
+    use crate::region::tests::region;
+
+    #[test]
+    fn the_whole_tensor_gives_the_bits_of_the_blocks() {
+        let one = [1_usize; 16];
+        let interleaved = [
+            region(&[&one, &[8, 8], &[3]]),
+            region(&[&[16], &one, &[1, 2]]),
+        ];
+        let random = || Tensor::<3>::random([16, 16, 3], Distribution::Default, &Device::flex());
+        let (tensor, updated, moved) = (random(), random(), random());
+        let cells = cells(&interleaved, tensor.dims());
+        assert!(cells.len() > MAX_CELLS);
+        let rates = [0.02, 0.03];
+        let given = || (tensor.clone(), updated.clone(), moved.clone());
+        let whole =
+            |(tensor, updated, moved)| rescale(tensor, updated, moved, &interleaved, &rates, 0.007);
+        let blocks = |(tensor, updated, moved)| {
+            by_cells(tensor, updated, moved, cells.clone(), &rates, 0.007)
+        };
+        let (whole, blocks) = (whole(given()), blocks(given()));
+        whole.into_data().assert_eq(&blocks.into_data(), true);
     }
 }

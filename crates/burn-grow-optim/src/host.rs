@@ -9,25 +9,27 @@ use burn_core::tensor::DType;
 use burn_core::tensor::Tensor;
 use burn_optim::LearningRate;
 
-use crate::asymmetric;
-use crate::region::Cell;
+#[cfg(feature = "flex")]
+use crate::region::{Cell, cells};
+use crate::{Region, asymmetric};
 
-/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each cell's region: in
+/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`: in
 /// place where `tensor` lives in host memory as `f32`, by tensor operations elsewhere. The numbers are
 /// the same, bit for bit.
 pub(crate) fn rescale<const D: usize>(
     tensor: Tensor<D>,
     updated: Tensor<D>,
-    cells: Vec<Cell<D>>,
+    regions: &[Region],
     rates: &[LearningRate],
     run: LearningRate,
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if let Some(before) = host_tensor(&tensor) {
+        let cells = cells(regions, tensor.dims());
         return in_place(&before, updated, &cells, rates, run);
     }
     let moved = updated.clone();
-    asymmetric::rescale(tensor, updated, moved, cells, rates, run)
+    asymmetric::rescale(tensor, updated, moved, regions, rates, run)
 }
 
 /// The memory of `tensor`, not copied, in its logical order.
@@ -91,8 +93,6 @@ mod tests {
     use burn_core::tensor::{Device, Distribution, FloatDType};
 
     use super::*;
-    use crate::Region;
-    use crate::region::cells;
     use crate::region::tests::region;
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -105,7 +105,7 @@ mod tests {
         let before = host_tensor(&tensor).expect("Flex keeps tensors in host memory");
         let found = in_place(&before, updated.clone(), &cells, &rates, 0.007);
         let moved = updated.clone();
-        let expected = asymmetric::rescale(tensor, updated, moved, cells, &rates, 0.007);
+        let expected = asymmetric::rescale(tensor, updated, moved, regions, &rates, 0.007);
         found.into_data().assert_eq(&expected.into_data(), true);
     }
 

@@ -53,7 +53,7 @@ impl Extent {
     }
 
     /// Whether each coordinate was there before the expansion.
-    fn is_old(&self) -> impl Iterator<Item = bool> + '_ {
+    pub(crate) fn is_old(&self) -> impl Iterator<Item = bool> + '_ {
         self.runs
             .iter()
             .enumerate()
@@ -239,6 +239,12 @@ pub(crate) fn cells<const D: usize>(regions: &[Region], shape: [usize; D]) -> Ve
         cell.region -= 1;
     }
     cells
+}
+
+/// How many [`cells`] there are at most, without making them.
+pub(crate) fn most_cells<const D: usize>(regions: &[Region], shape: [usize; D]) -> usize {
+    let segments = (0..D).map(|dim| segments(regions, dim, shape[dim]).len());
+    segments.fold(1, usize::saturating_mul)
 }
 
 /// The runs of coordinates along one dimension with the newest region they are new in, from one, or

@@ -31,7 +31,9 @@ impl Marks {
         rewarmup: Option<&Rewarmup>,
         total_steps: usize,
     ) -> Self {
-        let until = rewarmup.filter(|it| it.schedule != RewarmupSchedule::Proportional);
+        let timed =
+            |it: &&Rewarmup| it.schedule != RewarmupSchedule::Proportional || it.steps.is_none();
+        let until = rewarmup.filter(timed);
         Self {
             series: (Hash::of(&series).word(), series.len()),
             plans: (0..=plans.len())
