@@ -219,8 +219,12 @@ fn a_model_other_than_the_planned_one_stops_the_run_before_its_expansion() {
         .attach(training(directory.path(), strategy, EPOCHS))
         .launch(learner(callback.progressive(other), adamw(), strategy));
     assert!(result.error.is_some());
-    let message = callback.failure().unwrap().to_string();
-    assert!(message.contains("of parameter `up."), "{message}");
+    let failure = callback.failure().unwrap();
+    // Of which parameter first, depends on their identities.
+    assert!(
+        matches!(&*failure, TrainError::Optimizer(OptimError::State { path, .. }) if path != "down.bias"),
+        "{failure}"
+    );
     // As soon as there is an optimizer state to look at.
     assert_eq!(result.model.clock().step, 1);
     assert_eq!(result.model.clock().stage, 0);
