@@ -1,7 +1,9 @@
 use core::fmt;
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan, table};
-use burn_grow_optim::{Rewarmup, StateRules, check_asymmetric, check_expandable, expand_optimizer};
+use burn_grow_optim::{
+    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, check_expandable, expand_optimizer,
+};
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +147,7 @@ impl Trial {
         let mut reports = Vec::new();
         // One wide model after the other: together they may not fit.
         for (candidate, plan) in candidates.iter().zip(&plans) {
-            let expanded = self.expand(plan, model, optim, candidate);
+            let expanded = plan.expand(model, optim);
             let (model, optim) = expanded.map_err(|source| named(candidate, source))?;
             let losses = losses(model, optim);
             reports.push(CandidateReport::new(&candidate.name, losses, &unexpanded));
@@ -163,44 +165,52 @@ impl Trial {
         })
     }
 
-    /// The plan of a candidate, which model and optimizer can follow.
+    /// What a candidate does, which model and optimizer can follow.
     fn plan<M: Growable>(
         &self,
         blueprint: &Blueprint,
         model: &M,
         optim: &ModuleOptimizer,
         candidate: &Candidate,
-    ) -> Result<Plan, TrainError> {
+    ) -> Result<Planned, TrainError> {
         let plan = Plan::new(blueprint, &candidate.expansion)?;
         let state = candidate
             .state
             .resolve(model, core::slice::from_ref(&plan))?;
-        if let Some(rewarmup) = &candidate.rewarmup {
-            rewarmup.check()?;
-            rewarmup.ramp(self.taken, self.total_steps).check()?;
-            state.check_age(rewarmup.age, rewarmup.scope, &plan)?;
+        let mut rewarmup = None;
+        if let Some(asked) = &candidate.rewarmup {
+            asked.check()?;
+            let ramp = asked.ramp(self.taken, self.total_steps);
+            ramp.check()?;
+            state.check_age(asked.age, asked.scope, &plan)?;
             check_asymmetric(optim, model)?;
+            rewarmup = Some((ramp, asked.scope));
         }
         check_expandable(optim, model, [&plan], &state)?;
-        Ok(plan)
+        Ok(Planned {
+            plan,
+            state,
+            rewarmup,
+        })
     }
+}
 
+/// A candidate, worked out.
+struct Planned {
+    plan: Plan,
+    state: StateRules,
+    rewarmup: Option<(Ramp, RewarmupScope)>,
+}
+
+impl Planned {
     fn expand<M: Growable>(
         &self,
-        plan: &Plan,
         model: &M,
         optim: &ModuleOptimizer,
-        candidate: &Candidate,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
-        let state = candidate
-            .state
-            .resolve(model, core::slice::from_ref(plan))?;
-        let rewarmup = candidate.rewarmup.as_ref().map(|rewarmup| {
-            let ramp = rewarmup.ramp(self.taken, self.total_steps);
-            (ramp, rewarmup.scope)
-        });
-        let optim = expand_optimizer(optim, model, plan, state, rewarmup)?;
-        Ok((plan.apply(model.clone())?, optim))
+        let state = self.state.clone();
+        let optim = expand_optimizer(optim, model, &self.plan, state, self.rewarmup)?;
+        Ok((self.plan.apply(model.clone())?, optim))
     }
 }
 

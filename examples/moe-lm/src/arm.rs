@@ -1,6 +1,6 @@
 //! What is compared: the arms, as data.
 
-use burn_grow::{Method, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy};
+use burn_grow::{Method, Rewarmup, RewarmupScope, StatePolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Growth, Overlay, Settings};
@@ -108,6 +108,13 @@ pub enum RateRule {
     Remapped(f64),
 }
 
+impl RateRule {
+    /// Whether coordinates climb, and do not follow the base cosine elsewhere.
+    pub(crate) fn climbs(self) -> bool {
+        matches!(self, Self::Cosine | Self::Proportional)
+    }
+}
+
 impl Rewarmed {
     /// The re-warmup of an arm whose base rate follows `schedule`, and whose optimizer state becomes what
     /// `state` says.
@@ -131,8 +138,7 @@ impl Rewarmed {
             RateRule::Remapped(progress) => Rewarmup::remapped(peak, min, progress),
         };
         // Where the state is copied, or nothing climbs, the age is that of the parameter.
-        let climbs = !matches!(rewarmup.schedule, RewarmupSchedule::Remapped { .. });
-        let fresh = climbs && state == StatePolicy::KeepAndZero;
+        let fresh = self.schedule.climbs() && state == StatePolicy::KeepAndZero;
         let optimizer = &settings.optimizer;
         match optimizer.age {
             AgeSetting::Own if fresh => {

@@ -4,7 +4,7 @@ use burn_grow::moe::MoeConfig;
 use burn_grow::{Expansion, Rewarmup, StatePolicy, saved_flops, training_flops};
 use serde::Serialize;
 
-use crate::arm::{Arm, Grown, RateRule, Rewarmed, Stage};
+use crate::arm::{Arm, Grown, Stage};
 use crate::config::{Growth, Settings};
 use crate::device::Backend;
 use crate::error::DemoError;
@@ -91,15 +91,9 @@ impl Unit {
                 expected: "a positive number".into(),
             });
         }
-        let goes_down_the_cosine = |rewarmed: Rewarmed| {
-            matches!(
-                rewarmed.schedule,
-                RateRule::FasterDecay(_) | RateRule::Remapped(_)
-            )
-        };
         let rewarmed = arm.growth.as_ref().and_then(|grown| grown.rewarmup);
         let stable = settings.optimizer.stable;
-        if stable > 0.0 && rewarmed.is_some_and(goes_down_the_cosine) {
+        if stable > 0.0 && rewarmed.is_some_and(|rewarmed| !rewarmed.schedule.climbs()) {
             return Err(DemoError::Setting {
                 name: "optimizer.stable",
                 value: stable.to_string(),
@@ -300,6 +294,7 @@ fn expansion(stage: &Stage, settings: &Settings) -> Expansion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arm::{RateRule, Rewarmed};
     use crate::experiment::{Experiment, Length};
 
     fn units(settings: &Settings) -> Vec<Unit> {

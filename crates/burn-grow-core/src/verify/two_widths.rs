@@ -14,7 +14,7 @@ use crate::{Axis, Blueprint, GrowError, Growable, ParamBlueprint, Role, RoleMism
 /// # Errors
 ///
 /// [`GrowError::Roles`] with every dimension without a role that changes, every one whose role says
-/// another size, and every parameter that only one model has; otherwise what
+/// another size, every parameter that only one model has, and the axes that change alike; otherwise what
 /// [`Blueprint::of`] says of either.
 pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<(), GrowError> {
     // Which widths a wrong role leads to is not known, so the majority of the dimensions decides.
