@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
     AsymmetricExt, Blueprint, Budget, Expansion, Fill, Forecast, Growable, InitPair, Method, Plan,
-    Rewarmup, RewarmupScope, Rival, Role, Scaling, Share, StatePolicy, StateSize, expand_optimizer,
+    Rewarmup, RewarmupScope, Baseline, Role, Scaling, SplitRatio, StatePolicy, StateSize, expand_optimizer,
 };
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Tied};
 use libfuzzer_sys::fuzz_target;
@@ -160,15 +160,15 @@ fn sound(seed: u8) -> &'static [Value; 4] {
     let sound = SOUND.get_or_init(|| {
         let Models(mlp, tied, fused, heads) = models();
         let by = Expansion::by("inner", 2.0);
-        let rival = |rival| by.clone().with_rival(rival);
+        let rival = |rival| by.clone().with_baseline(rival);
         let uneven = Method::default().with_scaling(Scaling::FunctionPreserving);
         let random = by.clone().with_init(InitPair::RANDOM_ZERO).with_seed(7);
         vec![
             values(mlp, random),
-            values(mlp, rival(Rival::UnevenSplit(Share::Uniform(0.1, 0.5)))),
-            values(mlp, rival(Rival::Perturbation { size: 0.1 })),
-            values(mlp, rival(Rival::FunctionPreservingRandom)),
-            values(mlp, rival(Rival::HyperCloning { snr_db: 10.0 })),
+            values(mlp, rival(Baseline::UnevenSplit(SplitRatio::Uniform(0.1, 0.5)))),
+            values(mlp, rival(Baseline::Perturbation { size: 0.1 })),
+            values(mlp, rival(Baseline::FunctionPreservingRandom)),
+            values(mlp, rival(Baseline::HyperCloning { snr_db: 10.0 })),
             values(tied, by.clone().and_to("hidden", 6)),
             values(fused, Expansion::by("hidden", 1.5).and_by("inner", 2.0)),
             values(heads, Expansion::to("queries", 3).on("queries", uneven)),

@@ -107,10 +107,10 @@ fn read_pack(bytes: &[u8]) {
 fn resume(directory: &Path, callback: WidthExpansionCallback, steps: usize) {
     let path = |name| directory.join("checkpoint").join(name);
     // Where a run that fails says so.
-    let training = training::<Progressive<Net>>(directory, Strategy::Single, EPOCH + 1);
+    let training = training::<Growing<Net>>(directory, Strategy::Single, EPOCH + 1);
     let _training = callback.attach(training);
     let record = ModuleRecord::load(path(NAMES[0])).expect("checked");
-    let model = callback.progressive(narrow().clone());
+    let model = callback.wrap(narrow().clone());
     let mut model = model.try_load_record(record).expect("checked");
     let mut optim = adamw().load(path(NAMES[1])).expect("checked");
     let record = LrSchedulerRecord::load(path(NAMES[2])).expect("checked");

@@ -31,7 +31,7 @@ fn main() {
         return;
     }
     ratio(
-        "training step, Progressive without a due expansion / bare model",
+        "training step, Growing without a due expansion / bare model",
         1.01,
         200,
         model_step(wrapped()),
@@ -214,7 +214,7 @@ fn bare() -> Learner<Language> {
     Learner::new(language(32, 16), optim, ConstantLr::new(1e-3))
 }
 
-fn wrapped() -> Learner<Progressive<Language>> {
+fn wrapped() -> Learner<Growing<Language>> {
     let model = language(32, 16);
     let callback = WidthExpansionCallback::builder(usize::MAX >> 12)
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
@@ -222,7 +222,7 @@ fn wrapped() -> Learner<Progressive<Language>> {
         .build(&model)
         .unwrap();
     let optim = ModuleOptimizer::from(adamw().asymmetric());
-    Learner::new(callback.progressive(model), optim, ConstantLr::new(1e-3))
+    Learner::new(callback.wrap(model), optim, ConstantLr::new(1e-3))
 }
 
 fn model_step<M>(mut learner: Learner<M>) -> impl FnMut()

@@ -6,7 +6,7 @@ use burn::nn::LinearConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use burn_grow::{
-    Blueprint, Constants, Describe, Expansion, Factor, Growable, Plan, Role, RoleKind, Scaling,
+    Blueprint, Constants, Describer, Expansion, Factor, Growable, Plan, Role, RoleKind, Scaling,
     symmetry, two_width_check,
 };
 use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
@@ -240,7 +240,7 @@ struct Bare {
 }
 
 impl Growable for Bare {
-    fn describe(&self, describe: &mut Describe) {
+    fn describe(&self, describe: &mut Describer) {
         describe.scope("weight", |describe| {
             describe.param(&self.weight, self.roles.clone());
         });

@@ -68,7 +68,7 @@ fn worker() {
     if epoch > 0 {
         training = training.checkpoint(epoch);
     }
-    let model = callback.progressive(narrow());
+    let model = callback.wrap(narrow());
     let result = training.launch(learner(model, adamw(), strategy));
     assert!(result.error.is_none(), "{:?}", result.error);
 }

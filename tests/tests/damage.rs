@@ -155,7 +155,7 @@ fn panics<T>(act: impl FnOnce() -> T) -> Result<T, ()> {
 fn load(directory: &Path) {
     let path = |name| directory.join("checkpoint").join(name);
     if let Ok(record) = ModuleRecord::load(path(NAMES[0])) {
-        let _ = callback().progressive(narrow()).try_load_record(record);
+        let _ = callback().wrap(narrow()).try_load_record(record);
     }
     let _ = adamw().load(path(NAMES[1]));
 }

@@ -4,7 +4,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, Relu, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Int, Tensor};
-use burn_grow_core::{Blueprint, Constants, Describe, Expansion, Growable, LayerRoles, Plan};
+use burn_grow_core::{Blueprint, Constants, Describer, Expansion, Growable, LayerRoles, Plan};
 use burn_grow_derive::Growable;
 
 use self::tuple::Pair;
@@ -426,7 +426,7 @@ mod foreign {
 
     use super::*;
 
-    pub(crate) fn describe(module: &Foreign, describe: &mut Describe) {
+    pub(crate) fn describe(module: &Foreign, describe: &mut Describer) {
         let roles = LayerRoles {
             fan_out: Some(Role::fan_out("hidden")),
             ..Default::default()
@@ -561,7 +561,7 @@ mod hostile {
     use super::{Embedding, Linear, Module, Param, Tensor};
 
     struct Role;
-    struct Describe;
+    struct Describer;
 
     /// Its bounds name a type that is more private than it is.
     #[derive(Module, burn_grow_derive::Growable, Debug)]

@@ -63,7 +63,7 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
     // Keeps one only: the next would take its place.
     let training = training(directory.path(), strategy, EPOCHS)
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(1));
-    let learner = Learner::new(callback.progressive(narrow()), adamw(), Runaway(8));
+    let learner = Learner::new(callback.wrap(narrow()), adamw(), Runaway(8));
     let result = callback.attach(training).launch(learner);
 
     let message = result.error.unwrap().to_string();
@@ -85,7 +85,7 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
     let training = callback.attach(training);
     assert!(callback.failure().is_none());
     let sane = Runaway(usize::MAX);
-    let result = training.launch(Learner::new(callback.progressive(narrow()), adamw(), sane));
+    let result = training.launch(Learner::new(callback.wrap(narrow()), adamw(), sane));
     assert!(result.error.is_none(), "{:?}", result.error);
     let clock = result.model.clock();
     assert_eq!(clock.step, strategy.total_steps());

@@ -13,7 +13,7 @@ use burn::optim::{
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_grow::{
-    Age, AsymmetricExt, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup, Scaling,
+    BiasCorrection, AsymmetricExt, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup, Scaling,
     StatePolicy, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, values};
@@ -278,7 +278,7 @@ fn an_own_age_is_the_reference_factor() {
     let schedule: Schedule = golden("schedule");
     assert_eq!(schedule.kappa.len(), 10);
     for (beta_2, t, factor) in schedule.kappa {
-        let age = Age::Own {
+        let age = BiasCorrection::Restarted {
             beta_1: 0.9,
             beta_2,
         };
@@ -371,7 +371,7 @@ fn follow<O: Optimizer>(run: &Run, optimizer: O, tolerance: f32) {
         .with_rho(run.rho)
         .with_steps(run.tau_w);
     if run.own_age {
-        rewarmup = rewarmup.with_own_age(0.9, run.beta_2);
+        rewarmup = rewarmup.with_restarted_bias_correction(0.9, run.beta_2);
     }
     let ramp = rewarmup.ramp(run.expand_at, run.total);
     let start = run.steps[run.expand_at].lr_old;

@@ -116,7 +116,7 @@ fn expanding_on_disk_takes_the_memory_of_a_few_tensors() {
     let strategy = Strategy::Single;
     let callback = builder().build(&Deep::new()).unwrap();
     let training = callback.attach(training(&directory.path().join("narrow"), strategy, 1));
-    let model = callback.progressive(Deep::new());
+    let model = callback.wrap(Deep::new());
     let result = training.launch(learner(model, adamw(), strategy));
     assert!(result.error.is_none());
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::{Clock, InitPair, TrainError};
+use burn_grow::{Position, InitPair, TrainError};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 
@@ -81,7 +81,7 @@ fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRu
     let clock = wide
         .expand_checkpoint(source.path(), epoch, target.path(), &narrow())
         .unwrap();
-    assert_eq!(clock, Clock { step, stage: 3 });
+    assert_eq!(clock, Position { step, stage: 3 });
     assert_eq!(read(source.path()), untouched);
     assert_eq!(
         wide.last_good_epoch(target.path(), &narrow()).unwrap(),

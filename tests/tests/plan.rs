@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
     Blueprint, Budget, CopyMap, Cost, CostChange, Expansion, Forecast, Growable, Init, InitPair,
-    Method, Plan, Rival, Scaling, Share, StateSize, saved_flops,
+    Method, Plan, Baseline, Scaling, SplitRatio, StateSize, saved_flops,
 };
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
@@ -225,15 +225,15 @@ fn blueprints_expansions_and_plans_survive_json_and_toml() {
     let tied = Tied::narrow(0, &device);
     check(&tied, &by.clone().and_to("hidden", 6).with_seed(7));
     let rivals = [
-        Rival::UnevenSplit(Share::Fixed(0.25)),
-        Rival::UnevenSplit(Share::Uniform(0.1, 0.5)),
-        Rival::Perturbation { size: 0.1 },
-        Rival::FunctionPreservingRandom,
-        Rival::Net2Net { noise: 0.01 },
-        Rival::HyperCloning { snr_db: 10.0 },
+        Baseline::UnevenSplit(SplitRatio::Fixed(0.25)),
+        Baseline::UnevenSplit(SplitRatio::Uniform(0.1, 0.5)),
+        Baseline::Perturbation { size: 0.1 },
+        Baseline::FunctionPreservingRandom,
+        Baseline::Net2Net { noise: 0.01 },
+        Baseline::HyperCloning { snr_db: 10.0 },
     ];
     for rival in rivals {
-        check(&Mlp::narrow(0, &device), &by.clone().with_rival(rival));
+        check(&Mlp::narrow(0, &device), &by.clone().with_baseline(rival));
     }
     let random = Method::default()
         .with_init(InitPair::new(Init::Random, Init::Zero))
@@ -270,7 +270,7 @@ fn an_expansion_can_be_written_by_hand() {
     let expected = Expansion::by("inner", 2.0)
         .and_to("hidden", 2048)
         .with_init(InitPair::COPY_ZERO)
-        .on("hidden", Method::Rival(Rival::Net2Net { noise: 0.01 }))
+        .on("hidden", Method::Baseline(Baseline::Net2Net { noise: 0.01 }))
         .with_seed(7);
     assert_eq!(toml::from_str::<Expansion>(text).unwrap(), expected);
     let short: Expansion = toml::from_str("targets.inner.factor = 2.0").unwrap();

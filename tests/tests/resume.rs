@@ -9,7 +9,7 @@ use std::fs;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::train::TrainStep;
-use burn_grow::Clock;
+use burn_grow::Position;
 use burn_grow::prelude::*;
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
@@ -44,7 +44,7 @@ fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(#[case] strategy: St
     let whole = tempfile::tempdir().unwrap();
     let result = run(&callback(strategy), whole.path(), strategy, None, EPOCHS);
     assert!(result.error.is_none(), "{:?}", result.error);
-    let end = Clock {
+    let end = Position {
         step: strategy.total_steps(),
         stage: 2,
     };
@@ -130,12 +130,12 @@ fn a_column_layout_is_loaded_before_and_after_an_expansion() {
         .unwrap();
     let mut optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let gradients = gradients(&narrow, 1, |_| true);
-    let before = callback.progressive(narrow);
+    let before = callback.wrap(narrow);
     let after = TrainStep::optimize(before.clone(), &mut optim, 1e-2.into(), gradients);
     assert_eq!(after.clock().stage, 1);
     for trained in [before, after] {
         let record = trained.clone().into_record();
-        let loaded = callback.progressive(net(1.0)).try_load_record(record);
+        let loaded = callback.wrap(net(1.0)).try_load_record(record);
         let loaded = dump::params(&loaded.unwrap());
         for (path, param) in dump::params(&trained) {
             assert_eq!(loaded[&path].values(), param.values(), "{path}");

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::Device;
-use burn_grow::{Blueprint, Expansion, GrowError, Plan, Rival, Share};
+use burn_grow::{Blueprint, Expansion, GrowError, Plan, Baseline, SplitRatio};
 use burn_grow_tests::data::{assert_close, rms, values};
 use burn_grow_tests::growth::{grown, plan};
 use burn_grow_tests::models::{Fused, Mlp, Probe, Tied};
@@ -14,8 +14,8 @@ fn narrow() -> Mlp {
     Mlp::of([8, WIDTH, 8], 1, &Device::flex())
 }
 
-fn by(factor: f64, rival: Rival) -> Expansion {
-    Expansion::by("inner", factor).with_rival(rival)
+fn by(factor: f64, rival: Baseline) -> Expansion {
+    Expansion::by("inner", factor).with_baseline(rival)
 }
 
 /// The consumer's row of every unit of the axis.
@@ -33,14 +33,14 @@ fn columns(model: &Mlp) -> Vec<Vec<f32>> {
 }
 
 #[rstest]
-#[case::uneven(Rival::UnevenSplit(Share::Fixed(1.0 / 3.0)))]
-#[case::uneven_at_random(Rival::UnevenSplit(Share::Uniform(0.1, 0.5)))]
-#[case::perturbation(Rival::Perturbation { size: 0.1 })]
-#[case::function_preserving_random(Rival::FunctionPreservingRandom)]
-#[case::net2net(Rival::Net2Net { noise: 0.0 })]
-#[case::hyper_cloning(Rival::HyperCloning { snr_db: 10.0 })]
+#[case::uneven(Baseline::UnevenSplit(SplitRatio::Fixed(1.0 / 3.0)))]
+#[case::uneven_at_random(Baseline::UnevenSplit(SplitRatio::Uniform(0.1, 0.5)))]
+#[case::perturbation(Baseline::Perturbation { size: 0.1 })]
+#[case::function_preserving_random(Baseline::FunctionPreservingRandom)]
+#[case::net2net(Baseline::Net2Net { noise: 0.0 })]
+#[case::hyper_cloning(Baseline::HyperCloning { snr_db: 10.0 })]
 fn a_rival_preserves_the_function(
-    #[case] rival: Rival,
+    #[case] rival: Baseline,
     #[values(1.25, 1.5, 2.0, 3.0, 3.5)] factor: f64,
 ) {
     let narrow = narrow();
@@ -78,8 +78,8 @@ impl OutputOf for Mlp {
 #[test]
 fn an_uneven_split_gives_the_copies_their_share() {
     let narrow = rows(&narrow());
-    let share = Share::Fixed(0.25);
-    let wide = rows(&grown(&self::narrow(), &by(3.0, Rival::UnevenSplit(share))));
+    let share = SplitRatio::Fixed(0.25);
+    let wide = rows(&grown(&self::narrow(), &by(3.0, Baseline::UnevenSplit(share))));
     for (unit, old) in narrow.iter().enumerate() {
         let times = |factor: f32| old.iter().map(|value| value * factor).collect::<Vec<_>>();
         assert_close(&wide[unit], &times(0.75), 1e-6, "kept");
@@ -90,7 +90,7 @@ fn an_uneven_split_gives_the_copies_their_share() {
 
 #[test]
 fn a_random_split_differs_from_unit_to_unit() {
-    let rival = Rival::UnevenSplit(Share::Uniform(0.1, 0.5));
+    let rival = Baseline::UnevenSplit(SplitRatio::Uniform(0.1, 0.5));
     let (narrow, wide) = (rows(&narrow()), rows(&grown(&narrow(), &by(2.0, rival))));
     let shares: Vec<f32> = (0..WIDTH)
         .map(|unit| wide[unit + WIDTH][0] / narrow[unit][0])
@@ -106,7 +106,7 @@ fn a_random_split_differs_from_unit_to_unit() {
 
 #[test]
 fn a_perturbation_moves_the_copies_apart_by_its_size() {
-    let rival = Rival::Perturbation { size: 0.1 };
+    let rival = Baseline::Perturbation { size: 0.1 };
     let (narrow, wide) = (rows(&narrow()), rows(&grown(&narrow(), &by(2.0, rival))));
     let (mut up, mut down) = (0, 0);
     for (unit, old) in narrow.iter().enumerate() {
@@ -126,7 +126,7 @@ fn a_perturbation_moves_the_copies_apart_by_its_size() {
 
 #[test]
 fn hyper_cloning_adds_noise_at_its_ratio() {
-    let rival = Rival::HyperCloning { snr_db: 20.0 };
+    let rival = Baseline::HyperCloning { snr_db: 20.0 };
     let (narrow, wide) = (rows(&narrow()), rows(&grown(&narrow(), &by(2.0, rival))));
     let mut noise = Vec::new();
     for (unit, old) in narrow.iter().enumerate() {
@@ -146,11 +146,11 @@ fn hyper_cloning_adds_noise_at_its_ratio() {
 
 #[test]
 fn function_preserving_random_units_cancel_in_pairs() {
-    let rival = Rival::FunctionPreservingRandom;
+    let rival = Baseline::FunctionPreservingRandom;
     // An odd number of new units: the last one is not heard.
     let wide = grown(
         &narrow(),
-        &Expansion::to("inner", WIDTH + 5).with_rival(rival),
+        &Expansion::to("inner", WIDTH + 5).with_baseline(rival),
     );
     let (columns, rows) = (columns(&wide), rows(&wide));
     for pair in [WIDTH, WIDTH + 2] {
@@ -166,7 +166,7 @@ fn function_preserving_random_units_cancel_in_pairs() {
 
 #[test]
 fn net2net_copies_units_at_random_with_noise_on_the_producers() {
-    let rival = Rival::Net2Net { noise: 0.05 };
+    let rival = Baseline::Net2Net { noise: 0.05 };
     let expansion = by(4.0, rival).with_seed(3);
     let plan = plan(&narrow(), &expansion);
     let source = plan.axis(&"inner".into()).unwrap().source().to_vec();
@@ -193,8 +193,8 @@ fn net2net_copies_units_at_random_with_noise_on_the_producers() {
 fn a_tied_projection_takes_what_one_number_can_say() {
     let tied = Tied::narrow(1, &Device::flex());
     let blueprint = Blueprint::of(&tied).unwrap();
-    let hidden = |factor, rival| Expansion::by("hidden", factor).with_rival(rival);
-    let uneven = Rival::UnevenSplit(Share::Fixed(0.25));
+    let hidden = |factor, rival| Expansion::by("hidden", factor).with_baseline(rival);
+    let uneven = Baseline::UnevenSplit(SplitRatio::Fixed(0.25));
     // The embedding is copied whole, so its own factor is even.
     let wide = grown(&tied, &hidden(2.0, uneven));
     assert_close(
@@ -205,7 +205,7 @@ fn a_tied_projection_takes_what_one_number_can_say() {
     );
     for refused in [
         hidden(1.5, uneven),
-        hidden(2.0, Rival::FunctionPreservingRandom),
+        hidden(2.0, Baseline::FunctionPreservingRandom),
     ] {
         let error = Plan::new(&blueprint, &refused).unwrap_err();
         assert!(matches!(error, GrowError::Multiplier { .. }), "{error}");

@@ -45,7 +45,7 @@ impl Saving {
         directory: &Path,
         strategy: Strategy,
         from: Option<usize>,
-    ) -> LearningResult<Progressive<Net>> {
+    ) -> LearningResult<Growing<Net>> {
         // A resumed run begins with other values.
         let seed = if from.is_some() { 9.0 } else { 0.0 };
         let narrow = cast(Net::new(4, 4, seed, &self.device()), self.dtype);
@@ -62,7 +62,7 @@ impl Saving {
         if let Some(from) = from {
             training = training.checkpoint(from);
         }
-        let model = callback.progressive(narrow);
+        let model = callback.wrap(narrow);
         let result = training.launch(learner(model, self.optim(), strategy));
         assert!(callback.failure().is_none());
         result

@@ -195,7 +195,7 @@ fn a_rewarmup_without_an_asymmetric_optimizer_stops_the_run_untouched() {
     let optim: ModuleOptimizer = AdamWConfig::new().init();
     let result = callback
         .attach(training(directory.path(), strategy, EPOCHS))
-        .launch(learner(callback.progressive(narrow()), optim, strategy));
+        .launch(learner(callback.wrap(narrow()), optim, strategy));
     let message = result.error.unwrap().to_string();
     assert!(message.contains(".asymmetric()"), "{message}");
     let failure = callback.failure().unwrap();
@@ -217,7 +217,7 @@ fn a_model_other_than_the_planned_one_stops_the_run_before_its_expansion() {
     let directory = tempfile::tempdir().unwrap();
     let result = callback
         .attach(training(directory.path(), strategy, EPOCHS))
-        .launch(learner(callback.progressive(other), adamw(), strategy));
+        .launch(learner(callback.wrap(other), adamw(), strategy));
     assert!(result.error.is_some());
     let failure = callback.failure().unwrap();
     // Of which parameter first, depends on their identities.

@@ -14,11 +14,11 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{EarlyStoppingStrategy, LearningResult, SupervisedTraining};
 use burn_grow::prelude::*;
-use burn_grow::{Clock, Event, Plateau, Refractory, Series, Slope, WidthExpansionBuilder};
+use burn_grow::{Position, Event, Plateau, Refractory, WatchedMetric, Slope, WidthExpansionBuilder};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};
 use rstest::rstest;
 
-type Model = Progressive<Net>;
+type Model = Growing<Net>;
 
 fn narrow() -> Net {
     Net::new(4, 4, 0.0, &Device::flex().autodiff())
@@ -55,7 +55,7 @@ fn run(
     // A resumed run begins with other values and other parameter identities.
     let seed = if from.is_some() { 9.0 } else { 0.0 };
     let model = Net::new(4, 4, seed, &Device::flex().autodiff());
-    training.launch(learner(callback.progressive(model), adamw(), strategy))
+    training.launch(learner(callback.wrap(model), adamw(), strategy))
 }
 
 /// Copies the checkpoint of `epoch` and nothing else: no metric log is needed to resume.
@@ -124,7 +124,7 @@ fn a_run_with_metric_triggers_resumes_bit_identical(#[case] strategy: Strategy) 
     let whole = tempfile::tempdir().unwrap();
     let result = run(&build(whole.path()), whole.path(), strategy, None);
     assert!(result.error.is_none(), "{:?}", result.error);
-    let end = Clock {
+    let end = Position {
         step: strategy.total_steps(),
         stage: 2,
     };
@@ -183,7 +183,7 @@ fn every_strategy_decides_at_the_end_of_the_same_epoch() {
 #[test]
 fn a_closure_decides_on_what_an_undecided_run_recorded_before() {
     let strategy = Strategy::Single;
-    let loss = Series::valid("Loss");
+    let loss = WatchedMetric::valid("Loss");
     let watched = loss.clone();
     // Three epochs, all of them numbers, none of them equal.
     let callback = builder(strategy)
@@ -226,8 +226,8 @@ fn metric_callback(strategy: Strategy) -> WidthExpansionCallback {
 fn failed(
     callback: &WidthExpansionCallback,
     training: SupervisedTraining<Model>,
-) -> (Clock, Arc<TrainError>) {
-    let model = callback.progressive(narrow());
+) -> (Position, Arc<TrainError>) {
+    let model = callback.wrap(narrow());
     let result = training.launch(learner(model, adamw(), Strategy::Single));
     assert!(result.error.is_some());
     (result.model.clock(), callback.failure().unwrap())
@@ -241,9 +241,9 @@ fn an_early_stopping_of_the_users_own_composes_with_a_metric_trigger() {
     let training = watched(&callback, directory.path(), strategy);
     let result = callback
         .attach_with(training, None, StopAfter(3))
-        .launch(learner(callback.progressive(narrow()), adamw(), strategy));
+        .launch(learner(callback.wrap(narrow()), adamw(), strategy));
     assert!(result.error.is_none(), "{:?}", result.error);
-    assert_eq!(result.model.clock(), Clock { step: 18, stage: 1 });
+    assert_eq!(result.model.clock(), Position { step: 18, stage: 1 });
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_lost_hook_stops_the_run() {
         matches!(*error, TrainError::LostHook { step: 6 }),
         "{error}"
     );
-    assert_eq!(clock, Clock { step: 6, stage: 0 });
+    assert_eq!(clock, Position { step: 6, stage: 0 });
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_checkpoint_without_the_watched_metrics_stops_the_run() {
         error.to_string().contains("callback.checkpointing"),
         "{error}"
     );
-    assert_eq!(clock, Clock { step: 6, stage: 0 });
+    assert_eq!(clock, Position { step: 6, stage: 0 });
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn a_log_that_cannot_be_written_is_found_before_the_run_or_stops_it() {
     let training = callback.attach(watched(&callback, directory.path(), strategy));
     let (clock, error) = failed(&callback, training);
     assert!(matches!(*error, TrainError::GrowthLog { .. }), "{error}");
-    assert_eq!(clock, Clock { step: 7, stage: 0 });
+    assert_eq!(clock, Position { step: 7, stage: 0 });
 }
 
 /// The last value that burn-train wrote of a metric.

@@ -6,14 +6,14 @@ use crate::Axis;
 
 /// How much of a parameter takes part in one token: a fraction, times ratios of widths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Active {
+pub struct ActiveFraction {
     /// A number.
     pub fraction: f64,
     /// Widths of which the first divided by the second takes part, `top_k` of `experts`.
     pub ratios: Vec<(Axis, Axis)>,
 }
 
-impl Default for Active {
+impl Default for ActiveFraction {
     fn default() -> Self {
         Self {
             fraction: 1.0,
@@ -22,7 +22,7 @@ impl Default for Active {
     }
 }
 
-impl From<f64> for Active {
+impl From<f64> for ActiveFraction {
     fn from(fraction: f64) -> Self {
         Self {
             fraction,
@@ -31,7 +31,7 @@ impl From<f64> for Active {
     }
 }
 
-impl Active {
+impl ActiveFraction {
     /// `part` units of `whole`.
     pub fn ratio(part: impl Into<Axis>, whole: impl Into<Axis>) -> Self {
         Self {

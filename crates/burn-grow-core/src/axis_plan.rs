@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::draw::generator;
 use crate::fields::{AxisPlanFields, check_widths};
-use crate::rival::{Noise, amplitude};
+use crate::baseline::{Noise, amplitude};
 use crate::scaling::{counts, shares};
 use crate::{
-    Axis, CopyMap, Expansion, Factor, GrowError, Init, InitPair, Method, Rival, RoleKind, Scaling,
-    Share,
+    Axis, CopyMap, Expansion, Factor, GrowError, Init, InitPair, Method, Baseline, RoleKind, Scaling,
+    SplitRatio,
 };
 
 /// How one axis grows.
@@ -50,8 +50,8 @@ impl AxisPlan {
         let key = axis.as_str();
         let map = match method {
             Method::Sparkling { map, .. } => map,
-            Method::Rival(Rival::Net2Net { .. }) => CopyMap::Random,
-            Method::Rival(_) => CopyMap::Block,
+            Method::Baseline(Baseline::Net2Net { .. }) => CopyMap::Random,
+            Method::Baseline(_) => CopyMap::Block,
         };
         let source = map.source(old_width, new_width, expansion.seed, key);
         let (factor, tied) = match method {
@@ -69,15 +69,15 @@ impl AxisPlan {
                 let tied = scaling.factor(tied, &source, old_width);
                 (factor.ok_or_else(impossible)?, tied)
             }
-            Method::Rival(rival) => {
+            Method::Baseline(rival) => {
                 let copies = Scaling::FunctionPreserving;
                 let tied = copies.factor(InitPair::COPY_COPY, &source, old_width);
                 match rival {
-                    Rival::UnevenSplit(share) => {
+                    Baseline::UnevenSplit(share) => {
                         let seed = (expansion.seed, key);
                         (uneven(share, &source, old_width, seed), tied)
                     }
-                    Rival::FunctionPreservingRandom => (cancelling(old_width, new_width), None),
+                    Baseline::FunctionPreservingRandom => (cancelling(old_width, new_width), None),
                     _ => (shares(&source, &counts(&source, old_width)), tied),
                 }
             }
@@ -163,12 +163,12 @@ impl AxisPlan {
     fn init(&self, kind: RoleKind) -> Option<Init> {
         let init = match self.method {
             Method::Sparkling { init, .. } => init,
-            Method::Rival(Rival::FunctionPreservingRandom) => match kind {
+            Method::Baseline(Baseline::FunctionPreservingRandom) => match kind {
                 RoleKind::Gain => return Some(Init::Copy),
                 RoleKind::Vocab => return Some(Init::Random),
                 _ => return None,
             },
-            Method::Rival(_) => InitPair::COPY_COPY,
+            Method::Baseline(_) => InitPair::COPY_COPY,
         };
         Some(match kind {
             RoleKind::FanOut => init.producer,
@@ -182,14 +182,14 @@ impl AxisPlan {
 
     /// The noise of a rival.
     pub(crate) fn noise(&self) -> Option<Noise> {
-        let Method::Rival(rival) = self.method else {
+        let Method::Baseline(rival) = self.method else {
             return None;
         };
         match rival {
-            Rival::Perturbation { size } => Some(Noise::OppositeSign(size)),
-            Rival::HyperCloning { snr_db } => Some(Noise::Opposite(amplitude(snr_db))),
-            Rival::Net2Net { noise } => Some(Noise::Producer(noise)),
-            Rival::UnevenSplit(_) | Rival::FunctionPreservingRandom => None,
+            Baseline::Perturbation { size } => Some(Noise::OppositeSign(size)),
+            Baseline::HyperCloning { snr_db } => Some(Noise::Opposite(amplitude(snr_db))),
+            Baseline::Net2Net { noise } => Some(Noise::Producer(noise)),
+            Baseline::UnevenSplit(_) | Baseline::FunctionPreservingRandom => None,
         }
     }
 
@@ -209,12 +209,12 @@ impl AxisPlan {
 }
 
 /// A kept unit's column times `1 - a`, its copies' times `a` in equal parts.
-fn uneven(share: Share, source: &[usize], old_width: usize, (seed, key): (u64, &str)) -> Factor {
+fn uneven(share: SplitRatio, source: &[usize], old_width: usize, (seed, key): (u64, &str)) -> Factor {
     let mut generator = generator(seed, key);
     let shares: Vec<f64> = (0..old_width)
         .map(|_| match share {
-            Share::Fixed(share) => share,
-            Share::Uniform(low, high) => low + (high - low) * generator.random::<f64>(),
+            SplitRatio::Fixed(share) => share,
+            SplitRatio::Uniform(low, high) => low + (high - low) * generator.random::<f64>(),
         })
         .collect();
     let counts = counts(source, old_width);
@@ -247,13 +247,13 @@ impl fmt::Display for Method {
                 CopyMap::Interleaved => write!(f, "{init}, interleaved"),
                 CopyMap::Random => write!(f, "{init}, random map"),
             },
-            Self::Rival(Rival::UnevenSplit(_)) => f.write_str("uneven split"),
-            Self::Rival(Rival::Perturbation { size }) => write!(f, "perturbation {size}"),
-            Self::Rival(Rival::FunctionPreservingRandom) => {
+            Self::Baseline(Baseline::UnevenSplit(_)) => f.write_str("uneven split"),
+            Self::Baseline(Baseline::Perturbation { size }) => write!(f, "perturbation {size}"),
+            Self::Baseline(Baseline::FunctionPreservingRandom) => {
                 f.write_str("function-preserving random")
             }
-            Self::Rival(Rival::Net2Net { noise }) => write!(f, "Net2Net, noise {noise}"),
-            Self::Rival(Rival::HyperCloning { snr_db }) => write!(f, "HyperCloning, {snr_db} dB"),
+            Self::Baseline(Baseline::Net2Net { noise }) => write!(f, "Net2Net, noise {noise}"),
+            Self::Baseline(Baseline::HyperCloning { snr_db }) => write!(f, "HyperCloning, {snr_db} dB"),
         }
     }
 }

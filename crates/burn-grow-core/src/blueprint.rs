@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::describe::Description;
 use crate::fields::BlueprintFields;
 use crate::width::widths;
-use crate::{Active, Axis, Constant, Describe, GrowError, Growable, Plan, Role};
+use crate::{ActiveFraction, Axis, Constant, Describer, GrowError, Growable, Plan, Role};
 
 /// What a model looks like to an expansion: its parameters, the axis each dimension lies on, the
 /// width of every axis, and the constants that depend on one. One that disagrees with itself is not read.
@@ -32,7 +32,7 @@ pub struct ParamBlueprint {
     #[serde(with = "crate::role::optional")]
     pub roles: Vec<Option<Role>>,
     /// How much of it takes part in one token.
-    pub active: Active,
+    pub active: ActiveFraction,
 }
 
 impl ParamBlueprint {
@@ -180,12 +180,12 @@ pub(crate) enum Shapes {
 /// What a model says about itself, before anyone asks whether it agrees with itself.
 pub(crate) struct Surveyed {
     pub(crate) params: Vec<ParamBlueprint>,
-    pub(crate) describe: Describe,
+    pub(crate) describe: Describer,
 }
 
 impl Surveyed {
     pub(crate) fn of<G: Growable>(model: &G, shapes: Shapes) -> Result<Self, GrowError> {
-        let mut describe = Describe::default();
+        let mut describe = Describer::default();
         model.describe(&mut describe);
         if !describe.errors.is_empty() {
             return Err(describe.errors.swap_remove(0));

@@ -3,13 +3,13 @@ use std::collections::{BTreeMap, HashMap};
 use burn_core::module::{Module, ModuleVisitor, Param, ParamId};
 use burn_core::tensor::Tensor;
 
-use crate::{Active, Axis, GrowError, Growable, Layer, LayerRoles, Role};
+use crate::{ActiveFraction, Axis, GrowError, Growable, Layer, LayerRoles, Role};
 
 /// What a module says about one parameter.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     pub(crate) roles: Vec<Option<Role>>,
-    pub(crate) active: Active,
+    pub(crate) active: ActiveFraction,
 }
 
 /// A constant field that depends on the width of an axis.
@@ -27,9 +27,9 @@ pub struct Constant<T> {
 ///
 /// Names follow the module tree so that messages carry the path of the field at fault.
 #[derive(Default)]
-pub struct Describe {
+pub struct Describer {
     path: Vec<String>,
-    active: Vec<Active>,
+    active: Vec<ActiveFraction>,
     pub(crate) params: HashMap<ParamId, Description>,
     pub(crate) widths: Vec<Constant<usize>>,
     pub(crate) counts: Vec<Constant<usize>>,
@@ -38,7 +38,7 @@ pub struct Describe {
     pub(crate) errors: Vec<GrowError>,
 }
 
-impl Describe {
+impl Describer {
     /// Describes a child module that knows how it grows.
     pub fn child<G: Growable>(&mut self, name: &str, module: &G) {
         self.scope(name, |describe| module.describe(describe));
@@ -53,14 +53,14 @@ impl Describe {
     pub fn param<const D: usize>(&mut self, param: &Param<Tensor<D>>, roles: [Option<Role>; D]) {
         let description = Description {
             roles: roles.to_vec(),
-            active: self.active.iter().fold(Active::default(), Active::times),
+            active: self.active.iter().fold(ActiveFraction::default(), ActiveFraction::times),
         };
         self.params.insert(param.id, description);
     }
 
     /// Declares that no parameter of `module` ever grows.
     pub fn fixed<M: Module>(&mut self, module: &M) {
-        struct Fixed<'a>(&'a mut Describe);
+        struct Fixed<'a>(&'a mut Describer);
         impl ModuleVisitor for Fixed<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 self.0.param(param, [const { None }; D]);
@@ -106,8 +106,8 @@ impl Describe {
     }
 
     /// Describes parts of which only a fraction takes part in one token, such as routed experts:
-    /// `Active::ratio("top_k", "experts")`, or a number.
-    pub fn active(&mut self, active: impl Into<Active>, describe: impl FnOnce(&mut Self)) {
+    /// `ActiveFraction::ratio("top_k", "experts")`, or a number.
+    pub fn active(&mut self, active: impl Into<ActiveFraction>, describe: impl FnOnce(&mut Self)) {
         self.active.push(active.into());
         describe(self);
         self.active.pop();

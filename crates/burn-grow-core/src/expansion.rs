@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Axis, CopyMap, GrowError, InitPair, Rival, Scaling};
+use crate::{Axis, CopyMap, GrowError, InitPair, Baseline, Scaling};
 
 /// How far a factor times a width may be from a whole width, relative to it.
 const ROUNDING: f64 = 1e-12;
@@ -64,7 +64,8 @@ pub enum Method {
         map: CopyMap,
     },
     /// Another method, for comparison.
-    Rival(Rival),
+    #[serde(rename = "rival")]
+    Baseline(Baseline),
 }
 
 impl Default for Method {
@@ -81,7 +82,7 @@ impl Method {
     /// Changes the init pair, the scaling or the copy map; a rival, which has none, gives way to the
     /// default.
     fn change(&mut self, change: impl FnOnce(&mut InitPair, &mut Scaling, &mut CopyMap)) {
-        if let Self::Rival(_) = self {
+        if let Self::Baseline(_) = self {
             *self = Self::default();
         }
         if let Self::Sparkling { init, scaling, map } = self {
@@ -111,11 +112,11 @@ impl Method {
 /// Which axes grow, by how much, and what their new coordinates hold.
 ///
 /// ```
-/// # use burn_grow_core::{Expansion, InitPair, Method, Rival, Scaling};
+/// # use burn_grow_core::{Expansion, InitPair, Method, Baseline, Scaling};
 /// let both = Expansion::by("inner", 2.0).and_to("hidden", 2048);
 /// let naive = Expansion::by("inner", 1.5).with_scaling(Scaling::FunctionPreserving);
 /// let silent = Expansion::by("inner", 2.0).with_init(InitPair::COPY_ZERO);
-/// let mixed = both.on("inner", Method::Rival(Rival::Net2Net { noise: 0.01 }));
+/// let mixed = both.on("inner", Method::Baseline(Baseline::Net2Net { noise: 0.01 }));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,8 +177,8 @@ impl Expansion {
     }
 
     /// Grows by another method altogether, for comparison.
-    pub fn with_rival(mut self, rival: Rival) -> Self {
-        self.method = Method::Rival(rival);
+    pub fn with_baseline(mut self, rival: Baseline) -> Self {
+        self.method = Method::Baseline(rival);
         self
     }
 

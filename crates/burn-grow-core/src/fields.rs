@@ -162,7 +162,7 @@ impl AxisPlan {
             Factor::PerUnit(factors) => factors,
         };
         let method = match self.method() {
-            Method::Rival(rival) => rival.numbers().to_vec(),
+            Method::Baseline(rival) => rival.numbers().to_vec(),
             Method::Sparkling { .. } => Vec::new(),
         };
         for number in factors

@@ -1,6 +1,6 @@
 use burn_core::module::Module;
 
-use crate::{Constants, Describe};
+use crate::{Constants, Describer};
 
 /// A module that knows which dimension of which parameter lies on which axis.
 ///
@@ -27,7 +27,7 @@ use crate::{Constants, Describe};
 )]
 pub trait Growable: Module {
     /// Names the roles of every parameter, and the constants that depend on a width.
-    fn describe(&self, describe: &mut Describe);
+    fn describe(&self, describe: &mut Describer);
 
     /// Rewrites the constants that depend on a width, after an expansion.
     fn update_constants(&mut self, constants: &Constants<'_>);

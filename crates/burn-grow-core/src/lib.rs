@@ -6,7 +6,7 @@
 //! learning-rate regions in `burn-grow-optim`.
 //!
 //! - [`Axis`], [`Role`], [`RoleKind`]: how a dimension lies on a width.
-//! - [`Growable`], [`Layer`], [`Describe`]: how a module says so.
+//! - [`Growable`], [`Layer`], [`Describer`]: how a module says so.
 //! - [`Expansion`], [`Scaling`]: which axes grow, and how their consumers are rescaled.
 //! - [`Plan`]: the dry run, and [`Plan::apply`].
 //! - [`two_width_check`]: whether a description is right; [`verify`], [`symmetry`]: what an expansion
@@ -37,21 +37,21 @@ mod init;
 mod layers;
 mod noise;
 mod plan;
-mod rival;
+mod baseline;
 mod role;
 mod scaling;
 mod table;
 mod verify;
 mod width;
 
-pub use active::Active;
+pub use active::ActiveFraction;
 pub use axis::Axis;
 pub use axis_plan::{AxisPlan, Origin};
 pub use blueprint::{Blueprint, ParamBlueprint};
 pub use constants::Constants;
 pub use copy_map::CopyMap;
 pub use cost::{Cost, CostChange, StateSize, saved_flops, training_flops};
-pub use describe::{Constant, Describe};
+pub use describe::{Constant, Describer};
 pub use error::GrowError;
 pub use expansion::{Expansion, Method, Target};
 pub use forecast::{Budget, Forecast, ForecastPoint};
@@ -60,7 +60,7 @@ pub use growable::Growable;
 pub use init::{Init, InitPair};
 pub use layers::{Layer, LayerRoles};
 pub use plan::{ParamPlan, Plan};
-pub use rival::{Rival, Share};
+pub use baseline::{Baseline, SplitRatio};
 pub use role::{Part, Role, RoleKind, Term};
 pub use scaling::{Factor, Scaling};
 #[doc(hidden)]

@@ -223,7 +223,7 @@ pub(crate) fn voted<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Active, RoleKind};
+    use crate::{ActiveFraction, RoleKind};
 
     #[test]
     fn widths_follow_from_a_stored_one_through_any_number_of_products() {
@@ -235,7 +235,7 @@ mod tests {
                 path: path.into(),
                 shape: vec![size],
                 roles: vec![Some(Role { parts })],
-                active: Active::default(),
+                active: ActiveFraction::default(),
             }
         };
         // The one that needs the other comes first.

@@ -84,7 +84,7 @@ fn implementation(
 
             #[automatically_derived]
             impl #impl_generics _grow::Growable for #ident #ty_generics #where_clause {
-                fn describe(&self, #describe_argument: &mut _grow::Describe) {
+                fn describe(&self, #describe_argument: &mut _grow::Describer) {
                     #describe
                 }
 

@@ -32,8 +32,8 @@
 //! | `frozen("axis", "reason")` | `usize` | stores a width that cannot grow: naming it in an expansion answers with the reason |
 //! | `multiplier = "axis"` | `f64` | absorbs the fan-in factor of the axis (tied embeddings) |
 //! | `skip` | a module or parameter | never grows |
-//! | `with = path` | a foreign type | `path::describe(&T, &mut Describe)` and `path::update_constants(&mut T, &Constants)` |
-//! | `active = path` | whatever holds parameters | `fn(&Self) -> Active` (or `f64`), how much of them takes part in one token; combines with the others |
+//! | `with = path` | a foreign type | `path::describe(&T, &mut Describer)` and `path::update_constants(&mut T, &Constants)` |
+//! | `active = path` | whatever holds parameters | `fn(&Self) -> ActiveFraction` (or `f64`), how much of them takes part in one token; combines with the others |
 //!
 //! Wherever a role is named, `role("axis", "axis inside it", .., groups = expr, unit = expr)` gives its
 //! layout, `size = groups * width * .. * unit`, the last fastest; the expressions are of type `usize` and

@@ -1,7 +1,7 @@
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
-use burn_grow_core::Active;
+use burn_grow_core::ActiveFraction;
 use burn_grow_derive::Growable;
 
 use crate::init::Init;
@@ -62,8 +62,8 @@ impl MoeFeedForward {
     }
 
     /// How much of the experts a token meets: `top_k / n_experts`, whatever they grow to.
-    pub fn active(&self) -> Active {
-        Active::ratio("top_k", "experts")
+    pub fn active(&self) -> ActiveFraction {
+        ActiveFraction::ratio("top_k", "experts")
     }
 
     /// The number of experts.

@@ -1,7 +1,7 @@
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
-use burn_grow_core::{Describe, Layer, LayerRoles};
+use burn_grow_core::{Describer, Layer, LayerRoles};
 use burn_nn::RmsNorm;
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ impl HeadNorm {
 
 /// Gain `[gain]` over the full width, `[head_dim]` per head.
 impl Layer for HeadNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let role = match self.over {
             QkNorm::PerHead => None,
             QkNorm::FullWidth => roles.gain.clone(),

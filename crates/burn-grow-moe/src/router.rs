@@ -28,10 +28,10 @@ pub struct Router {
 /// The router's outputs ride along: whatever the init pair, a new expert is a whole copy, and so is
 /// what chooses it.
 mod scores {
-    use burn_grow_core::{Constants, Describe, Role};
+    use burn_grow_core::{Constants, Describer, Role};
     use burn_nn::Linear;
 
-    pub(super) fn describe(linear: &Linear, describe: &mut Describe) {
+    pub(super) fn describe(linear: &Linear, describe: &mut Describer) {
         let roles = [Role::fan_in("hidden"), Role::gain("experts")].map(Some);
         describe.param(&linear.weight, roles);
     }

@@ -28,5 +28,5 @@ pub use per_expert::{PerExpert, PerExpertState};
 pub use policy::StatePolicy;
 pub use record::{RawRecord, check_asymmetric, check_expandable, expand_optimizer};
 pub use region::{Extent, Region};
-pub use rewarmup::{Age, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
+pub use rewarmup::{BiasCorrection, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
 pub use rules::StateRules;

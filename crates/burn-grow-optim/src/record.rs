@@ -12,7 +12,7 @@ use burn_pack::{Bytes, Reader, Scalar, Writer};
 use crate::asymmetric::REGIONS;
 use crate::policy::power;
 use crate::rules::ParamRule;
-use crate::{Age, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StateRules};
+use crate::{BiasCorrection, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StateRules};
 
 /// The most steps that an optimizer counts: burn-optim does so in 32 bits.
 pub(crate) const MAX_STEPS: usize = i32::MAX as usize;
@@ -254,7 +254,7 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
             rho: 1.0,
             steps: 1,
             horizon: 1,
-            age: Age::Shared,
+            age: BiasCorrection::Shared,
         },
     };
     let ids: BTreeMap<String, u64> = ids(model).into_iter().collect();

@@ -5,7 +5,7 @@ use burn_optim::LearningRate;
 use burn_pack::Scalar;
 
 use crate::record::MAX_STEPS;
-use crate::{Age, Ramp, RewarmupSchedule, RewarmupScope};
+use crate::{BiasCorrection, Ramp, RewarmupSchedule, RewarmupScope};
 
 /// The coordinates that one expansion added to a parameter, and their learning rate.
 ///
@@ -189,8 +189,8 @@ impl Region {
                 steps,
                 horizon,
                 age: match (rate("beta_1"), rate("beta_2")) {
-                    (Some(beta_1), Some(beta_2)) => Age::Own { beta_1, beta_2 },
-                    _ => Age::Shared,
+                    (Some(beta_1), Some(beta_2)) => BiasCorrection::Restarted { beta_1, beta_2 },
+                    _ => BiasCorrection::Shared,
                 },
             },
         })
@@ -341,7 +341,7 @@ pub(crate) mod tests {
         let schedules = [
             Rewarmup::proportional(),
             Rewarmup::cosine(1e-4),
-            Rewarmup::cosine(1e-4).with_own_age(0.9, 0.95),
+            Rewarmup::cosine(1e-4).with_restarted_bias_correction(0.9, 0.95),
             Rewarmup::faster_decay(1.0, 0.1, 0.25),
             Rewarmup::remapped(1.0, 0.1, 0.3),
         ];

@@ -31,14 +31,14 @@ pub struct Rewarmup {
     pub scope: RewarmupScope,
     /// How old new coordinates are to the optimizer's bias correction.
     #[serde(default)]
-    pub age: Age,
+    pub age: BiasCorrection,
 }
 
 /// How old new coordinates are to the bias correction of their optimizer, which counts one age for a
 /// whole parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Age {
+pub enum BiasCorrection {
     /// As old as their parameter, as in the paper: their first updates are
     /// `(1 - beta_1) / sqrt(1 - beta_2)` times what a fresh parameter's would be, 0.45 for a `beta_2` of
     /// 0.95 and 3.16 for 0.999.
@@ -47,7 +47,8 @@ pub enum Age {
     /// As old as they are: their rate is multiplied by what the bias correction of Adam, AdamW or Lamb
     /// would be now, divided by what it is,
     /// `[sqrt(1 - b2^a) / (1 - b1^a)] / [sqrt(1 - b2^t) / (1 - b1^t)]` at age `a` and step count `t`.
-    Own {
+    #[serde(rename = "own")]
+    Restarted {
         /// The decay of the optimizer's first moment.
         beta_1: f64,
         /// The decay of its second moment.
@@ -55,12 +56,12 @@ pub enum Age {
     },
 }
 
-impl Age {
+impl BiasCorrection {
     /// The settings by name, as records and messages call them.
     pub fn numbers(self) -> Vec<(&'static str, f64)> {
         match self {
             Self::Shared => Vec::new(),
-            Self::Own { beta_1, beta_2 } => vec![("beta_1", beta_1), ("beta_2", beta_2)],
+            Self::Restarted { beta_1, beta_2 } => vec![("beta_1", beta_1), ("beta_2", beta_2)],
         }
     }
 
@@ -88,7 +89,7 @@ impl Age {
     pub fn factor(self, own: usize, shared: usize) -> f64 {
         match self {
             Self::Shared => 1.0,
-            Self::Own { beta_1, beta_2 } => {
+            Self::Restarted { beta_1, beta_2 } => {
                 let correction = |steps: usize| {
                     let steps = steps as f64;
                     (1.0 - beta_2.powf(steps)).sqrt() / (1.0 - beta_1.powf(steps))
@@ -167,7 +168,7 @@ impl Rewarmup {
             rho: 1.3,
             steps: None,
             scope: RewarmupScope::default(),
-            age: Age::default(),
+            age: BiasCorrection::default(),
         }
     }
 
@@ -203,7 +204,7 @@ impl Rewarmup {
             rho: 1.0,
             steps: Some(0),
             scope: RewarmupScope::All,
-            age: Age::default(),
+            age: BiasCorrection::default(),
         }
     }
 
@@ -239,8 +240,8 @@ impl Rewarmup {
 
     /// Restarts the bias correction of new coordinates, under an optimizer of Adam's family with these
     /// decays. Only for new coordinates whose state starts from zero.
-    pub fn with_own_age(mut self, beta_1: f64, beta_2: f64) -> Self {
-        self.age = Age::Own { beta_1, beta_2 };
+    pub fn with_restarted_bias_correction(mut self, beta_1: f64, beta_2: f64) -> Self {
+        self.age = BiasCorrection::Restarted { beta_1, beta_2 };
         self
     }
 
@@ -303,7 +304,7 @@ pub struct Ramp {
     /// The optimizer steps from the expansion to the end of the run.
     pub horizon: usize,
     /// How old new coordinates are to the optimizer's bias correction.
-    pub age: Age,
+    pub age: BiasCorrection,
 }
 
 impl Ramp {
@@ -430,7 +431,7 @@ mod tests {
     #[test]
     fn an_own_age_undoes_the_first_kick() {
         for beta_2 in [0.95, 0.99, 0.999] {
-            let age = Age::Own {
+            let age = BiasCorrection::Restarted {
                 beta_1: 0.9,
                 beta_2,
             };
@@ -444,7 +445,7 @@ mod tests {
             assert!((age.factor(1_000_000, 2_000_000) - 1.0).abs() < 1e-12);
             assert_eq!(age.factor(7, 7), 1.0);
         }
-        assert_eq!(Age::Shared.factor(1, 1000), 1.0);
+        assert_eq!(BiasCorrection::Shared.factor(1, 1000), 1.0);
     }
 
     #[test]
@@ -453,14 +454,14 @@ mod tests {
         for (rewarmup, setting) in [
             (cosine().with_rho(f64::NAN), "rho"),
             (Rewarmup::cosine(-0.1), "min_lr"),
-            (cosine().with_own_age(0.9, 1.0), "beta_2"),
+            (cosine().with_restarted_bias_correction(0.9, 1.0), "beta_2"),
             (Rewarmup::faster_decay(0.1, 0.1, 0.25), "peak"),
         ] {
             let error = rewarmup.check().expect_err("refused").to_string();
             assert!(error.contains(&format!("`{setting}`")), "{error}");
         }
         for rewarmup in [
-            cosine().with_own_age(0.9, 0.999),
+            cosine().with_restarted_bias_correction(0.9, 0.999),
             Rewarmup::faster_decay(0.2, 0.1, 0.25),
             Rewarmup::remapped(0.1, 0.1, 0.5),
         ] {

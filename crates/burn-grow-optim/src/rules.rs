@@ -5,7 +5,7 @@ use burn_grow_core::{Axis, AxisPlan, Fill, ParamPlan, Plan, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::record::ids;
-use crate::{Age, OptimError, RewarmupScope, StatePolicy};
+use crate::{BiasCorrection, OptimError, RewarmupScope, StatePolicy};
 
 /// Which [`StatePolicy`] the optimizer state follows, by axis and by parameter. A policy alone is the
 /// rule for everything.
@@ -114,7 +114,7 @@ impl StateRules {
     ///
     /// An own age is for new coordinates whose state starts from zero. Names the first parameter of which
     /// some do not.
-    pub fn check_age(&self, age: Age, scope: RewarmupScope, plan: &Plan) -> Result<(), OptimError> {
+    pub fn check_age(&self, age: BiasCorrection, scope: RewarmupScope, plan: &Plan) -> Result<(), OptimError> {
         for param in plan.params() {
             for policy in self.of(plan, param).along.into_values() {
                 age.check(&param.path, scope, policy)?;

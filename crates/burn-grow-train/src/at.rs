@@ -2,7 +2,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{History, Plateau, Series, Slope, TrainError, When};
+use crate::{History, Plateau, WatchedMetric, Slope, TrainError, When};
 
 /// When a model expands: at a time, or by what a metric does.
 ///
@@ -86,14 +86,14 @@ impl At {
     /// When `decide` says so at the end of an epoch; see [`When`].
     pub fn when(
         name: impl Into<String>,
-        series: impl IntoIterator<Item = Series>,
+        series: impl IntoIterator<Item = WatchedMetric>,
         decide: impl Fn(&History<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
         When::new(name, series, decide).into()
     }
 
     /// The metrics it watches.
-    pub(crate) fn series(&self) -> &[Series] {
+    pub(crate) fn series(&self) -> &[WatchedMetric] {
         match self {
             Self::Plateau(plateau) => core::slice::from_ref(&plateau.series),
             Self::Slope(slope) => core::slice::from_ref(&slope.series),

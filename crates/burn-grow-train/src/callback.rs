@@ -12,7 +12,7 @@ use crate::metric::{
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 use crate::run::Run;
-use crate::{At, MetricCheckpointing, Progressive, TrainError, WidthExpansionBuilder};
+use crate::{At, MetricCheckpointing, Growing, TrainError, WidthExpansionBuilder};
 
 /// Widens a model at set points of a run, or when a metric says so.
 ///
@@ -21,7 +21,7 @@ use crate::{At, MetricCheckpointing, Progressive, TrainError, WidthExpansionBuil
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
 ///     .rewarmup(Rewarmup::cosine(min_lr))
 ///     .build(&model)?;
-/// let learner = Learner::new(callback.progressive(model), optim, scheduler);
+/// let learner = Learner::new(callback.wrap(model), optim, scheduler);
 /// let result = callback.attach(training).launch(learner);
 /// match result.error {
 ///     Some(error) => Err(error), // `callback.failure()` has it typed
@@ -42,8 +42,8 @@ impl WidthExpansionCallback {
     }
 
     /// Wraps `model` so that it widens while it trains.
-    pub fn progressive<M: Growable>(&self, model: M) -> Progressive<M> {
-        Progressive::new(model, self.run.clone())
+    pub fn wrap<M: Growable>(&self, model: M) -> Growing<M> {
+        Growing::new(model, self.run.clone())
     }
 
     /// Registers with the learner events of `training`: its progress log, its metrics, its
@@ -58,8 +58,8 @@ impl WidthExpansionCallback {
     /// [`checkpointing`](Self::checkpointing).
     pub fn attach<M>(
         &self,
-        training: SupervisedTraining<Progressive<M>>,
-    ) -> SupervisedTraining<Progressive<M>>
+        training: SupervisedTraining<Growing<M>>,
+    ) -> SupervisedTraining<Growing<M>>
     where
         M: TrainStep + InferenceStep + Growable + core::fmt::Display + 'static,
     {
@@ -70,10 +70,10 @@ impl WidthExpansionCallback {
     /// of your own.
     pub fn attach_with<M, S>(
         &self,
-        training: SupervisedTraining<Progressive<M>>,
+        training: SupervisedTraining<Growing<M>>,
         progress: Option<Box<dyn TrainingProgressLogger>>,
         early_stopping: S,
-    ) -> SupervisedTraining<Progressive<M>>
+    ) -> SupervisedTraining<Growing<M>>
     where
         M: TrainStep + InferenceStep + Growable + core::fmt::Display + 'static,
         S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,

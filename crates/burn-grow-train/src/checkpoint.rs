@@ -9,7 +9,7 @@ use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::Reader;
 
 use crate::saved::{self, Layout, Saved, check_values};
-use crate::{Clock, Progressive, TrainError, WidthExpansionCallback};
+use crate::{Position, Growing, TrainError, WidthExpansionCallback};
 
 /// What burn-train saves at the end of an epoch, by the names of the files.
 const KINDS: [&str; 3] = ["model", "optim", "scheduler"];
@@ -63,7 +63,7 @@ impl WidthExpansionCallback {
         directory: impl AsRef<Path>,
         epoch: usize,
         model: &M,
-    ) -> Result<Clock, TrainError> {
+    ) -> Result<Position, TrainError> {
         let files = Files::of(directory.as_ref(), epoch);
         let (clock, model) = self
             .check_model(&files.model, model)
@@ -89,12 +89,12 @@ impl WidthExpansionCallback {
         directory: impl AsRef<Path>,
         epoch: usize,
         model: M,
-    ) -> Result<Progressive<M>, TrainError> {
+    ) -> Result<Growing<M>, TrainError> {
         let path = Files::of(directory.as_ref(), epoch).model;
         let load = || {
             self.check_model(&path, &model)?;
             let record = ModuleRecord::load(&path)?;
-            self.progressive(model.clone()).load(record)
+            self.wrap(model.clone()).load(record)
         };
         load().map_err(at(&path))
     }
@@ -115,7 +115,7 @@ impl WidthExpansionCallback {
         &self,
         directory: impl AsRef<Path>,
         model: &M,
-    ) -> Result<Option<(usize, Clock)>, TrainError> {
+    ) -> Result<Option<(usize, Position)>, TrainError> {
         let directory = directory.as_ref();
         let mut fault = None;
         for epoch in saved_epochs(directory)? {
@@ -135,7 +135,7 @@ impl WidthExpansionCallback {
     }
 
     /// The last expansion before `clock`.
-    pub(crate) fn last_plan(&self, clock: Clock) -> Option<&Plan> {
+    pub(crate) fn last_plan(&self, clock: Position) -> Option<&Plan> {
         self.run.plans.get(clock.stage.checked_sub(1)?)
     }
 
@@ -144,7 +144,7 @@ impl WidthExpansionCallback {
         &self,
         path: &Path,
         model: &M,
-    ) -> Result<(Clock, Saved), RecordError> {
+    ) -> Result<(Position, Saved), RecordError> {
         let clock = self.check_state(path, model)?;
         let layout = Layout::of(model, self.last_plan(clock));
         let saved = Saved::open(path, &layout)?;
@@ -154,10 +154,10 @@ impl WidthExpansionCallback {
     }
 
     /// Whether what the file remembers is of a run under this callback.
-    fn check_state<M: Growable>(&self, path: &Path, model: &M) -> Result<Clock, RecordError> {
+    fn check_state<M: Growable>(&self, path: &Path, model: &M) -> Result<Position, RecordError> {
         let state = saved::state(path, &self.run.marks)?;
         let clock = state.clock;
-        self.progressive(model.clone()).replay(state)?;
+        self.wrap(model.clone()).replay(state)?;
         Ok(clock)
     }
 }

@@ -6,7 +6,7 @@ use burn_train::metric::store::EventStoreClient;
 use crate::history::EpochRecord;
 use crate::run::{Run, lock};
 use crate::state::State;
-use crate::{Series, TrainError};
+use crate::{WatchedMetric, TrainError};
 
 const NEVER: usize = usize::MAX;
 
@@ -68,7 +68,7 @@ impl EpochEnd {
         &self,
         epoch: usize,
         step: usize,
-        series: &[Series],
+        series: &[WatchedMetric],
         store: &EventStoreClient,
     ) -> Result<(), TrainError> {
         let mut record = self.record();

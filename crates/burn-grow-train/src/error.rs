@@ -4,7 +4,7 @@ use burn_core::store::RecordError;
 use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
 
-use crate::{At, Series};
+use crate::{At, WatchedMetric};
 
 /// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ pub enum TrainError {
     )]
     MissingMetric {
         /// The metric.
-        series: Series,
+        series: WatchedMetric,
         /// The epoch.
         epoch: usize,
     },

@@ -2,7 +2,7 @@ use burn_core::module::{Module, ModuleVisitor, Param};
 use burn_core::tensor::{Bool, Tensor};
 
 use crate::run::{Run, lock};
-use crate::{Clock, TrainError};
+use crate::{Position, TrainError};
 
 impl Run {
     /// Stops an attached run whose model has diverged or cannot be read, so that no checkpoint is saved of it
@@ -10,10 +10,10 @@ impl Run {
     ///
     /// One pass over the weights and one wait for the device: once an epoch, and at expansions, which
     /// wait for it anyway.
-    pub(crate) fn stop_on_nan<M: Module>(&self, model: &M, clock: Clock) {
+    pub(crate) fn stop_on_nan<M: Module>(&self, model: &M, clock: Position) {
         // A model outside of a training, or after one, is nobody's to stop.
         let attached = lock(&self.interrupter).is_some();
-        if !attached || clock == Clock::default() || self.failure().is_some() {
+        if !attached || clock == Position::default() || self.failure().is_some() {
             return;
         }
         if let Err(error) = check_nan(model, clock) {
@@ -23,7 +23,7 @@ impl Run {
 }
 
 /// Whether every parameter of `model` can be read and none is NaN; a NaN loss makes all of them so.
-pub(crate) fn check_nan<M: Module>(model: &M, clock: Clock) -> Result<(), TrainError> {
+pub(crate) fn check_nan<M: Module>(model: &M, clock: Position) -> Result<(), TrainError> {
     let mut visitor = Visitor {
         path: Vec::new(),
         found: Vec::new(),

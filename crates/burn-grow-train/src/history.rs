@@ -1,4 +1,4 @@
-use crate::Series;
+use crate::WatchedMetric;
 
 /// The watched metrics at the end of one epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct EpochRecord {
 /// Epochs before it are left out, as a plateau that led to one expansion is no reason for the next.
 #[derive(Clone, Copy, Debug)]
 pub struct History<'a> {
-    pub(crate) series: &'a [Series],
+    pub(crate) series: &'a [WatchedMetric],
     pub(crate) epochs: &'a [EpochRecord],
     /// The optimizer steps taken before the last expansion.
     pub(crate) since: Option<usize>,
@@ -30,7 +30,7 @@ impl History<'_> {
     }
 
     /// The values of a series, oldest first; none if no trigger watches it.
-    pub fn values(&self, series: &Series) -> Vec<f64> {
+    pub fn values(&self, series: &WatchedMetric) -> Vec<f64> {
         let index = self.series.iter().position(|other| other == series);
         index.map_or_else(Vec::new, |index| {
             self.records().map(|record| record.values[index]).collect()

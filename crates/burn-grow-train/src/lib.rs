@@ -1,7 +1,7 @@
 //! Width expansion inside a stock burn-train [`Learner`](burn_train::Learner).
 //!
 //! [`WidthExpansionCallback`] decides when and how a model widens. It wraps the model in
-//! [`Progressive`], whose optimizer step expands the model and its optimizer state at the boundary,
+//! [`Growing`], whose optimizer step expands the model and its optimizer state at the boundary,
 //! and attaches itself to a [`SupervisedTraining`](burn_train::SupervisedTraining) to see what goes
 //! on there. The loop stays Burn's own:
 //!
@@ -10,10 +10,10 @@
 //! launch
 //!   for each epoch
 //!     for each batch
-//!       Progressive::step                    forward and backward of the model inside
+//!       Growing::step                    forward and backward of the model inside
 //!       (gradients accumulate)
 //!       scheduler step
-//!       Progressive::optimize
+//!       Growing::optimize
 //!         the model's own optimize
 //!         step count + 1
 //!         while a stage is due: expand       plan -> model, optimizer record, growth.jsonl, on_expand
@@ -74,7 +74,7 @@ pub use at::At;
 pub use builder::WidthExpansionBuilder;
 pub use callback::WidthExpansionCallback;
 pub use checkpoint::{discard_after, saved_epochs};
-pub use clock::Clock;
+pub use clock::Position;
 pub use error::TrainError;
 pub use event::{Event, MetricCheckpointing};
 pub use history::History;
@@ -84,10 +84,10 @@ pub use metric::{
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 pub use plateau::Plateau;
-pub use progressive::Progressive;
+pub use progressive::Growing;
 pub use refractory::Refractory;
 pub use report::{AxisReport, ExpansionReport};
-pub use series::{Better, MetricSplit, Series};
+pub use series::{Better, MetricSplit, WatchedMetric};
 pub use slope::Slope;
 pub use trial::{Candidate, CandidateReport, Trial, TrialReport};
 pub use when::When;

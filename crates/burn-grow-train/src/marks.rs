@@ -3,7 +3,7 @@ use core::fmt::{self, Debug, Write};
 use burn_grow_core::Plan;
 use burn_grow_optim::{Rewarmup, RewarmupSchedule};
 
-use crate::Series;
+use crate::WatchedMetric;
 
 /// What tells the run that a record is of from another one: fingerprints, so that records stay small.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub(crate) struct Grown {
 
 impl Marks {
     pub(crate) fn new(
-        series: &[Series],
+        series: &[WatchedMetric],
         plans: &[Plan],
         rewarmup: Option<&Rewarmup>,
         total_steps: usize,

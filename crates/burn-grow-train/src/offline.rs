@@ -12,7 +12,7 @@ use crate::checkpoint::{Files, at, check_scheduler, checkpoints};
 use crate::saved::{self, Layout, Saved};
 use crate::saved_order::saved_shape;
 use crate::state::{CLOCK, HISTORY, State};
-use crate::{Clock, TrainError, WidthExpansionCallback};
+use crate::{Position, TrainError, WidthExpansionCallback};
 
 impl WidthExpansionCallback {
     /// Expands the checkpoint of `epoch` under `from` into one under `to`, as if the run had expanded
@@ -37,7 +37,7 @@ impl WidthExpansionCallback {
         epoch: usize,
         to: impl AsRef<Path>,
         model: &M,
-    ) -> Result<Clock, TrainError> {
+    ) -> Result<Position, TrainError> {
         let to = to.as_ref();
         let (source, target) = (Files::of(from.as_ref(), epoch), Files::of(to, epoch));
         if target.model.exists() {

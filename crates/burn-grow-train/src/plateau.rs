@@ -2,7 +2,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Better, History, MetricSplit, Series};
+use crate::{Better, History, MetricSplit, WatchedMetric};
 
 /// Fires when a metric has not improved for so many epochs.
 ///
@@ -11,7 +11,7 @@ use crate::{Better, History, MetricSplit, Series};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// The metric.
-    pub series: Series,
+    pub series: WatchedMetric,
     /// The epochs without an improvement.
     pub patience: usize,
     /// The change that is not yet one.
@@ -26,7 +26,7 @@ impl Plateau {
     /// A plateau of a validation metric of which lower is better.
     pub fn new(metric: impl Into<String>, patience: usize) -> Self {
         Self {
-            series: Series::valid(metric),
+            series: WatchedMetric::valid(metric),
             patience,
             min_change: 0.0,
             better: Better::default(),

@@ -9,7 +9,7 @@ use burn_optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn_optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::Clock;
+use crate::Position;
 use crate::recorded::Recorded;
 use crate::run::{Rates, Run};
 use crate::saved_order::loadable;
@@ -17,19 +17,19 @@ use crate::state::{Params, State};
 
 /// A model that widens while a [`Learner`](burn_train::Learner) trains it.
 ///
-/// Made by [`WidthExpansionCallback::progressive`](crate::WidthExpansionCallback::progressive).
+/// Made by [`WidthExpansionCallback::wrap`](crate::WidthExpansionCallback::wrap).
 /// Everything is delegated to the model inside, under its own parameter paths; the optimizer step
-/// also counts and expands. Records hold the model, the [`Clock`] and what triggers decide on, so a
+/// also counts and expands. Records hold the model, the [`Position`] and what triggers decide on, so a
 /// checkpoint loads into the narrow model the run began with, replaying the expansions for their shapes.
 /// It loads into the bare model, too, with [`allow_unused`](ModuleRecord::allow_unused) for the rest.
 #[derive(Clone)]
-pub struct Progressive<M> {
+pub struct Growing<M> {
     inner: M,
     state: State,
     run: Arc<Run>,
 }
 
-impl<M> Progressive<M> {
+impl<M> Growing<M> {
     pub(crate) fn new(inner: M, run: Arc<Run>) -> Self {
         Self {
             inner,
@@ -49,12 +49,12 @@ impl<M> Progressive<M> {
     }
 
     /// How far the run is.
-    pub fn clock(&self) -> Clock {
+    pub fn clock(&self) -> Position {
         self.state.clock
     }
 
-    fn map_inner<N>(self, map: impl FnOnce(M) -> N) -> Progressive<N> {
-        Progressive {
+    fn map_inner<N>(self, map: impl FnOnce(M) -> N) -> Growing<N> {
+        Growing {
             inner: map(self.inner),
             state: self.state,
             run: self.run,
@@ -62,7 +62,7 @@ impl<M> Progressive<M> {
     }
 }
 
-impl<M: Growable> Progressive<M> {
+impl<M: Growable> Growing<M> {
     /// Takes one optimizer step at base rate `base` with `update`, then every expansion that is due.
     ///
     /// The gradients of this step have the narrow shapes and are used up when the model widens.
@@ -154,7 +154,7 @@ impl<M: Growable> Progressive<M> {
     }
 }
 
-impl<M> Progressive<M> {
+impl<M> Growing<M> {
     /// What a record holds besides the model.
     fn params(&self) -> Params {
         let mut state = self.state.clone();
@@ -163,7 +163,7 @@ impl<M> Progressive<M> {
     }
 }
 
-impl<M: TrainStep + Growable> TrainStep for Progressive<M> {
+impl<M: TrainStep + Growable> TrainStep for Growing<M> {
     type Input = M::Input;
     type Output = M::Output;
 
@@ -194,7 +194,7 @@ impl<M: TrainStep + Growable> TrainStep for Progressive<M> {
     }
 }
 
-impl<M: InferenceStep> InferenceStep for Progressive<M> {
+impl<M: InferenceStep> InferenceStep for Growing<M> {
     type Input = M::Input;
     type Output = M::Output;
 
@@ -203,7 +203,7 @@ impl<M: InferenceStep> InferenceStep for Progressive<M> {
     }
 }
 
-impl<M: Growable> Module for Progressive<M> {
+impl<M: Growable> Module for Growing<M> {
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.inner.collect_devices(devices)
     }
@@ -259,16 +259,16 @@ impl<M: Growable> Module for Progressive<M> {
     }
 }
 
-impl<M: fmt::Debug> fmt::Debug for Progressive<M> {
+impl<M: fmt::Debug> fmt::Debug for Growing<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progressive")
+        f.debug_struct("Growing")
             .field("inner", &self.inner)
             .field("clock", &self.state.clock)
             .finish()
     }
 }
 
-impl<M: fmt::Display> fmt::Display for Progressive<M> {
+impl<M: fmt::Display> fmt::Display for Growing<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }

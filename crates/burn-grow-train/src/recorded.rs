@@ -3,7 +3,7 @@ use burn_core::tensor::{Device, Int, Tensor};
 
 use crate::state::{CLOCK, HISTORY, Params};
 
-const CONTAINER: &str = "Struct:Progressive";
+const CONTAINER: &str = "Struct:Growing";
 
 /// A model beside the state of its run, all of it mapped, so that loading a record leaves nothing of it
 /// unused.

@@ -4,7 +4,7 @@ use burn_grow_core::{Axis, Factor, Method, Plan};
 use burn_grow_optim::StateRules;
 use serde::{Deserialize, Serialize};
 
-use crate::{At, Clock};
+use crate::{At, Position};
 
 /// What an expansion did, handed to the `on_expand` hooks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct AxisReport {
 
 impl ExpansionReport {
     pub(crate) fn new(
-        clock: Clock,
+        clock: Position,
         trigger: &At,
         plan: &Plan,
         state: &StateRules,

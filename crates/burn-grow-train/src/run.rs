@@ -19,7 +19,7 @@ use crate::growth_log::GrowthLog;
 use crate::marks::Marks;
 use crate::schedule::Schedule;
 use crate::state::State;
-use crate::{Clock, Event, ExpansionReport, TrainError};
+use crate::{Position, Event, ExpansionReport, TrainError};
 
 pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
@@ -52,7 +52,7 @@ pub(crate) struct Run {
 /// How far a run is, for display and for the hooks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reached {
-    pub(crate) clock: Clock,
+    pub(crate) clock: Position,
     pub(crate) taken: Vec<usize>,
     pub(crate) rates: Rates,
 }
@@ -149,7 +149,7 @@ impl Run {
     }
 
     /// The re-warmup of an expansion at `clock`, and what it moves.
-    pub(crate) fn ramp(&self, clock: Clock) -> Option<(Ramp, RewarmupScope)> {
+    pub(crate) fn ramp(&self, clock: Position) -> Option<(Ramp, RewarmupScope)> {
         self.rewarmup.as_ref().map(|rewarmup| {
             let ramp = rewarmup.ramp(clock.step, self.schedule.total_steps);
             (ramp, rewarmup.scope)

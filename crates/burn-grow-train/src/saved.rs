@@ -61,7 +61,7 @@ pub(crate) fn state(path: &Path, marks: &Marks) -> Result<State, RecordError> {
     let Some(clock) = tensors.iter().find(|tensor| tensor.name == CLOCK) else {
         return Err(RecordError::Validation(
             "the record holds no step count: it was not saved by a model wrapped with \
-             `WidthExpansionCallback::progressive`"
+             `WidthExpansionCallback::wrap`"
                 .into(),
         ));
     };

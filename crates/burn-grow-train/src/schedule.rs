@@ -1,6 +1,6 @@
 use crate::at::{Due, Units};
 use crate::history::EpochRecord;
-use crate::{At, Clock, History, Refractory, Series, TrainError};
+use crate::{At, Position, History, Refractory, WatchedMetric, TrainError};
 
 /// When the expansions of a run are due: a function of the steps taken and of the metrics so far, and of
 /// nothing else, so that every replica and every resumed run decides alike.
@@ -14,7 +14,7 @@ pub(crate) struct Schedule {
     /// In optimizer steps.
     pub(crate) refractory: usize,
     /// Every metric that a trigger watches.
-    pub(crate) series: Vec<Series>,
+    pub(crate) series: Vec<WatchedMetric>,
 }
 
 impl Schedule {
@@ -45,7 +45,7 @@ impl Schedule {
                 Due::EpochEnd => 0,
             });
         }
-        let mut series: Vec<Series> = Vec::new();
+        let mut series: Vec<WatchedMetric> = Vec::new();
         for watched in stages.iter().flat_map(|(at, _, _)| at.series()) {
             if !series.contains(watched) {
                 series.push(watched.clone());
@@ -114,7 +114,7 @@ impl Schedule {
     }
 
     /// Whether the next stage is due, after the step that `clock` counts.
-    pub(crate) fn is_due(&self, clock: Clock, taken: &[usize], epochs: &[EpochRecord]) -> bool {
+    pub(crate) fn is_due(&self, clock: Position, taken: &[usize], epochs: &[EpochRecord]) -> bool {
         let last = taken.last().copied();
         let (Some((at, due)), Some(earliest)) = (
             self.stages.get(clock.stage),
@@ -141,8 +141,8 @@ impl Schedule {
     }
 
     /// What a run that ended at `clock` did not do as planned, if anything.
-    pub(crate) fn shortfall(&self, clock: Clock) -> Option<String> {
-        let Clock { step, stage } = clock;
+    pub(crate) fn shortfall(&self, clock: Position) -> Option<String> {
+        let Position { step, stage } = clock;
         let planned = self.stages.len();
         if let Some((at, _)) = self.stages.get(stage) {
             return Some(format!(
@@ -164,7 +164,7 @@ impl Schedule {
     /// # Errors
     ///
     /// Says what differs.
-    pub(crate) fn check_taken(&self, clock: Clock, taken: &[usize]) -> Result<(), String> {
+    pub(crate) fn check_taken(&self, clock: Position, taken: &[usize]) -> Result<(), String> {
         let mut last = None;
         let mut planned = 0;
         while let Some((at, due)) = self.stages.get(planned) {
@@ -205,7 +205,7 @@ pub(crate) mod tests {
 
     /// A history in which epoch `n` ends after step `10 n`.
     pub(crate) fn history(
-        values: &[(&Series, &[f64])],
+        values: &[(&WatchedMetric, &[f64])],
         since: Option<usize>,
         check: impl FnOnce(&History<'_>),
     ) {
@@ -242,7 +242,7 @@ pub(crate) mod tests {
     fn simulated(stages: Vec<At>, refractory: Refractory) -> Vec<usize> {
         let schedule = schedule(stages, refractory).expect("a schedule");
         let flat = records(&[&[1.0; 10]]);
-        let (mut clock, mut taken) = (Clock::default(), Vec::new());
+        let (mut clock, mut taken) = (Position::default(), Vec::new());
         for step in 1..=100 {
             clock.step = step;
             let ended = flat.iter().filter(|record| record.step < step);
@@ -315,7 +315,7 @@ pub(crate) mod tests {
             (of(vec![flat(), At::step(25)]), 30, &[], None),
         ];
         for (schedule, step, taken, message) in table {
-            let clock = Clock {
+            let clock = Position {
                 step,
                 stage: taken.len(),
             };
@@ -333,7 +333,7 @@ pub(crate) mod tests {
     #[test]
     fn what_did_not_come_as_planned_is_said_at_the_end() {
         let schedule = schedule(vec![At::fraction(0.5)], Refractory::None).expect("a schedule");
-        let at = |step, stage| schedule.shortfall(Clock { step, stage });
+        let at = |step, stage| schedule.shortfall(Position { step, stage });
         assert_eq!(at(100, 1), None);
         let narrow = at(25, 0).expect("never grew");
         assert!(narrow.contains("25 of 100 optimizer steps") && narrow.contains("fraction 0.5"));
@@ -342,17 +342,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_closure_sees_every_series_it_watches() {
-        let [loss, accuracy] = [Series::train("Loss"), Series::valid("Accuracy")];
+        let [loss, accuracy] = [WatchedMetric::train("Loss"), WatchedMetric::valid("Accuracy")];
         let (first, second) = (loss.clone(), accuracy.clone());
         let at = At::when("both", [loss.clone(), accuracy.clone()], move |history| {
             history.values(&first) == [2.0] && history.values(&second) == [0.5]
         });
-        let values: [(&Series, &[f64]); 2] = [(&accuracy, &[0.1, 0.5]), (&loss, &[3.0, 2.0])];
+        let values: [(&WatchedMetric, &[f64]); 2] = [(&accuracy, &[0.1, 0.5]), (&loss, &[3.0, 2.0])];
         history(&values, Some(10), |history| {
             assert!(at.fires(history));
             assert_eq!(history.epochs(), [2]);
             assert_eq!((history.step(), history.last_expansion()), (20, Some(10)));
-            assert!(history.values(&Series::valid("Other")).is_empty());
+            assert!(history.values(&WatchedMetric::valid("Other")).is_empty());
         });
     }
 }

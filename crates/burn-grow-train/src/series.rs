@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A metric of a split, one value per epoch: what a trigger watches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Series {
+pub struct WatchedMetric {
     /// The metric's name, `"Loss"` for burn-train's `LossMetric`.
     pub metric: String,
     /// The split it is measured on. The metric has to be registered for it.
@@ -35,7 +35,7 @@ pub enum Better {
     Higher,
 }
 
-impl Series {
+impl WatchedMetric {
     /// A metric of the training split.
     pub fn train(metric: impl Into<String>) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Better {
     }
 }
 
-impl fmt::Display for Series {
+impl fmt::Display for WatchedMetric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let split = match self.split {
             MetricSplit::Train => "train",

@@ -2,14 +2,14 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Better, History, MetricSplit, Series};
+use crate::{Better, History, MetricSplit, WatchedMetric};
 
 /// Fires when a metric improves by less than a threshold per epoch: the least-squares slope over the
 /// last `window` epochs, counted positive where the metric gets better.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slope {
     /// The metric.
-    pub series: Series,
+    pub series: WatchedMetric,
     /// The epochs that the slope is taken over.
     pub window: usize,
     /// The improvement per epoch below which it fires.
@@ -23,7 +23,7 @@ impl Slope {
     /// A slope of a validation metric of which lower is better.
     pub fn new(metric: impl Into<String>, window: usize, below: f64) -> Self {
         Self {
-            series: Series::valid(metric),
+            series: WatchedMetric::valid(metric),
             window,
             below,
             better: Better::default(),

@@ -3,7 +3,7 @@ use burn_core::module::{Module, Param, ParamId};
 use burn_core::store::{ModuleRecord, RecordError};
 use burn_core::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::Clock;
+use crate::Position;
 use crate::history::EpochRecord;
 use crate::marks::{Grown, Marks};
 
@@ -17,7 +17,7 @@ const COUNTS: usize = 3;
 /// What a run remembers, and a checkpoint holds besides the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
-    pub(crate) clock: Clock,
+    pub(crate) clock: Position,
     /// After how many optimizer steps each expansion was taken.
     pub(crate) taken: Vec<usize>,
     /// The base rate at the first step after the last expansion.
@@ -78,7 +78,7 @@ impl State {
             .map_err(|error| {
                 RecordError::Validation(format!(
                     "the record holds no step count ({error}): it was not saved by a model wrapped \
-                     with `WidthExpansionCallback::progressive`"
+                     with `WidthExpansionCallback::wrap`"
                 ))
             })?;
         let clock = words(&only.burn_grow_clock);
@@ -89,7 +89,7 @@ impl State {
             count.ok_or_else(|| RecordError::Validation("the clock counts below zero".into()))
         };
         let mut state = Self {
-            clock: Clock {
+            clock: Position {
                 step: count(0)?,
                 stage: count(1)?,
             },
@@ -245,18 +245,18 @@ fn halves(value: f64) -> [i64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Series;
+    use crate::WatchedMetric;
 
     #[test]
     fn a_state_is_read_back_bit_for_bit() {
-        let series = [Series::valid("Loss"), Series::train("Accuracy")];
+        let series = [WatchedMetric::valid("Loss"), WatchedMetric::train("Accuracy")];
         let record = |epoch, values: [f64; 2]| EpochRecord {
             epoch,
             step: epoch * 10,
             values: values.to_vec(),
         };
         let state = State {
-            clock: Clock { step: 40, stage: 2 },
+            clock: Position { step: 40, stage: 2 },
             taken: vec![7, 12],
             start: Some(-1.0 / 3.0),
             rms: Some(core::f64::consts::E),

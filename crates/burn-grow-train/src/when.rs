@@ -1,7 +1,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::{History, Series};
+use crate::{History, WatchedMetric};
 
 type Decide = Arc<dyn Fn(&History<'_>) -> bool + Send + Sync>;
 
@@ -12,7 +12,7 @@ type Decide = Arc<dyn Fn(&History<'_>) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct When {
     pub(crate) name: String,
-    pub(crate) series: Vec<Series>,
+    pub(crate) series: Vec<WatchedMetric>,
     decide: Decide,
 }
 
@@ -20,7 +20,7 @@ impl When {
     /// A closure that watches `series`; `name` says in logs what fired.
     pub fn new(
         name: impl Into<String>,
-        series: impl IntoIterator<Item = Series>,
+        series: impl IntoIterator<Item = WatchedMetric>,
         decide: impl Fn(&History<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self {

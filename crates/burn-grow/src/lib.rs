@@ -40,25 +40,25 @@
 //! `tui` the terminal dashboard. `hf` reads and writes checkpoints of Hugging Face's transformers in [`moe`].
 
 pub use burn_grow_core::{
-    Activations, Active, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,
-    CopySymmetry, Cost, CostChange, Describe, Expansion, Factor, Fill, Forecast, ForecastPoint,
+    Activations, ActiveFraction, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,
+    CopySymmetry, Cost, CostChange, Describer, Expansion, Factor, Fill, Forecast, ForecastPoint,
     GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method, Origin,
-    ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Rival, Role, RoleKind,
-    RoleMismatch, Scaling, Share, SiteRms, StateSize, Symmetry, Target, Term, Verification,
+    ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Baseline, Role, RoleKind,
+    RoleMismatch, Scaling, SplitRatio, SiteRms, StateSize, Symmetry, Target, Term, Verification,
     grown_rms, saved_flops, symmetry, symmetry_of, training_flops, two_width_check, verify,
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
-    Age, Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, Extent,
+    BiasCorrection, Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, Extent,
     MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp, Region,
     Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
     expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Clock,
+    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Position,
     CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
-    MetricSplit, NewRateMetric, OldRateMetric, Plateau, Progressive, Refractory, RmsDriftMetric,
-    RmsRatioMetric, SavedFlopsMetric, Series, Slope, TrainError, Trial, TrialReport, When,
+    MetricSplit, NewRateMetric, OldRateMetric, Plateau, Growing, Refractory, RmsDriftMetric,
+    RmsRatioMetric, SavedFlopsMetric, WatchedMetric, Slope, TrainError, Trial, TrialReport, When,
     WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, discard_after, saved_epochs,
     try_launch,
 };
@@ -72,7 +72,7 @@ pub mod moe {
 pub mod prelude {
     pub use crate::{
         Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, PerExpert, Plan,
-        Progressive, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
+        Growing, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
         WidthExpansionCallback,
     };
 }

@@ -142,7 +142,7 @@ impl Rewarmed {
         let optimizer = &settings.optimizer;
         match optimizer.age {
             AgeSetting::Own if fresh => {
-                rewarmup.with_own_age(optimizer.beta_1.into(), optimizer.beta_2.into())
+                rewarmup.with_restarted_bias_correction(optimizer.beta_1.into(), optimizer.beta_2.into())
             }
             _ => rewarmup,
         }

@@ -155,7 +155,7 @@ pub fn run(
         training = training.checkpoint(epoch);
     }
     let optim = unit.optimizer.build();
-    let learner = Learner::new(callback.progressive(model), optim, unit.schedule());
+    let learner = Learner::new(callback.wrap(model), optim, unit.schedule());
     let result = callback.attach(training).launch(learner);
 
     if let Some(error) = Arc::into_inner(failure).and_then(OnceLock::into_inner) {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use burn::module::Module;
-use burn_grow::{Progressive, TrainError, saved_epochs};
+use burn_grow::{Growing, TrainError, saved_epochs};
 use clap::Parser;
 
 use crate::config::Settings;
@@ -90,7 +90,7 @@ fn models(
     cli: &SampleCli,
     settings: &Settings,
     store: &Store,
-) -> Result<Vec<(usize, Progressive<LanguageModel>)>, DemoError> {
+) -> Result<Vec<(usize, Growing<LanguageModel>)>, DemoError> {
     let demo = Experiment::demo()?;
     let unit = demo.unit(demo.arm(&cli.arm)?, settings, Length::Full)?;
     let directory = store.run(&cli.arm);
@@ -115,7 +115,7 @@ fn models(
             saved,
         });
     }
-    let mut models: Vec<(usize, Progressive<LanguageModel>)> = Vec::new();
+    let mut models: Vec<(usize, Growing<LanguageModel>)> = Vec::new();
     for epoch in wanted {
         let model = callback
             .load_model(&directory, epoch, narrow.clone())

@@ -71,7 +71,7 @@ fn train(
     directory: &str,
     from: Option<usize>,
     until: usize,
-) -> Result<LearningResult<Progressive<Sine>>, Box<dyn std::error::Error>> {
+) -> Result<LearningResult<Growing<Sine>>, Box<dyn std::error::Error>> {
     let loader = |count: usize| {
         let points = (0..count).map(|point| point as f32 * core::f32::consts::TAU / count as f32);
         let points = InMemDataset::new(points.collect());
@@ -90,7 +90,7 @@ fn train(
     let steps = STEPS_PER_EPOCH * EPOCHS;
     let scheduler = CosineAnnealingLrSchedulerConfig::new(1e-2, steps).init()?;
     let model = Sine::new(&Device::flex().autodiff());
-    let learner = Learner::new(callback.progressive(model), optim, scheduler);
+    let learner = Learner::new(callback.wrap(model), optim, scheduler);
     Ok(callback.attach(training).launch(learner))
 }
 

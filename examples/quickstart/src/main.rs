@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build(&model)?;
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let scheduler = CosineAnnealingLrSchedulerConfig::new(3e-3, total_steps).with_min_lr(3e-5);
-    let learner = Learner::new(callback.progressive(model), optim, scheduler.init()?);
+    let learner = Learner::new(callback.wrap(model), optim, scheduler.init()?);
     let training = SupervisedTraining::new("target/quickstart", train, valid)
         .metrics((LossMetric::new(),))
         .num_epochs(EPOCHS);

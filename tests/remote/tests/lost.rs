@@ -61,7 +61,7 @@ fn broken_run(
     });
     let callback = callback(strategy);
     let training = callback.attach(training_on(&devices, &directory, strategy, EPOCHS));
-    let learner = learner(callback.progressive(model), adamw(), strategy);
+    let learner = learner(callback.wrap(model), adamw(), strategy);
     match try_launch(training, learner) {
         Ok(result) => {
             let failure = callback.failure().unwrap();

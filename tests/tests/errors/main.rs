@@ -12,8 +12,8 @@ use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::{
-    Activations, Active, AsymmetricExt, At, Blueprint, Constants, Describe, Expansion, GrowError,
-    Growable, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Rival,
+    Activations, ActiveFraction, AsymmetricExt, At, Blueprint, Constants, Describer, Expansion, GrowError,
+    Growable, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Baseline,
     Role, Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
     expand_optimizer, two_width_check, verify,
 };
@@ -121,8 +121,8 @@ struct Routed {
 }
 
 impl Routed {
-    fn active(&self) -> Active {
-        Active::ratio("top_k", "experts")
+    fn active(&self) -> ActiveFraction {
+        ActiveFraction::ratio("top_k", "experts")
     }
 }
 
@@ -143,7 +143,7 @@ struct Silent {
 
 /// Says nothing about its gain.
 impl Growable for Silent {
-    fn describe(&self, describe: &mut Describe) {
+    fn describe(&self, describe: &mut Describer) {
         let roles = LayerRoles {
             fan_out: Some(Role::fan_out("inner")),
             ..LayerRoles::default()
@@ -256,7 +256,7 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
         (
             planned(
                 mlp(),
-                Expansion::by("inner", 2.0).with_rival(Rival::Net2Net { noise: f64::NAN }),
+                Expansion::by("inner", 2.0).with_baseline(Baseline::Net2Net { noise: f64::NAN }),
             ),
             &["Net2Net", "NaN"],
         ),
@@ -547,7 +547,7 @@ fn a_bare_parameter_may_be_described_by_hand() {
         table: Param<Tensor<2>>,
     }
     impl Growable for ByHand {
-        fn describe(&self, describe: &mut Describe) {
+        fn describe(&self, describe: &mut Describer) {
             describe.fixed(self);
         }
 

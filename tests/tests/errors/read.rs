@@ -2,7 +2,7 @@
 //! refused there, and an expansion that asks for the impossible is refused when it is planned.
 
 use burn::tensor::Device;
-use burn_grow::{Blueprint, Expansion, Plan, Rival, Share};
+use burn_grow::{Blueprint, Expansion, Plan, Baseline, SplitRatio};
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Mlp, Probe, Tied};
 use rstest::rstest;
@@ -80,9 +80,9 @@ fn a_blueprint_that_disagrees_with_itself_is_not_read(
     Expansion::by("inner", f64::NAN),
     "a factor of NaN gives no whole width"
 )]
-#[case(Expansion::by("inner", 2.0).with_rival(Rival::Perturbation { size: f64::NAN }), "perturbation NaN: NaN is no finite number")]
-#[case(Expansion::by("inner", 2.0).with_rival(Rival::HyperCloning { snr_db: -1e9 }), "inf is no finite number")]
-#[case(Expansion::by("inner", 2.0).with_rival(Rival::UnevenSplit(Share::Uniform(-1e308, 1e308))), "is no finite number")]
+#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::Perturbation { size: f64::NAN }), "perturbation NaN: NaN is no finite number")]
+#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::HyperCloning { snr_db: -1e9 }), "inf is no finite number")]
+#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::UnevenSplit(SplitRatio::Uniform(-1e308, 1e308))), "is no finite number")]
 fn an_expansion_that_asks_for_the_impossible_is_not_planned(
     #[case] expansion: Expansion,
     #[case] expected: &str,

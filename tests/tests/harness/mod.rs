@@ -260,7 +260,7 @@ pub fn run(
     strategy: Strategy,
     from: Option<usize>,
     epochs: usize,
-) -> LearningResult<Progressive<Net>> {
+) -> LearningResult<Growing<Net>> {
     let narrow = |seed| Net::new(4, 4, seed, &Device::flex().autodiff());
     run_on(
         &local(),
@@ -282,7 +282,7 @@ pub fn run_on<M>(
     strategy: Strategy,
     from: Option<usize>,
     epochs: usize,
-) -> LearningResult<Progressive<M>>
+) -> LearningResult<Growing<M>>
 where
     M: TrainStep<Input = Batch> + InferenceStep<Input = Batch> + Growable,
     M: core::fmt::Display + 'static,
@@ -294,7 +294,7 @@ where
     if let Some(from) = from {
         training = training.checkpoint(from);
     }
-    training.launch(learner(callback.progressive(model), adamw(), strategy))
+    training.launch(learner(callback.wrap(model), adamw(), strategy))
 }
 
 /// The parameter, the shape and the bytes of a stored tensor.

@@ -10,7 +10,7 @@ use burn::nn::{
 };
 use burn::tensor::Device;
 use burn_grow::{
-    Blueprint, Constants, Describe, GrowError, Growable, Layer, LayerRoles, Role, RoleKind,
+    Blueprint, Constants, Describer, GrowError, Growable, Layer, LayerRoles, Role, RoleKind,
 };
 
 /// One layer and its roles.
@@ -22,7 +22,7 @@ struct One<L: Module> {
 }
 
 impl<L: Layer + ModuleDisplay + core::fmt::Debug> Growable for One<L> {
-    fn describe(&self, describe: &mut Describe) {
+    fn describe(&self, describe: &mut Describer) {
         describe.layer("layer", &self.layer, &self.roles);
     }
 

@@ -87,7 +87,7 @@ fn an_own_age_equals_a_fresh_parameter(
         }
         let plan = plan(&whole, &Expansion::to("width", 7));
         let rewarmup = Rewarmup::cosine(1e-3).with_steps(6);
-        let rewarmup = rewarmup.with_own_age(0.9, f64::from(beta_2));
+        let rewarmup = rewarmup.with_restarted_bias_correction(0.9, f64::from(beta_2));
         let ramp = rewarmup.ramp(10, TOTAL);
         whole = expand(whole, &mut optim, &plan, Some((ramp, rewarmup.scope)));
         let mut fresh = whole.weight.val().inner().narrow(1, 4, 3);
@@ -133,7 +133,7 @@ fn an_own_age_needs_a_state_that_starts_from_zero() {
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let plan = plan(&model, &Expansion::by("inner", 2.0));
     let ramp = Rewarmup::cosine(1e-3)
-        .with_own_age(0.9, 0.999)
+        .with_restarted_bias_correction(0.9, 0.999)
         .ramp(0, TOTAL);
     let new = RewarmupScope::NewCoordinates;
     for (policy, scope) in [

@@ -36,7 +36,7 @@ fn columns() -> Vec<Column> {
         column(
             "keep-and-zero, own age",
             StatePolicy::KeepAndZero.into(),
-            shared().with_own_age(0.9, 0.999),
+            shared().with_restarted_bias_correction(0.9, 0.999),
         ),
         column("copy-all", StatePolicy::CopyAll.into(), shared()),
         column("drop-all", StatePolicy::DropAll.into(), shared()),

@@ -2,12 +2,12 @@ use burn_nn::activation::Activation;
 use burn_nn::{PRelu, SwiGlu};
 
 use super::{Layer, LayerRoles, kind};
-use crate::{Constants, Describe, Role, RoleKind};
+use crate::{Constants, Describer, Role, RoleKind};
 
 /// Slope `[gain]`; a single slope is shared by every unit and never grows.
 #[diagnostic::do_not_recommend]
 impl Layer for PRelu {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["gain"], "PRelu", describe);
         let shared = self.alpha.dims() == [1];
         let role = roles.gain.clone().filter(|_| !shared);
@@ -19,7 +19,7 @@ impl Layer for PRelu {
 /// multiplies.
 #[diagnostic::do_not_recommend]
 impl Layer for SwiGlu {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["fan_in", "fan_out"], "SwiGlu", describe);
         let gate = LayerRoles {
             fan_out: kind(roles.fan_out.as_ref(), RoleKind::Gate),
@@ -34,7 +34,7 @@ impl Layer for SwiGlu {
 /// The others have no parameters, whatever the attribute names.
 #[diagnostic::do_not_recommend]
 impl Layer for Activation {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         match self {
             Self::PRelu(layer) => layer.describe(roles, describe),
             Self::SwiGlu(layer) => layer.describe(roles, describe),
@@ -56,7 +56,7 @@ pub(super) fn describe_activation(
     name: &str,
     activation: &Activation,
     units: Option<&Role>,
-    describe: &mut Describe,
+    describe: &mut Describer,
 ) {
     let roles = match activation {
         Activation::SwiGlu(_) => LayerRoles {

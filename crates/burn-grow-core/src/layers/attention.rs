@@ -3,7 +3,7 @@ use burn_core::tensor::Tensor;
 use burn_nn::attention::{CrossAttention, MultiHeadAttention};
 
 use super::{Layer, LayerRoles, groups, kind, refuse};
-use crate::{Constants, Describe, Role, RoleKind};
+use crate::{Constants, Describer, Role, RoleKind};
 
 /// Four linear layers between a stream of `d_model = heads x d_k` and the heads, as wide as the stream.
 ///
@@ -13,7 +13,7 @@ use crate::{Constants, Describe, Role, RoleKind};
 /// would have a gradient.
 #[diagnostic::do_not_recommend]
 impl Layer for MultiHeadAttention {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let name = "MultiHeadAttention";
         roles.only(&["fan_in", "fan_out", "heads"], name, describe);
         let stream = stream(roles, self.d_k, name, describe);
@@ -39,7 +39,7 @@ pub(super) fn stream(
     roles: &LayerRoles,
     d_k: usize,
     layer: &'static str,
-    describe: &mut Describe,
+    describe: &mut Describer,
 ) -> Option<Role> {
     let stream = roles.heads.as_ref().map(|heads| groups::times(heads, d_k));
     for (attribute, side) in [("fan_in", &roles.fan_in), ("fan_out", &roles.fan_out)] {
@@ -67,7 +67,7 @@ pub(super) fn stream(
 /// private, and the forward pass reads them.
 #[diagnostic::do_not_recommend]
 impl Layer for CrossAttention {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let name = "CrossAttention";
         roles.only(&["fan_in", "fan_out", "heads"], name, describe);
         if roles.heads.is_some() {
@@ -103,7 +103,7 @@ impl Layer for CrossAttention {
 
 /// Describes the private layers of a cross-attention by their names.
 struct Walk<'a> {
-    describe: &'a mut Describe,
+    describe: &'a mut Describer,
     path: Vec<String>,
     query: Option<Role>,
     context: Option<Role>,

@@ -5,11 +5,11 @@ use core::fmt::Debug;
 use burn_core::module::ModuleDisplay;
 
 use super::{Layer, LayerRoles};
-use crate::{Constants, Describe, Growable};
+use crate::{Constants, Describer, Growable};
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable> Growable for Option<G> {
-    fn describe(&self, describe: &mut Describe) {
+    fn describe(&self, describe: &mut Describer) {
         if let Some(module) = self {
             module.describe(describe);
         }
@@ -24,7 +24,7 @@ impl<G: Growable> Growable for Option<G> {
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable> Growable for Vec<G> {
-    fn describe(&self, describe: &mut Describe) {
+    fn describe(&self, describe: &mut Describer) {
         for (index, module) in self.iter().enumerate() {
             describe.child(&index.to_string(), module);
         }
@@ -39,7 +39,7 @@ impl<G: Growable> Growable for Vec<G> {
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable, const N: usize> Growable for [G; N] {
-    fn describe(&self, describe: &mut Describe) {
+    fn describe(&self, describe: &mut Describer) {
         for (index, module) in self.iter().enumerate() {
             describe.child(&index.to_string(), module);
         }
@@ -56,7 +56,7 @@ macro_rules! tuple {
     ($($name:ident $index:tt),+) => {
         #[diagnostic::do_not_recommend]
         impl<$($name: Growable + ModuleDisplay + Debug),+> Growable for ($($name,)+) {
-            fn describe(&self, describe: &mut Describe) {
+            fn describe(&self, describe: &mut Describer) {
                 $(describe.child(stringify!($index), &self.$index);)+
             }
 
@@ -79,7 +79,7 @@ tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
 
 #[diagnostic::do_not_recommend]
 impl<L: Layer> Layer for Option<L> {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         if let Some(layer) = self {
             layer.describe(roles, describe);
         }
@@ -94,7 +94,7 @@ impl<L: Layer> Layer for Option<L> {
 
 #[diagnostic::do_not_recommend]
 impl<L: Layer> Layer for Vec<L> {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         for (index, layer) in self.iter().enumerate() {
             describe.layer(&index.to_string(), layer, roles);
         }
@@ -109,7 +109,7 @@ impl<L: Layer> Layer for Vec<L> {
 
 #[diagnostic::do_not_recommend]
 impl<L: Layer, const N: usize> Layer for [L; N] {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         for (index, layer) in self.iter().enumerate() {
             describe.layer(&index.to_string(), layer, roles);
         }

@@ -7,7 +7,7 @@ use burn_nn::conv::{
 };
 
 use super::{Layer, LayerRoles, groups, refuse};
-use crate::{Constants, Describe, Role};
+use crate::{Constants, Describer, Role};
 
 /// Which channels the first two dimensions of a weight hold.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ struct Conv<'a, const D: usize> {
 }
 
 impl<const D: usize> Conv<'_, D> {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["fan_in", "fan_out", "gain"], self.name, describe);
         let ([first, second], bias) = match &roles.gain {
             Some(gain) => self.grouped(gain, roles, describe),
@@ -50,7 +50,7 @@ impl<const D: usize> Conv<'_, D> {
     fn dense(
         &self,
         roles: &LayerRoles,
-        describe: &mut Describe,
+        describe: &mut Describer,
     ) -> ([Option<Role>; 2], Option<Role>) {
         let mut within = |attribute, role: &Option<Role>, all: &[usize]| {
             let role = role.as_ref()?;
@@ -77,7 +77,7 @@ impl<const D: usize> Conv<'_, D> {
         &self,
         gain: &Role,
         roles: &LayerRoles,
-        describe: &mut Describe,
+        describe: &mut Describer,
     ) -> ([Option<Role>; 2], Option<Role>) {
         let reason = if roles.fan_in.is_some() || roles.fan_out.is_some() {
             "`gain` adds groups and `fan_in` and `fan_out` widen each of them: name one or the other"
@@ -118,7 +118,7 @@ macro_rules! conv {
             #[doc = $doc]
             #[diagnostic::do_not_recommend]
             impl Layer for $conv {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
                     let conv = Conv {
                         name: stringify!($conv),
                         weight: &self.weight,
@@ -169,7 +169,7 @@ conv!(
 /// channels no axis changes.
 #[diagnostic::do_not_recommend]
 impl Layer for DeformConv2d {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let conv = Conv {
             name: "DeformConv2d",
             weight: &self.weight,

@@ -14,7 +14,7 @@ mod transformer;
 
 use burn_core::module::Module;
 
-use crate::{Constants, Describe, GrowError, Role, RoleKind};
+use crate::{Constants, Describer, GrowError, Role, RoleKind};
 
 /// A parametrised layer, described by the roles that its field attribute names.
 ///
@@ -27,7 +27,7 @@ use crate::{Constants, Describe, GrowError, Role, RoleKind};
 )]
 pub trait Layer: Module {
     /// Names the roles of the layer's parameters.
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe);
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer);
 
     /// Rewrites the constants of the layer that depend on a width, after an expansion.
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
@@ -36,7 +36,7 @@ pub trait Layer: Module {
 }
 
 /// Refuses what the attribute asks of `layer`, and says what to write instead.
-fn refuse(layer: &'static str, reason: impl Into<String>, describe: &mut Describe) {
+fn refuse(layer: &'static str, reason: impl Into<String>, describe: &mut Describer) {
     describe.refuse(GrowError::UnsupportedLayer {
         path: describe.path(),
         layer,
@@ -68,7 +68,7 @@ pub struct LayerRoles {
 
 impl LayerRoles {
     /// Refuses the roles that `layer` has no dimension for.
-    fn only(&self, supported: &[&str], layer: &'static str, describe: &mut Describe) {
+    fn only(&self, supported: &[&str], layer: &'static str, describe: &mut Describer) {
         let named = [
             ("fan_in", self.fan_in.is_some()),
             ("fan_out", self.fan_out.is_some()),
@@ -86,7 +86,7 @@ impl LayerRoles {
     }
 
     /// The output side of a layer that may also be the head of a language model.
-    fn output(&self, layer: &'static str, describe: &mut Describe) -> Option<Role> {
+    fn output(&self, layer: &'static str, describe: &mut Describer) -> Option<Role> {
         if self.fan_out.is_some() && self.vocab.is_some() {
             describe.refuse(GrowError::UnsupportedRole {
                 path: describe.path(),

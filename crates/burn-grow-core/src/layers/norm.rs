@@ -4,12 +4,12 @@ use burn_nn::norm::Normalization;
 use burn_nn::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 
 use super::{Layer, LayerRoles, groups, refuse};
-use crate::{Constants, Describe, Role, Term};
+use crate::{Constants, Describer, Role, Term};
 
 /// Gain `[gain]`.
 #[diagnostic::do_not_recommend]
 impl Layer for RmsNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["gain"], "RmsNorm", describe);
         describe.param(&self.gamma, [roles.gain.clone()]);
     }
@@ -18,7 +18,7 @@ impl Layer for RmsNorm {
 /// Gain `[gain]`, bias `[gain]`.
 #[diagnostic::do_not_recommend]
 impl Layer for LayerNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["gain"], "LayerNorm", describe);
         describe.param(&self.gamma, [roles.gain.clone()]);
         if let Some(beta) = &self.beta {
@@ -31,7 +31,7 @@ impl Layer for LayerNorm {
 /// one it copies.
 #[diagnostic::do_not_recommend]
 impl Layer for BatchNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["gain"], "BatchNorm", describe);
         let states = [&self.running_mean, &self.running_var].map(as_param);
         for param in [&self.gamma, &self.beta]
@@ -54,7 +54,7 @@ impl Layer for BatchNorm {
 /// then.
 #[diagnostic::do_not_recommend]
 impl Layer for GroupNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["gain"], "GroupNorm", describe);
         if let Some(role) = &roles.gain {
             let per_group = self.num_channels / self.num_groups;
@@ -87,7 +87,7 @@ impl Layer for GroupNorm {
 /// Gain and bias `[gain]`, if affine: every channel is a group of its own.
 #[diagnostic::do_not_recommend]
 impl Layer for InstanceNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&["gain"], "InstanceNorm", describe);
         if let Some(role) = &roles.gain {
             declare("num_channels", role, self.num_channels, describe);
@@ -105,7 +105,7 @@ impl Layer for InstanceNorm {
 /// What the norm inside has.
 #[diagnostic::do_not_recommend]
 impl Layer for Normalization {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         match self {
             Self::Batch(norm) => norm.describe(roles, describe),
             Self::Group(norm) => norm.describe(roles, describe),
@@ -130,7 +130,7 @@ impl Layer for Normalization {
 
 /// Declares the field `name`, which holds the size of what lies on `role`: without parameters nothing
 /// else would notice a misspelt axis.
-fn declare(name: &str, role: &Role, size: usize, describe: &mut Describe) {
+fn declare(name: &str, role: &Role, size: usize, describe: &mut Describer) {
     let [part] = role.parts.as_slice() else {
         return;
     };

@@ -23,13 +23,13 @@ use burn_nn::{
     PairwiseDistance, PixelShuffle, PixelUnshuffle, RotaryEncoding, Unfold4d,
 };
 
-use crate::{Constants, Describe, Growable};
+use crate::{Constants, Describer, Growable};
 
 macro_rules! parameterless {
     ($($module:ty),+ $(,)?) => {
         $(#[diagnostic::do_not_recommend]
         impl Growable for $module {
-            fn describe(&self, _describe: &mut Describe) {}
+            fn describe(&self, _describe: &mut Describer) {}
 
             fn update_constants(&mut self, _constants: &Constants<'_>) {}
         })+
@@ -114,14 +114,14 @@ parameterless!(
 
 #[diagnostic::do_not_recommend]
 impl<const D: usize> Growable for Param<Tensor<D, Int>> {
-    fn describe(&self, _describe: &mut Describe) {}
+    fn describe(&self, _describe: &mut Describer) {}
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
-    fn describe(&self, _describe: &mut Describe) {}
+    fn describe(&self, _describe: &mut Describer) {}
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
@@ -129,7 +129,7 @@ impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
 /// A tensor field is no parameter: it stays as it is, whatever its size.
 #[diagnostic::do_not_recommend]
 impl<const D: usize, K: Autodiff> Growable for Tensor<D, K> {
-    fn describe(&self, _describe: &mut Describe) {}
+    fn describe(&self, _describe: &mut Describer) {}
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }

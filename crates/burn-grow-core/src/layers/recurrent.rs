@@ -5,7 +5,7 @@ use burn_nn::{BiGru, BiLstm, BiRnn, GateController, Gru, Lstm, Rnn};
 
 use super::activation::describe_activation;
 use super::{Layer, LayerRoles, kind};
-use crate::{Constants, Describe, RoleKind};
+use crate::{Constants, Describer, RoleKind};
 
 const SIDES: [&str; 2] = ["fan_in", "fan_out"];
 
@@ -20,7 +20,7 @@ fn gated(roles: &LayerRoles) -> LayerRoles {
 /// Input weight `[fan_in, fan_out]`, hidden weight `[fan_out, fan_out]`, biases `[fan_out]`.
 #[diagnostic::do_not_recommend]
 impl Layer for GateController {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         roles.only(&SIDES, "GateController", describe);
         let hidden = LayerRoles {
             fan_in: kind(roles.fan_out.as_ref(), RoleKind::FanIn),
@@ -43,7 +43,7 @@ macro_rules! recurrent {
             $(#[$doc])*
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
                     roles.only(&SIDES, stringify!($layer), describe);
                     let hidden = roles.fan_out.as_ref();
                     $(describe.layer(stringify!($gate), &self.$gate, &gated(roles));)*
@@ -93,7 +93,7 @@ macro_rules! bidirectional {
             /// takes `fan_in("axis", groups = 2)`.
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
                     roles.only(&SIDES, stringify!($layer), describe);
                     describe.layer("forward", &self.forward, roles);
                     describe.layer("reverse", &self.reverse, roles);

@@ -8,14 +8,14 @@ use burn_nn::transformer::{
 
 use super::attention::stream;
 use super::{Layer, LayerRoles, kind, refuse};
-use crate::{Constants, Describe, Role, RoleKind};
+use crate::{Constants, Describer, Role, RoleKind};
 
 const ROLES: [&str; 4] = ["fan_in", "fan_out", "inner", "heads"];
 
 /// Inner `[fan_in, inner]`, outer `[inner, fan_out]`.
 #[diagnostic::do_not_recommend]
 impl Layer for PositionWiseFeedForward {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let name = "PositionWiseFeedForward";
         roles.only(&["fan_in", "inner", "fan_out"], name, describe);
         let per_unit = match &self.activation {
@@ -66,7 +66,7 @@ fn parts(roles: &LayerRoles, stream: Option<&Role>) -> [LayerRoles; 3] {
 /// [`MultiHeadAttention`](burn_nn::attention::MultiHeadAttention); `inner` is `d_ff`.
 #[diagnostic::do_not_recommend]
 impl Layer for TransformerEncoderLayer {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let name = "TransformerEncoderLayer";
         roles.only(&ROLES, name, describe);
         let stream = stream(roles, self.mha.d_k, name, describe);
@@ -86,7 +86,7 @@ impl Layer for TransformerEncoderLayer {
 /// the stream and grows with it.
 #[diagnostic::do_not_recommend]
 impl Layer for TransformerDecoderLayer {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let name = "TransformerDecoderLayer";
         roles.only(&ROLES, name, describe);
         let stream = stream(roles, self.self_attn.d_k, name, describe);
@@ -111,7 +111,7 @@ macro_rules! stack {
             /// Its layers, one stream for all. `d_model`, `d_ff` and `n_heads` follow.
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describe) {
+                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
                     roles.only(&ROLES, stringify!($layer), describe);
                     describe.layer("layers", &self.layers, roles);
                 }

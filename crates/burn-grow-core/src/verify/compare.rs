@@ -49,7 +49,7 @@ impl SiteRms {
 /// # #[derive(Module, Debug)]
 /// # struct Mlp { up: Linear, down: Linear }
 /// # impl Growable for Mlp {
-/// #     fn describe(&self, d: &mut Describe) {
+/// #     fn describe(&self, d: &mut Describer) {
 /// #         d.layer("up", &self.up, &LayerRoles { fan_out: Some(Role::fan_out("inner")), ..Default::default() });
 /// #         d.layer("down", &self.down, &LayerRoles { fan_in: Some(Role::fan_in("inner")), ..Default::default() });
 /// #     }

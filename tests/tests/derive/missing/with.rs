@@ -5,11 +5,11 @@ use burn::nn::Linear;
 mod half {
     use super::Linear;
 
-    pub fn describe(_: &Linear, _: &mut burn_grow_core::Describe) {}
+    pub fn describe(_: &Linear, _: &mut burn_grow_core::Describer) {}
 }
 
 mod wrong {
-    pub fn describe(_: &burn::nn::Relu, _: &mut burn_grow_core::Describe) {}
+    pub fn describe(_: &burn::nn::Relu, _: &mut burn_grow_core::Describer) {}
 
     pub fn update_constants(_: &mut burn::nn::Relu, _: &burn_grow_core::Constants<'_>) {}
 }

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 /// All of them keep the function where norms allow it, Net2Net up to its noise. They differ in how the copies are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rival {
+pub enum Baseline {
     /// Consumers divided unevenly: a kept unit gets `1 - a` of its column, its copies share `a`.
     /// LEMON (arXiv 2310.07999) and Table 7.
-    UnevenSplit(Share),
+    UnevenSplit(SplitRatio),
     /// The consumer columns of a unit's copies, times `1 + size` and `1 - size` in turn, the sign drawn
     /// for every weight: the sum stays.
     Perturbation {
@@ -31,12 +31,12 @@ pub enum Rival {
     },
 }
 
-impl Rival {
+impl Baseline {
     /// The numbers that make it, which have to be some.
     pub(crate) fn numbers(self) -> [f64; 2] {
         match self {
-            Self::UnevenSplit(Share::Fixed(share)) => [share; 2],
-            Self::UnevenSplit(Share::Uniform(low, high)) => [low, high],
+            Self::UnevenSplit(SplitRatio::Fixed(share)) => [share; 2],
+            Self::UnevenSplit(SplitRatio::Uniform(low, high)) => [low, high],
             Self::Perturbation { size: number } | Self::Net2Net { noise: number } => [number; 2],
             Self::FunctionPreservingRandom => [0.0; 2],
             Self::HyperCloning { snr_db } => [snr_db, amplitude(snr_db)],
@@ -52,7 +52,7 @@ pub(crate) fn amplitude(snr_db: f64) -> f64 {
 /// The part of a consumer column that goes to the copies of its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Share {
+pub enum SplitRatio {
     /// The same for every unit; 1/3 splits 1:2.
     Fixed(f64),
     /// Drawn for every unit, uniformly between the two.
