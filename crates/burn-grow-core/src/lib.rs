@@ -20,6 +20,7 @@ mod active;
 mod apply;
 mod axis;
 mod axis_plan;
+mod baseline;
 mod blueprint;
 mod constants;
 mod copy_map;
@@ -37,16 +38,17 @@ mod init;
 mod layers;
 mod noise;
 mod plan;
-mod baseline;
 mod role;
 mod scaling;
 mod table;
 mod verify;
+mod visit;
 mod width;
 
 pub use active::ActiveFraction;
 pub use axis::Axis;
 pub use axis_plan::{AxisPlan, Origin};
+pub use baseline::{Baseline, SplitRatio};
 pub use blueprint::{Blueprint, ParamBlueprint};
 pub use constants::Constants;
 pub use copy_map::CopyMap;
@@ -60,7 +62,6 @@ pub use growable::Growable;
 pub use init::{Init, InitPair};
 pub use layers::{Layer, LayerRoles};
 pub use plan::{ParamPlan, Plan};
-pub use baseline::{Baseline, SplitRatio};
 pub use role::{Part, Role, RoleKind, Term};
 pub use scaling::{Factor, Scaling};
 #[doc(hidden)]
@@ -69,3 +70,5 @@ pub use verify::{
     Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
     Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
 };
+#[doc(hidden)]
+pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};
