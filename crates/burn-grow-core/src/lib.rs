@@ -34,6 +34,7 @@ mod fields;
 mod forecast;
 mod gather;
 mod growable;
+mod hash;
 mod init;
 mod layers;
 mod noise;
@@ -59,6 +60,8 @@ pub use expansion::{Expansion, Method, Target};
 pub use forecast::{Budget, Forecast, ForecastPoint};
 pub use gather::Fill;
 pub use growable::Growable;
+#[doc(hidden)]
+pub use hash::fnv1a;
 pub use init::{Init, InitPair};
 pub use layers::{Layer, LayerRoles};
 pub use plan::{ParamPlan, Plan};
