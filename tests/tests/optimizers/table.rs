@@ -1,4 +1,4 @@
-//! The table of `docs/optimizers.md`: every cell is what a run did.
+//! The table of `docs/src/reference/optimizers.md`: every cell is what a run did.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use burn_pack::Reader;
 
 use super::*;
 
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/optimizers.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/optimizers.md");
 const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- end of table -->\n";
 /// Set, the table is written instead of compared.
@@ -177,6 +177,6 @@ fn the_table_of_the_documentation_is_what_the_runs_did() {
     }
     assert_eq!(
         written, found,
-        "docs/optimizers.md is out of date: `{COMMAND}` writes it"
+        "docs/src/reference/optimizers.md is out of date: `{COMMAND}` writes it"
     );
 }
