@@ -34,7 +34,7 @@ fn columns() -> Vec<Column> {
     vec![
         column("keep-and-zero", StatePolicy::KeepAndZero.into(), shared()),
         column(
-            "keep-and-zero, own age",
+            "keep-and-zero, restarted bias correction",
             StatePolicy::KeepAndZero.into(),
             shared().with_restarted_bias_correction(0.9, 0.999),
         ),
@@ -58,7 +58,7 @@ fn trip(enrolled: &Enrolled, column: &Column) -> String {
     let rewarmup = Some((ramp, column.rewarmup.scope));
     let rules = column.rules.clone();
     let Ok(expanded) = expand_optimizer(&optim, &model, &plan, rules, rewarmup) else {
-        return "refused".into();
+        return "rejected".into();
     };
     (model, optim) = (plan.apply(model).unwrap(), expanded);
     for at in 5..10 {
@@ -102,7 +102,7 @@ fn half(enrolled: &Enrolled) -> &'static str {
     match expand_optimizer(&optim, &model, &plan, StatePolicy::default(), None) {
         Ok(_) if states.is_empty() => "no state",
         Ok(_) => "follows",
-        Err(OptimError::DType { .. }) => "refused",
+        Err(OptimError::DType { .. }) => "rejected",
         Err(error) => panic!("{error}"),
     }
 }
@@ -157,7 +157,7 @@ fn table() -> String {
         rows[0].len(),
         match Adaptable::<LBFGS>::ANSWER {
             true => panic!("it can be adapted by now: enrol it"),
-            false => "refused".into(),
+            false => "rejected".into(),
         },
     );
     rows.push(row);
