@@ -7,8 +7,8 @@ use burn_core::tensor::{DType, Shape, Tensor};
 
 use super::op::{Operation, apply, dims, numbers, tensor};
 use super::simd::{Kernel, sigmoid, sum_of, vectorized};
-use crate::routing::Routing;
 use crate::expert_matrices::ExpertMatrices;
+use crate::routing::Routing;
 
 /// [`experts`](crate::experts) as one operation, on exactly the rows that every expert was sent.
 ///

@@ -17,7 +17,12 @@ use crate::angles::RotaryAngles;
 /// - x: `[batch, seq, heads, head_dim]`
 /// - gain: `[head_dim]`
 /// - output: `[batch, seq, heads, head_dim]`
-pub(crate) fn norm_rotate(x: Tensor<4>, gain: Tensor<1>, eps: f64, angles: RotaryAngles) -> Tensor<4> {
+pub(crate) fn norm_rotate(
+    x: Tensor<4>,
+    gain: Tensor<1>,
+    eps: f64,
+    angles: RotaryAngles,
+) -> Tensor<4> {
     let eps = eps as f32;
     apply(NormRotate { eps, angles }, [x.into(), gain.into()])
 }

@@ -3,8 +3,8 @@
 use burn_core::tensor::activation::silu;
 use burn_core::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::routing::Routing;
 use crate::expert_matrices::ExpertMatrices;
+use crate::routing::Routing;
 
 /// [`experts`](crate::experts) as products over a padded batch.
 ///

@@ -124,10 +124,7 @@ fn occupied(folder: &Path) -> Result<bool, HfError> {
 
 /// Makes `folder` with all that `fill` writes, or not at all: it is filled beside its place and then
 /// moved there. Whatever is left of a failure is removed.
-fn at_once(
-    folder: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), HfError>,
-) -> Result<(), HfError> {
+fn at_once(folder: &Path, fill: impl FnOnce(&Path) -> Result<(), HfError>) -> Result<(), HfError> {
     let parent = folder.parent().unwrap_or(Path::new(""));
     std::fs::create_dir_all(parent).map_err(HfError::io(parent))?;
     let mut prefix = folder.file_name().unwrap_or_default().to_owned();
@@ -196,4 +193,36 @@ fn shards(pieces: Vec<Piece>, max_bytes: u64) -> Vec<Vec<Piece>> {
 fn write_json(path: &Path, value: &Value) -> Result<(), HfError> {
     let text = serde_json::to_string_pretty(value).map_err(HfError::json(path))?;
     std::fs::write(path, text + "\n").map_err(HfError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(folder: &Path) -> usize {
+        std::fs::read_dir(folder).expect("a folder").count()
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("parent").join("model");
+        let fill = |partial: &Path| {
+            std::fs::write(partial.join("part"), "").expect("written");
+            assert!(!folder.exists());
+        };
+        let error = at_once(&folder, |partial| {
+            fill(partial);
+            Err(HfError::malformed(partial, "a failure half-way"))
+        });
+        assert!(error.is_err());
+        assert_eq!(count(&root.path().join("parent")), 0);
+
+        let made = at_once(&folder, |partial| {
+            fill(partial);
+            Ok(())
+        });
+        assert!(made.is_ok());
+        assert_eq!((count(&root.path().join("parent")), count(&folder)), (1, 1));
+    }
 }
