@@ -78,8 +78,3 @@ pub mod prelude {
         WidthExpansionCallback,
     };
 }
-
-/// The code in the README compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct Readme;
