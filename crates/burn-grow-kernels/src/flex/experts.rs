@@ -1,3 +1,5 @@
+//! SwiGLU experts on Flex: a matrix product per busy expert and matrix, the rest in one pass.
+
 use burn_core::backend::Flex;
 use burn_core::backend::flex::{FlexTensor, Layout};
 use burn_core::backend::ops::FloatTensorOps;
@@ -5,11 +7,10 @@ use burn_core::tensor::{DType, Shape, Tensor};
 
 use super::op::{Operation, apply, dims, numbers, tensor};
 use super::simd::{Kernel, sigmoid, sum_of, vectorized};
-use crate::Routing;
-use crate::kernels::Experts;
+use crate::expert_matrices::ExpertMatrices;
+use crate::routing::Routing;
 
-/// [`experts`](crate::kernels::experts) as one operation: one product per expert and matrix, on
-/// exactly the rows it was sent.
+/// [`experts`](crate::experts) as one operation, on exactly the rows that every expert was sent.
 ///
 /// With `a = silu(g) * u`, `g = x gate`, `u = x up`, and `h = dy down^T` for the gradient `dy` of the
 /// answer of a slot of weight `w`: `dw = sum(h * a)`, `da = w h`, `dg = da * u * silu'(g)`,
@@ -19,14 +20,14 @@ pub(crate) fn experts(
     x: Tensor<2>,
     weights: Tensor<2>,
     routing: &Routing,
-    experts: Experts,
+    matrices: ExpertMatrices,
 ) -> Tensor<2> {
     let inputs = [
         x.into(),
         weights.into(),
-        experts.gate.into(),
-        experts.up.into(),
-        experts.down.into(),
+        matrices.gate.into(),
+        matrices.up.into(),
+        matrices.down.into(),
     ];
     let operation = Moe {
         order: routing.by_expert(),
@@ -53,12 +54,12 @@ struct Saved {
     experts: Vec<Busy>,
 }
 
-/// What an expert with any slots made of its rows.
+/// An expert with slots, and its activations.
 #[derive(Clone, Debug)]
 struct Busy {
-    /// Which one.
+    /// Its index.
     expert: usize,
-    /// Its slots in the order.
+    /// Where its slots start in the order.
     from: usize,
     /// `[rows, hidden]`
     x: FlexTensor,
@@ -89,7 +90,7 @@ fn transposed(matrix: &FlexTensor) -> FlexTensor {
 }
 
 impl Moe {
-    /// The slots of each expert that has any: the expert, where they start in the order, and them.
+    /// The busy experts: index, where the slots start in the order, and the slots.
     fn busy(&self) -> impl Iterator<Item = (usize, usize, &[usize])> {
         let mut from = 0;
         self.load
@@ -272,8 +273,8 @@ impl Kernel for Combine<'_> {
     }
 }
 
-/// Turns `h`, the gradient of the unit before its weight, into those of gate, up and weights, and
-/// makes the weighted unit again.
+/// Turns `h`, the gradient of the unit before its weight, into the gradients of gate, up and
+/// weights, and recomputes the weighted unit.
 struct UnitBackward<'a> {
     gate: &'a [f32],
     up: &'a [f32],

@@ -1,16 +1,18 @@
+//! The initialization of a model's parameters.
+
 use burn_core::module::Param;
 use burn_core::tensor::{Device, Tensor};
 use burn_nn::{Embedding, Initializer, Linear, RmsNorm, RmsNormConfig};
 
-use crate::MoeConfig;
+use crate::config::MoeConfig;
 
-/// Draws the parameters of a model: matrices from `N(0, init_std^2)`, gains one.
-pub(crate) struct Init<'a> {
+/// Initializes the parameters of a model: matrices from `N(0, init_std^2)`, gains to one.
+pub(crate) struct WeightInit<'a> {
     pub(crate) config: &'a MoeConfig,
     pub(crate) device: &'a Device,
 }
 
-impl Init<'_> {
+impl WeightInit<'_> {
     pub(crate) fn matrix<const D: usize>(&self, shape: [usize; D]) -> Param<Tensor<D>> {
         let std = self.config.init_std;
         Initializer::Normal { mean: 0.0, std }.init(shape, self.device)

@@ -1,18 +1,21 @@
+//! SwiGLU experts with the tensor API.
+
 use burn_core::tensor::activation::silu;
 use burn_core::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::Routing;
-use crate::kernels::Experts;
+use crate::expert_matrices::ExpertMatrices;
+use crate::routing::Routing;
 
-/// [`experts`](crate::kernels::experts) as products over a padded batch.
+/// [`experts`](crate::experts) as products over a padded batch.
 ///
-/// Rows are gathered by expert into a batch whose capacity is the largest count, so that nothing is
-/// dropped. Padding holds a real row whose answer nobody reads, so it takes no gradient.
+/// Rows are gathered by expert into a batch with as many rows an expert as the busiest one has, so
+/// that nothing is dropped. Padding holds a real row whose answer is never read, so it takes no
+/// gradient.
 pub(crate) fn experts(
     x: Tensor<2>,
     weights: Tensor<2>,
     routing: &Routing,
-    experts: Experts,
+    matrices: ExpertMatrices,
 ) -> Tensor<2> {
     let device = x.device();
     let [tokens, hidden] = x.dims();
@@ -23,9 +26,9 @@ pub(crate) fn experts(
     let batch = x
         .select(0, indices(rows, &device))
         .reshape([n_experts, capacity, hidden]);
-    let unit = silu(batch.clone().matmul(experts.gate)) * batch.matmul(experts.up);
+    let unit = silu(batch.clone().matmul(matrices.gate)) * batch.matmul(matrices.up);
     let answers = unit
-        .matmul(experts.down)
+        .matmul(matrices.down)
         .reshape([n_experts * capacity, hidden])
         .select(0, indices(slots, &device))
         .reshape([tokens, top_k, hidden]);

@@ -1,10 +1,12 @@
+//! Cross entropy on Flex, with its derivative.
+
 use burn_core::backend::flex::FlexTensor;
 use burn_core::tensor::{Int, Tensor};
 
 use super::op::{Operation, apply, dims, numbers, tensor};
 use super::simd::{Kernel, LANES, exp, largest, sum, vectorized};
 
-/// [`cross_entropy`](crate::kernels::cross_entropy) as one operation.
+/// [`cross_entropy`](crate::cross_entropy) as one operation.
 ///
 /// `dlogits = (softmax(logits) - onehot(target)) / tokens`.
 pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {

@@ -3,8 +3,11 @@
 
 use burn_core::tensor::{Device, Distribution, Gradients, Int, Tensor, TensorData};
 
-use super::{Angles, Experts, Positions, flex, tensor};
-use crate::Routing;
+use crate::angles::RotaryAngles;
+use crate::expert_matrices::ExpertMatrices;
+use crate::positions::Positions;
+use crate::routing::Routing;
+use crate::{flex, tensor};
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
@@ -80,9 +83,12 @@ fn rms_norm_equals_the_tensor_api() {
         let device = device(width as u64);
         let (x, gain) = (random([2, rows, width], &device), random([width], &device));
         let name = format!("{rows} x {width}");
-        let run = |kernel: bool, x: &Tensor<3>, gain: &Tensor<1>| match kernel {
-            true => flex::rms_norm(x.clone(), gain.clone(), 1e-5),
-            false => tensor::rms_norm(x.clone(), gain.clone(), 1e-5),
+        let run = |kernel: bool, x: &Tensor<3>, gain: &Tensor<1>| {
+            if kernel {
+                flex::rms_norm(x.clone(), gain.clone(), 1e-5)
+            } else {
+                tensor::rms_norm(x.clone(), gain.clone(), 1e-5)
+            }
         };
         assert_norms_agree(&name, &x, &gain, run);
     }
@@ -94,12 +100,13 @@ fn norm_rotate_equals_the_tensor_api() {
         let device = device(seq as u64);
         let x = random([2, seq, heads, dim], &device);
         let gain = random([dim], &device);
-        let angles = Angles::new(0..seq, dim, 100.0);
+        let angles = RotaryAngles::new(0..seq, dim, 100.0);
         let positions = Positions::new(angles, 1, x.dtype(), device);
         let name = format!("{seq} x {heads} x {dim}");
-        let run = |kernel: bool, x: &Tensor<4>, gain: &Tensor<1>| match kernel {
-            true => flex::norm_rotate(x.clone(), gain.clone(), 1e-5, positions.angles()),
-            false => {
+        let run = |kernel: bool, x: &Tensor<4>, gain: &Tensor<1>| {
+            if kernel {
+                flex::norm_rotate(x.clone(), gain.clone(), 1e-5, positions.angles())
+            } else {
                 let normed = tensor::rms_norm(x.clone(), gain.clone(), 1e-5);
                 positions.rotary().apply(normed)
             }
@@ -124,12 +131,15 @@ fn causal_attention_equals_the_tensor_api() {
         let q = random([batch, seq, heads, dim], &device) * 2.0;
         let k = random([batch, seq, kv_heads, dim], &device);
         let v = random([batch, seq, kv_heads, dim], &device);
-        let angles = Angles::new(0..seq, dim, 100.0);
+        let angles = RotaryAngles::new(0..seq, dim, 100.0);
         let positions = Positions::new(angles, heads / kv_heads, q.dtype(), device);
         let name = format!("{batch} x {seq} x {heads} ({kv_heads}) x {dim}");
-        let run = |kernel: bool, [q, k, v]: [Tensor<4>; 3]| match kernel {
-            true => flex::causal_attention(q, k, v),
-            false => tensor::causal_attention(q, k, v, positions.mask()),
+        let run = |kernel: bool, [q, k, v]: [Tensor<4>; 3]| {
+            if kernel {
+                flex::causal_attention(q, k, v)
+            } else {
+                tensor::causal_attention(q, k, v, positions.mask())
+            }
         };
         let qkv = [q, k, v];
         assert_close(&name, run(true, qkv.clone()), run(false, qkv.clone()));
@@ -152,9 +162,12 @@ fn cross_entropy_equals_the_tensor_api() {
         let targets: Vec<i64> = (0..tokens).map(|i| (i * 5 % vocab) as i64).collect();
         let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [tokens]), &device);
         let name = format!("{tokens} x {vocab}");
-        let run = |kernel: bool, logits: &Tensor<2>| match kernel {
-            true => flex::cross_entropy(logits.clone(), targets.clone()),
-            false => tensor::cross_entropy(logits.clone(), targets.clone()),
+        let run = |kernel: bool, logits: &Tensor<2>| {
+            if kernel {
+                flex::cross_entropy(logits.clone(), targets.clone())
+            } else {
+                tensor::cross_entropy(logits.clone(), targets.clone())
+            }
         };
         assert_close(&name, run(true, &logits), run(false, &logits));
         let [found, expected] = [true, false].map(|kernel| {
@@ -189,10 +202,11 @@ fn experts_equal_the_tensor_api() {
         let name = format!("{tokens} x {hidden} x {inner}, {top_k} of {n_experts}");
         let run = |kernel: bool, x: Tensor<2>, weights: Tensor<2>, stacks: [Tensor<3>; 3]| {
             let [gate, up, down] = stacks;
-            let stacks = Experts { gate, up, down };
-            match kernel {
-                true => flex::experts(x, weights, &routing, stacks),
-                false => tensor::experts(x, weights, &routing, stacks),
+            let stacks = ExpertMatrices { gate, up, down };
+            if kernel {
+                flex::experts(x, weights, &routing, stacks)
+            } else {
+                tensor::experts(x, weights, &routing, stacks)
             }
         };
         let value = |kernel| run(kernel, x.clone(), weights.clone(), stacks.clone());

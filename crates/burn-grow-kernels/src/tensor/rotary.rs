@@ -1,9 +1,10 @@
+//! Rotary positions with the tensor API.
+
 use burn_core::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::kernels::positions::Angles;
+use crate::angles::RotaryAngles;
 
-/// Rotary positions through the tensor API: `y = x cos + rotate_half(x) sin`,
-/// `rotate_half([a, b]) = [-b, a]`.
+/// The tables of [`rotate`](crate::rotate).
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
     /// `[1, seq, 1, head_dim]`
@@ -17,7 +18,7 @@ pub(crate) struct Rotary {
 
 impl Rotary {
     /// The tables of `angles` on `device`.
-    pub(crate) fn new(angles: &Angles, dtype: DType, device: &Device) -> Self {
+    pub(crate) fn new(angles: &RotaryAngles, dtype: DType, device: &Device) -> Self {
         let seq = angles.seq();
         let half = angles.cos().len() / seq;
         let head_dim = 2 * half;

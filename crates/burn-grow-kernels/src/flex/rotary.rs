@@ -1,10 +1,12 @@
+//! Normalized and rotated heads on Flex, with their derivative.
+
 use burn_core::backend::flex::FlexTensor;
 use burn_core::tensor::Tensor;
 
 use super::norm::{row_backward, scale};
 use super::op::{Operation, apply, dims, numbers, tensor};
 use super::simd::{Kernel, vectorized};
-use crate::kernels::positions::Angles;
+use crate::angles::RotaryAngles;
 
 /// The norm of every head and its rotation as one operation: `rotary(rms_norm(x, gain))`.
 ///
@@ -15,7 +17,12 @@ use crate::kernels::positions::Angles;
 /// - x: `[batch, seq, heads, head_dim]`
 /// - gain: `[head_dim]`
 /// - output: `[batch, seq, heads, head_dim]`
-pub(crate) fn norm_rotate(x: Tensor<4>, gain: Tensor<1>, eps: f64, angles: Angles) -> Tensor<4> {
+pub(crate) fn norm_rotate(
+    x: Tensor<4>,
+    gain: Tensor<1>,
+    eps: f64,
+    angles: RotaryAngles,
+) -> Tensor<4> {
     let eps = eps as f32;
     apply(NormRotate { eps, angles }, [x.into(), gain.into()])
 }
@@ -23,7 +30,7 @@ pub(crate) fn norm_rotate(x: Tensor<4>, gain: Tensor<1>, eps: f64, angles: Angle
 #[derive(Clone, Debug)]
 struct NormRotate {
     eps: f32,
-    angles: Angles,
+    angles: RotaryAngles,
 }
 
 impl Operation<2> for NormRotate {
@@ -72,7 +79,7 @@ impl Operation<2> for NormRotate {
 struct Rows<'a> {
     x: &'a [f32],
     gain: &'a [f32],
-    angles: &'a Angles,
+    angles: &'a RotaryAngles,
     heads: usize,
     eps: f32,
 }

@@ -1,10 +1,12 @@
+//! Root-mean-square normalization on Flex, with its derivative.
+
 use burn_core::backend::flex::FlexTensor;
 use burn_core::tensor::Tensor;
 
 use super::op::{Operation, apply, numbers, tensor};
 use super::simd::{Kernel, sum_of, vectorized};
 
-/// [`rms_norm`](crate::kernels::rms_norm) as one operation.
+/// [`rms_norm`](crate::rms_norm) as one operation.
 ///
 /// With `z = x r`, `r = 1 / sqrt(mean(x^2) + eps)` and `h = dy * gain`:
 /// `dx = r (h - z mean(h * z))`, `dgain = sum(dy * z)`.

@@ -1,6 +1,8 @@
+//! Cross entropy with the tensor API.
+
 use burn_core::tensor::{DType, Int, Tensor};
 
-/// [`cross_entropy`](crate::kernels::cross_entropy), in `f32`.
+/// [`cross_entropy`](crate::cross_entropy), in `f32`.
 pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let logits = logits.cast(DType::F32);
     let largest = logits.clone().detach().max_dim(1);

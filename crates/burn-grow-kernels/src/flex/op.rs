@@ -1,4 +1,4 @@
-//! From tensors to slices and back, and onto the tape.
+//! What every kernel is built on: an operation on slices of host memory, recorded on the tape.
 
 use core::fmt::Debug;
 
@@ -10,8 +10,8 @@ use burn_core::backend::flex::FlexTensor;
 use burn_core::backend::{Autodiff, AutodiffBackend, DispatchDevice, Flex};
 use burn_core::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
 
-/// Whether the kernels can take the place of the tensor API for `x`: numbers of 32 bits on Flex, with
-/// or without a tape, but not with gradient checkpointing, whose tape has another type.
+/// True if the kernels can take the place of the tensor API for `x`: `f32` on Flex, on the tape or
+/// off it. Gradient checkpointing has a tape of another type, which they cannot record on.
 pub(crate) fn supports<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device();
     let checkpoints =
@@ -25,10 +25,10 @@ pub(crate) trait Operation<const N: usize>: Debug + Clone + Send + 'static {
     /// What the backward pass needs of the forward pass.
     type Saved: Debug + Clone + Send + 'static;
 
-    /// The output, and what the backward pass needs.
+    /// Returns the output, and what the backward pass needs.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
 
-    /// The gradients of the inputs, from the gradient of the output.
+    /// Returns the gradients of the inputs, from the gradient of the output.
     fn backward(self, saved: Self::Saved, grad: FlexTensor) -> [FlexTensor; N];
 }
 
@@ -40,9 +40,10 @@ pub(crate) enum Input {
 
 impl<const D: usize> From<Tensor<D>> for Input {
     fn from(tensor: Tensor<D>) -> Self {
-        match tensor.is_autodiff() {
-            true => Self::Tape(on_flex(tensor.try_into_primitive::<Autodiff<Flex>>())),
-            false => Self::Plain(on_flex(tensor.try_into_primitive::<Flex>())),
+        if tensor.is_autodiff() {
+            Self::Tape(on_flex(tensor.try_into_primitive::<Autodiff<Flex>>()))
+        } else {
+            Self::Plain(on_flex(tensor.try_into_primitive::<Flex>()))
         }
     }
 }
@@ -109,7 +110,7 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
 
 /// The numbers of a contiguous tensor.
 pub(crate) fn numbers(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice().expect("contiguous numbers of 32 bits")
+    tensor.as_slice().expect("contiguous `f32`")
 }
 
 /// A tensor of `values`.

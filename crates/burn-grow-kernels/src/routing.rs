@@ -1,6 +1,17 @@
-/// Which experts every token of a batch is sent to, chosen on the host.
+//! Which experts every token is sent to.
+
+/// The experts that every token of a batch is sent to, chosen on the host.
 ///
 /// A slot is one of the `top_k` choices of a token: slot `n * top_k + j` is choice `j` of token `n`.
+///
+/// ```
+/// use burn_grow_kernels::Routing;
+///
+/// // Two tokens, three experts, two choices each.
+/// let routing = Routing::choose(&[0.2, 0.7, 0.1, 0.5, 0.1, 0.4], 3, 2);
+/// assert_eq!(routing.experts(), [1, 0, 0, 2]);
+/// assert_eq!(routing.load(), [2, 1, 1]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routing {
     /// The expert of each slot.
@@ -14,9 +25,11 @@ impl Routing {
     /// Sends every token to its `top_k` most probable experts, most probable first, the lower index
     /// first among equals.
     ///
-    /// Copies of an expert are equals to the last bit, so they are chosen together, unless different
-    /// experts tie with them, as all do under a router of zeros: then only copies that stand side by side
-    /// (`CopyMap::Interleaved`) are.
+    /// The copies that growing makes of an expert have equal probabilities to the last bit, so they
+    /// are chosen together. The exception is a tie with other experts, as under a router of zeros:
+    /// then only copies that stand side by side (`CopyMap::Interleaved`) are.
+    ///
+    /// NaN is never more probable than a number.
     ///
     /// # Shapes
     ///
@@ -27,7 +40,7 @@ impl Routing {
         let mut left: Vec<f32> = vec![0.0; n_experts];
         for row in probabilities.chunks_exact(n_experts) {
             for (left, probability) in left.iter_mut().zip(row) {
-                *left = probability.max(f32::MIN); // not a number is no reason to choose
+                *left = probability.max(f32::MIN); // NaN becomes the smallest
             }
             for _ in 0..top_k {
                 let expert = largest(&left);
@@ -79,9 +92,10 @@ impl Routing {
         order
     }
 
-    /// The batch in which every expert has as many rows as the busiest one: its capacity, the token
-    /// that each row `expert * capacity + position` holds (token 0 in the padding), and the row of
-    /// each slot.
+    /// The batch in which every expert has as many rows as the busiest one, its capacity.
+    ///
+    /// Returns the capacity, the token of each row `expert * capacity + position` (token 0 in the
+    /// padding), and the row of each slot.
     pub(crate) fn padded(&self) -> (usize, Vec<i64>, Vec<i64>) {
         let capacity = self.load.iter().copied().max().unwrap_or(0);
         let mut rows = vec![0; self.load.len() * capacity];

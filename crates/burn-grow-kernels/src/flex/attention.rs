@@ -1,3 +1,5 @@
+//! Causal attention on Flex, with its derivative.
+
 use burn_core::backend::flex::FlexTensor;
 use burn_core::tensor::Tensor;
 
@@ -7,7 +9,7 @@ use super::op::{Operation, apply, dims, numbers, tensor};
 use super::parallel::for_each;
 use super::simd::vectorized;
 
-/// [`causal_attention`](crate::kernels::causal_attention) as one operation, which neither computes
+/// [`causal_attention`](crate::causal_attention) as one operation, which neither computes
 /// nor stores what a query may not look at.
 ///
 /// The forward pass keeps the log of each query's partition function, from which the backward pass

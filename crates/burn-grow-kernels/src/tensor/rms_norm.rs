@@ -1,6 +1,8 @@
+//! Root-mean-square normalization with the tensor API.
+
 use burn_core::tensor::{DType, Tensor};
 
-/// [`rms_norm`](crate::kernels::rms_norm), the statistic in `f32`.
+/// [`rms_norm`](crate::rms_norm), the statistic in `f32`.
 ///
 /// The same function as burn-nn's `RmsNorm`, which divides by the root: multiplying by its reciprocal
 /// is cheaper to differentiate.

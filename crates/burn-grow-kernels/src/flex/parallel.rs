@@ -1,3 +1,5 @@
+//! Work on several threads, where it pays.
+
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// The number of multiplications from which waking other threads pays.

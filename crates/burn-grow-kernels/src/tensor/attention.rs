@@ -1,3 +1,5 @@
+//! Causal attention with the tensor API.
+
 use core::ops::Range;
 
 use burn_core::tensor::{Bool, DType, Device, Tensor};
@@ -22,7 +24,7 @@ pub(crate) fn causal_mask(
         .reshape([1, 1, group * seq, keys])
 }
 
-/// [`causal_attention`](crate::kernels::causal_attention) with a mask of `[1, 1, group * seq, keys]`.
+/// [`causal_attention`](crate::causal_attention) with a mask of `[1, 1, group * seq, keys]`.
 ///
 /// The weights are divided by their sum after they met the values, where there is less to divide.
 pub(crate) fn causal_attention(
