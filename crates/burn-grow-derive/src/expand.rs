@@ -1,4 +1,5 @@
-//! Writes the implementation. Every name comes through `_grow`, the alias of the facade.
+//! Writes the implementation. Every name comes through `_grow`, the alias of the facade or of the
+//! crate that the type names.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -17,7 +18,7 @@ struct Access {
     value: TokenStream,
 }
 
-/// What a method says about one field, if anything.
+/// Writes what a method says about one field; `None` if it says nothing.
 type Statement = fn(&Names, &Part, &Access) -> Option<TokenStream>;
 
 /// Names of the generated code that expressions of the user cannot see.
@@ -53,7 +54,8 @@ pub(crate) fn growable(
     implementation(input, container, &generics, describe, update_constants)
 }
 
-/// An implementation that says nothing, so that one error about the attributes stays one error.
+/// Writes an implementation that says nothing, so that one error about the attributes stays one
+/// error.
 pub(crate) fn fallback(input: &DeriveInput, container: &Container) -> TokenStream {
     let generics = bound::module(input);
     implementation(input, container, &generics, None, None)
@@ -84,11 +86,11 @@ fn implementation(
 
             #[automatically_derived]
             impl #impl_generics _grow::Growable for #ident #ty_generics #where_clause {
-                fn describe(&self, #describe_argument: &mut _grow::Describer) {
+                fn describe(&self, #describe_argument: &mut _grow::describe::Describer) {
                     #describe
                 }
 
-                fn update_constants(&mut self, #constants_argument: &_grow::Constants<'_>) {
+                fn update_constants(&mut self, #constants_argument: &_grow::describe::Constants<'_>) {
                     #update_constants
                 }
             }
@@ -96,7 +98,7 @@ fn implementation(
     }
 }
 
-/// The body of a method: what `statement` says about each field; `None` if it says nothing.
+/// Writes the body of a method: what `statement` says about each field. `None` if it says nothing.
 fn method(
     names: &Names,
     body: &Body<Part>,
@@ -125,7 +127,8 @@ fn method(
             let arms: Vec<_> = variants
                 .iter()
                 .filter_map(|Variant { ident, field: part }| {
-                    // A statement may look at all of `self` before it borrows the field for a change.
+                    // A statement may look at all of `self` before it borrows the field for a
+                    // change.
                     let (pattern, reference) = match mutable {
                         Some(_) => (
                             quote!(..),
@@ -169,21 +172,20 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
             scope(
                 describe,
                 name,
-                quote!(<#ty as _grow::Layer>::describe(#reference, &#roles, #describe)),
+                quote!(<#ty as _grow::describe::Layer>::describe(#reference, &#roles, #describe)),
             )
         }
         Form::Param { dims, optional } => {
             let roles = dims_roles(dims);
-            let statement = match optional {
-                true => {
-                    let param = Ident::new("param", Span::mixed_site());
-                    quote! {
-                        if let ::core::option::Option::Some(#param) = #reference {
-                            #describe.param(#param, #roles);
-                        }
+            let statement = if *optional {
+                let param = Ident::new("param", Span::mixed_site());
+                quote! {
+                    if let ::core::option::Option::Some(#param) = #reference {
+                        #describe.param(#param, #roles);
                     }
                 }
-                false => quote!(#describe.param(#reference, #roles)),
+            } else {
+                quote!(#describe.param(#reference, #roles))
             };
             scope(describe, name, statement)
         }
@@ -219,7 +221,7 @@ fn update_constants(names: &Names, part: &Part, access: &Access) -> Option<Token
             let made = layer_roles(layer);
             Some(quote! {
                 let #roles = #made;
-                <#ty as _grow::Layer>::update_constants(#reference, &#roles, #constants);
+                <#ty as _grow::describe::Layer>::update_constants(#reference, &#roles, #constants);
             })
         }
         Form::Child => Some(quote! {
@@ -261,14 +263,15 @@ fn layer_roles(roles: &Roles) -> TokenStream {
         Some(quote!(#name: ::core::option::Option::Some(#role)))
     });
     quote! {
-        _grow::LayerRoles {
+        _grow::describe::LayerRoles {
             #(#fields,)*
             ..::core::default::Default::default()
         }
     }
 }
 
-/// An array that stands where the list of dimensions does, for a wrong number of them.
+/// Writes the array of roles with the span of the list of dimensions, where the compiler reports a
+/// wrong number of them.
 fn dims_roles(dims: &Dims) -> TokenTree {
     let roles = dims.roles.iter().map(|role| option(role.as_ref()));
     let mut array = Group::new(Delimiter::Bracket, quote!(#(#roles),*));
@@ -292,7 +295,7 @@ fn role_expr(role: &Role) -> TokenStream {
 
 fn part_expr(part: &attr::Part) -> TokenStream {
     let (kind, axes, groups, unit) = match part {
-        attr::Part::Fixed(size) => return quote!(_grow::Role::fixed(#size)),
+        attr::Part::Fixed(size) => return quote!(_grow::describe::Role::fixed(#size)),
         attr::Part::Axes {
             kind,
             axes,
@@ -302,7 +305,7 @@ fn part_expr(part: &attr::Part) -> TokenStream {
     };
     let constructor = match kind {
         RoleKind::FanIn => quote!(fan_in),
-        // The layer knows what its own widths are to each of its parameters.
+        // The layer itself assigns the roles of its inner widths.
         RoleKind::FanOut | RoleKind::Inner | RoleKind::Heads => quote!(fan_out),
         RoleKind::Gate => quote!(gate),
         RoleKind::Gain => quote!(gain),
@@ -311,10 +314,10 @@ fn part_expr(part: &attr::Part) -> TokenStream {
     let (first, rest) = (axes.first(), axes.iter().skip(1));
     let groups = groups.iter().map(|groups| quote!(.with_groups(#groups)));
     let unit = unit.iter().map(|unit| quote!(.with_unit(#unit)));
-    quote!(_grow::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
+    quote!(_grow::describe::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
 }
 
-/// `path::name`, where a missing function is an error on `path`.
+/// Writes `path::name`, so that a missing function is an error on `path`.
 fn function_in(path: &Path, name: &str) -> TokenStream {
     let span = path
         .segments
