@@ -34,7 +34,7 @@ use crate::weight_init::WeightInit;
 /// let loss = model.loss(tokens, targets);
 /// // An untrained model finds all 256 tokens about equally likely.
 /// let nats = loss.cross_entropy.into_scalar::<f32>();
-/// assert!((nats - 256f32.ln()).abs() < 0.1);
+/// assert!((nats - 256f32.ln()).abs() < 0.5);
 /// let gradients = loss.total.backward();
 /// # let _ = gradients;
 /// ```
