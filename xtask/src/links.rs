@@ -99,8 +99,12 @@ impl Page {
         let options =
             Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_HEADING_ATTRIBUTES;
         let parser = Parser::new_with_broken_link_callback(text, options, Some(&mut undefined));
+        let (mut line, mut counted) = (1, 0);
         for (event, range) in parser.into_offset_iter() {
-            let line = 1 + text[..range.start].matches('\n').count();
+            if range.start > counted {
+                line += text[counted..range.start].matches('\n').count();
+                counted = range.start;
+            }
             match event {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     let target = dest_url.to_string();

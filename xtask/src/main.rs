@@ -42,7 +42,7 @@ enum Command {
     /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
     #[command(disable_help_flag = true)]
     Sample(sample::Sample),
-    /// Checks everything: what `lint` and `docs --quick` check, the tests, and the quick demo
+    /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
     Test,
     /// Checks format, lock files, spelling, licences and advisories, and runs clippy
     Lint(lint::Lint),

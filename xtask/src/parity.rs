@@ -25,7 +25,7 @@ impl Parity {
         if self.check {
             return compare(&[(PYTHON, &interpreter)]);
         }
-        let table = workspace()?.join("docs/parity.md");
+        let table = workspace()?.join("docs/src/reference/parity.md");
         let table = table.to_str().context("a path that is not UTF-8")?;
         compare(&[(PYTHON, &interpreter), ("BURN_GROW_PARITY_TABLE", table)])
     }
