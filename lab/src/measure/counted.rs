@@ -1,11 +1,12 @@
 //! What a forward pass costs, counted matrix by matrix.
 //!
-//! `6 N D` takes every active parameter for one multiply-add per token. That leaves out the core of attention,
-//! scores and weighted values, which has no parameters, and it counts what multiplies no matrix: the gains of norms, and
-//! an embedding that is looked up and not used again for the output. Of the demonstration's models the core
-//! adds 53 % to the other products before the expansion and 22 % after it; of the paper's model, at its
-//! sequence of 4096 tokens, 34 %, and 10 % with both widths doubled. As growing leaves it alone, `6 N D` overstates what
-//! growing saves: 29 % in the demonstration, counted 24 %; 35 % on both axes in the paper, counted 32 %.
+//! `6 N D` takes every active parameter for one multiply-add per token. That leaves out the core of
+//! attention, scores and weighted values, which has no parameters, and it counts what multiplies no
+//! matrix: the gains of norms, and an embedding that is looked up and not used again for the output. Of
+//! the demonstration's models the core adds 53 % to the other products before the expansion and 22 %
+//! after it; of the paper's model, at its sequence of 4096 tokens, 34 %, and 10 % with both widths
+//! doubled. As growing leaves it alone, `6 N D` overstates what growing saves: 29 % in the
+//! demonstration, counted 24 %; 35 % on both axes in the paper, counted 32 %.
 
 use burn_grow::moe::MoeConfig;
 

@@ -1,27 +1,14 @@
-//! Numbers read off a model.
+//! What an expansion does to a model: loss, logits, activations, and how far copies are copies.
 
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 use burn_grow::moe::MoeTransformer;
 use burn_grow::{Axis, GrowError, ParamTensors, Plan, symmetry_of, verify};
-use serde::{Deserialize, Serialize};
 
-use crate::loader::HeldOut;
-use crate::recorder::rounded;
-use crate::store::Expansion;
+use crate::log::{LoggedExpansion, Rms, rounded};
+use crate::text::HeldOut;
 
-/// The root mean square of an activation before and after an expansion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Rms {
-    /// Where in the model.
-    pub site: String,
-    /// In the narrow model.
-    pub before: f64,
-    /// In the wide one.
-    pub after: f64,
-}
-
-/// The mean cross entropy of `model` on held-out windows, in nats per byte.
+/// Computes the mean cross entropy of `model` on held-out windows, in nats per byte.
 pub fn evaluate(model: &MoeTransformer, windows: &HeldOut) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
     for batch in windows.batches() {
@@ -33,7 +20,7 @@ pub fn evaluate(model: &MoeTransformer, windows: &HeldOut) -> f64 {
     sum / count
 }
 
-/// Looks at what an expansion after `step` steps does to the function of `narrow`, the model at its very
+/// Measures what an expansion after `step` steps does to the function of `narrow`, the model at that
 /// step.
 ///
 /// # Errors
@@ -44,7 +31,7 @@ pub fn expansion(
     plan: &Plan,
     step: usize,
     windows: &HeldOut,
-) -> Result<Expansion, GrowError> {
+) -> Result<LoggedExpansion, GrowError> {
     let wide = plan.apply(narrow.clone())?;
     let (mut difference, mut largest) = (0.0f64, 0.0f64);
     let mut rms = Vec::new();
@@ -63,7 +50,7 @@ pub fn expansion(
                 .collect();
         }
     }
-    Ok(Expansion {
+    Ok(LoggedExpansion {
         step,
         loss_before: rounded(evaluate(&narrow, windows)),
         loss_after: rounded(evaluate(&wide, windows)),
@@ -75,8 +62,8 @@ pub fn expansion(
     })
 }
 
-/// The mean cosine between every old unit and its copies, over the down projections: between their
-/// rows where the inner width grew, else between their columns. None where there are no copies.
+/// Computes the mean cosine between every old unit and its copies, over the down projections: between
+/// their rows where the inner width grew, else between their columns. `None` if there are no copies.
 ///
 /// 1 is the symmetry lock: the copies still are copies.
 ///

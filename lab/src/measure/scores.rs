@@ -8,20 +8,20 @@ use burn::tensor::{Int, Tensor};
 use burn_grow::moe::MoeTransformer;
 use serde::{Deserialize, Serialize};
 
-use crate::loader::HeldOut;
+use crate::text::HeldOut;
 
-/// Right predictions of how many.
+/// Right predictions, out of how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct Hits {
     /// The right ones.
     pub right: u64,
     /// All.
     pub of: u64,
 }
 
-impl Share {
-    /// The right ones as a fraction of all, if there are any.
+impl Hits {
+    /// Gives the right ones as a fraction of all, if there are any.
     pub fn fraction(self) -> Option<f64> {
         (self.of > 0).then(|| self.right as f64 / self.of as f64)
     }
@@ -40,17 +40,17 @@ impl Share {
 #[serde(deny_unknown_fields)]
 pub struct Scores {
     /// At all bytes.
-    pub next_byte: Share,
+    pub next_byte: Hits,
     /// At the first byte of an identifier: which one comes.
-    pub identifier_start: Share,
+    pub identifier_start: Hits,
     /// At the byte after the last one of an identifier: that it ends, and with what.
-    pub identifier_end: Share,
+    pub identifier_end: Hits,
     /// At closing brackets, `)`, `]` and `}`, that close one opened in the window. A bracket closes the last
     /// open one of its kind; what was opened after that and not closed is forgotten.
-    pub closing: Share,
+    pub closing: Hits,
     /// Inside identifiers of four bytes or more that were in the window before, from the third byte on.
     /// Those that an edge of the window cuts do not count.
-    pub copy: Share,
+    pub copy: Hits,
 }
 
 /// The bytes of the shortest identifier that is looked for again.
@@ -59,7 +59,7 @@ const NAME: usize = 4;
 /// The bytes of it that say which one it is.
 const KNOWN: usize = 2;
 
-/// The scores of `model` on held-out windows.
+/// Scores `model` on held-out windows.
 pub fn scores(model: &MoeTransformer, windows: &HeldOut) -> Scores {
     let mut scores = Scores::default();
     for batch in windows.batches() {
@@ -77,7 +77,7 @@ pub fn scores(model: &MoeTransformer, windows: &HeldOut) -> Scores {
     scores
 }
 
-/// The bytes of `[batch, seq]`, row after row. All ids are bytes, as the settings have it.
+/// Reads the bytes of `[batch, seq]`, row after row. The settings allow no other ids.
 fn host(tokens: Tensor<2, Int>) -> Vec<u8> {
     tokens.into_data().iter::<u8>().collect()
 }
@@ -99,11 +99,11 @@ impl Scores {
     }
 }
 
-/// The scores of a window whose bytes after the first are `predicted`.
+/// Scores a window whose bytes after the first are `predicted`.
 ///
 /// # Panics
 ///
-/// When these are not as many.
+/// When there are not as many of them.
 pub fn count(window: &[u8], predicted: &[u8]) -> Scores {
     assert_eq!(
         predicted.len() + 1,
@@ -188,11 +188,11 @@ mod tests {
     use burn_grow::moe::MoeConfig;
 
     use super::*;
-    use crate::config::Settings;
-    use crate::corpus::Corpus;
+    use crate::spec::Settings;
+    use crate::text::Corpus;
 
-    fn share(right: u64, of: u64) -> Share {
-        Share { right, of }
+    fn share(right: u64, of: u64) -> Hits {
+        Hits { right, of }
     }
 
     /// Predictions that differ from the text where `wrong` has no blank.
@@ -266,7 +266,7 @@ mod tests {
         include_bytes!("scores.rs")
     }
 
-    fn all(scores: &Scores) -> [Share; 5] {
+    fn all(scores: &Scores) -> [Hits; 5] {
         [
             scores.next_byte,
             scores.identifier_start,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_the_text_is_always_right_and_who_says_one_byte_has_its_share() {
+    fn perfect_predictions_are_always_right_and_a_constant_byte_is_right_as_often_as_it_occurs() {
         let text = source();
         let perfect = count(text, &text[1..]);
         for share in all(&perfect) {
@@ -291,7 +291,7 @@ mod tests {
                 constant.next_byte,
                 share(times(byte), text.len() as u64 - 1)
             );
-            let none = |share: Share| share.right == 0;
+            let none = |share: Hits| share.right == 0;
             assert_eq!(none(constant.identifier_start), byte != b'e');
             assert_eq!(none(constant.identifier_end), byte == b'e');
             assert_eq!(none(constant.closing), byte != b')');

@@ -1,21 +1,24 @@
-use crate::summary::comparison::Comparison;
-use crate::summary::gather::Entry;
-use crate::summary::groups::Group;
-use crate::summary::head_start::head_starts;
-use crate::summary::statistics::{Spread, differences, paired};
-use crate::summary::tables::{markdown, percent_spread, signs};
+//! Growth against training from scratch at equal FLOPs, over all experiments that have both.
 
-/// An arm that grows and one from scratch, on as many FLOPs.
+use crate::page::gather::{Comparison, Results};
+use crate::spec::Group;
+use crate::page::head_start::head_starts;
+use crate::result::statistics::{Spread, differences, paired};
+use crate::page::tables::{percent_spread, signs};
+use crate::table::markdown;
+
+/// A run that grows and one from scratch, on as many FLOPs.
 struct Contest<'a> {
-    grown: &'a Entry,
-    scratch: &'a Entry,
+    grown: &'a Results,
+    scratch: &'a Results,
 }
 
-/// The arm that ends lowest of those that grow against the lowest of those from scratch on as many FLOPs, for every
-/// group of arms that has both: of the arms with as many seeds as any two of them share. The largest head start first.
+/// Tabulates the lowest of the runs that grow against the lowest of those from scratch on as many FLOPs, for
+/// every group that has both: of the runs with as many seeds as any two of them share. The largest head
+/// start comes first.
 pub(super) fn equal_flops(comparisons: &[&Comparison]) -> String {
     let header = [
-        "arms",
+        "runs",
         "tokens for each active parameter",
         "growth",
         "from scratch",
@@ -30,12 +33,12 @@ pub(super) fn equal_flops(comparisons: &[&Comparison]) -> String {
     });
     let mut lines: Vec<(f64, Vec<String>)> = Vec::new();
     for (comparison, group) in groups {
-        let Some(Contest { grown, scratch }) = contest(group, &comparison.entries) else {
+        let Some(Contest { grown, scratch }) = contest(group, &comparison.compared) else {
             continue;
         };
-        let first = &grown.rows[0];
-        let paired = differences(&grown.rows, &scratch.rows);
-        let start = Spread::of(&head_starts(group, &comparison.entries, grown));
+        let first = &grown.seeds[0];
+        let paired = differences(&grown.seeds, &scratch.seeds);
+        let start = Spread::of(&head_starts(group, &comparison.compared, grown));
         let place = [comparison.name.clone()].into_iter();
         let place: Vec<String> = place.chain(group.points.iter().cloned()).collect();
         let line = vec![
@@ -54,16 +57,16 @@ pub(super) fn equal_flops(comparisons: &[&Comparison]) -> String {
     markdown(&header, &lines)
 }
 
-/// The best of both kinds in a group, if it has both.
-fn contest<'a>(group: &Group, entries: &'a [Entry]) -> Option<Contest<'a>> {
-    let members = || group.members.iter().map(|index| &entries[*index]);
+/// Finds the best of both kinds in a group, if it has both.
+fn contest<'a>(group: &Group, compared: &'a [Results]) -> Option<Contest<'a>> {
+    let members = || group.members.iter().map(|index| &compared[*index]);
     let mut contests: Vec<Contest<'a>> = Vec::new();
-    for grown in members().filter(|entry| entry.scratch.is_some()) {
-        let rivals = members().filter(|scratch| scratch.wide && costs_the_same(grown, scratch));
-        contests.extend(rivals.map(|scratch| Contest { grown, scratch }));
+    for grown in members().filter(|results| results.scratch.is_some()) {
+        let opponents = members().filter(|scratch| scratch.wide && costs_the_same(grown, scratch));
+        contests.extend(opponents.map(|scratch| Contest { grown, scratch }));
     }
     let losses = |Contest { grown, scratch }: &Contest<'_>| {
-        paired(&grown.rows, &scratch.rows, |grown, scratch| {
+        paired(&grown.seeds, &scratch.seeds, |grown, scratch| {
             grown.loss + scratch.loss
         })
     };
@@ -75,9 +78,9 @@ fn contest<'a>(group: &Group, entries: &'a [Entry]) -> Option<Contest<'a>> {
     contests.into_iter().min_by(lowest)
 }
 
-/// Whether both cost the same to one step of the one from scratch, which takes whole ones.
-fn costs_the_same(grown: &Entry, scratch: &Entry) -> bool {
-    let both = grown.rows.first().zip(scratch.rows.first());
+/// Tells whether both cost the same to one step of the one from scratch, which takes whole ones.
+fn costs_the_same(grown: &Results, scratch: &Results) -> bool {
+    let both = grown.seeds.first().zip(scratch.seeds.first());
     both.is_some_and(|(grown, scratch)| {
         let step = scratch.flops / scratch.steps as f64;
         (grown.flops - scratch.flops).abs() <= step
@@ -87,14 +90,14 @@ fn costs_the_same(grown: &Entry, scratch: &Entry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Row;
-    use crate::row::tests::row;
-    use crate::summary::gather::Scratch;
-    use crate::summary::groups::groups;
+    use crate::result::RunResult;
+    use crate::result::tests::result;
+    use crate::page::gather::Scratch;
+    use crate::spec::groups;
 
-    fn entry(name: &str, steps: usize, losses: &[f64]) -> Entry {
+    fn results(name: &str, steps: usize, losses: &[f64]) -> Results {
         let seeds = (0..).zip(losses);
-        let rows = seeds.map(|(seed, loss)| Row {
+        let rows = seeds.map(|(seed, loss)| RunResult {
             seed,
             loss: *loss,
             steps,
@@ -102,27 +105,27 @@ mod tests {
             active: 8.0,
             tokens: 96,
             expansions: Vec::new(),
-            ..row(name)
+            ..result(name)
         });
         let wide = name.starts_with("scratch");
-        Entry {
+        Results {
             wide,
             scratch: name.starts_with("grown").then_some(Scratch {
                 flops: 1.0,
                 counted: 1.0,
             }),
             name: name.into(),
-            figure: None,
-            rows: rows.collect(),
+            published: None,
+            seeds: rows.collect(),
         }
     }
 
-    fn comparison(name: &str, entries: Vec<Entry>) -> Comparison {
-        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    fn comparison(name: &str, compared: Vec<Results>) -> Comparison {
+        let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
         Comparison {
             name: name.into(),
             groups: groups(Some("grown/rate=1"), &names).expect("groups"),
-            entries,
+            compared,
         }
     }
 
@@ -133,17 +136,17 @@ mod tests {
 
     #[test]
     fn the_best_of_both_kinds_stand_side_by_side() {
-        let entries = vec![
-            entry("small/at=0.5", 10, &[0.5, 0.5]),
-            entry("grown/at=0.5/rate=1", 10, &[1.5, 1.75]),
-            entry("grown/at=0.5/rate=2", 10, &[1.25, 1.5]),
+        let compared = vec![
+            results("small/at=0.5", 10, &[0.5, 0.5]),
+            results("grown/at=0.5/rate=1", 10, &[1.5, 1.75]),
+            results("grown/at=0.5/rate=2", 10, &[1.25, 1.5]),
             // One seed, however low, is no match for two.
-            entry("grown/at=0.5/rate=3", 10, &[1.0]),
-            entry("scratch/at=0.5/rate=1", 10, &[1.5, 2.0]),
-            entry("scratch/at=0.5/rate=2", 10, &[2.5, 2.0]),
-            entry("grown/at=0.25/rate=1", 10, &[1.5]),
+            results("grown/at=0.5/rate=3", 10, &[1.0]),
+            results("scratch/at=0.5/rate=1", 10, &[1.5, 2.0]),
+            results("scratch/at=0.5/rate=2", 10, &[2.5, 2.0]),
+            results("grown/at=0.25/rate=1", 10, &[1.5]),
         ];
-        let comparison = comparison("when", entries);
+        let comparison = comparison("when", compared);
         assert_eq!(
             lines(&[&comparison]),
             ["| when, at=0.5 | 12 | grown/rate=2 | scratch/rate=1 |  | -0.375 +- 0.177 | 2 of 2 |"]
@@ -151,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_from_scratch_on_other_flops_is_no_rival() {
+    fn a_run_from_scratch_on_other_flops_is_no_opponent() {
         let lines_of = |flops| {
-            let mut scratch = entry("scratch", 10, &[1.0]);
-            scratch.rows[0].flops = flops;
-            let grown = entry("grown/rate=1", 10, &[1.5]);
+            let mut scratch = results("scratch", 10, &[1.0]);
+            scratch.seeds[0].flops = flops;
+            let grown = results("grown/rate=1", 10, &[1.5]);
             lines(&[&comparison("when", vec![grown, scratch])]).len()
         };
         assert_eq!((lines_of(400.0), lines_of(430.0)), (1, 1));
@@ -165,14 +168,14 @@ mod tests {
     #[test]
     fn the_largest_head_start_comes_first() {
         let comparison = |name: &str, loss_before| {
-            let mut grown = entry("grown/rate=1", 10, &[1.5]);
-            grown.rows[0].expansions = vec![crate::row::RowExpansion {
+            let mut grown = results("grown/rate=1", 10, &[1.5]);
+            grown.seeds[0].expansions = vec![crate::result::Expanded {
                 step: 5,
                 loss_before,
-                ..row("").expansions[0]
+                ..result("").expansions[0]
             }];
-            let mut scratch = entry("scratch", 10, &[1.5]);
-            scratch.rows[0].curve = vec![(2, 4.0), (10, 2.0)];
+            let mut scratch = results("scratch", 10, &[1.5]);
+            scratch.seeds[0].curve = vec![(2, 4.0), (10, 2.0)];
             comparison(name, vec![grown, scratch])
         };
         let [early, late] = [comparison("early", 3.75), comparison("late", 2.25)];

@@ -1,191 +1,194 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+//! The published evidence: a data page for each experiment, its figures, and tables within pages that are
+//! written by hand.
+//!
+//! An experiment file says what its runs are compared with, and what the paper reports of them:
+//!
+//! ```toml
+//! # A run, without the points that it shares with what is compared with it.
+//! reference = "sparkling/rho=2.0"
+//!
+//! # By the whole name of a run; all but `loss` may be left out.
+//! [figures]
+//! "sparkling/axis=inner/rho=1.3" = { loss = 2.3153, saved = 0.20, speed = 1.27 }
+//! ```
+//!
+//! In the pages of `docs/src/evidence` whatever stands between `<!-- equal FLOPs: NAME, NAME -->` and
+//! `<!-- end -->` is generated: the best growth beside the best run from scratch of these experiments.
+
+mod equal_flops;
+mod figures;
+mod gather;
+mod head_start;
+mod section;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::error::DemoError;
-use crate::experiment::{Experiment, files};
-use crate::row::Row;
-use crate::store;
-use crate::summary::comparison::Comparison;
-use crate::summary::equal_flops::equal_flops;
-use crate::summary::section::Section;
+use anyhow::{Context, Result, bail};
 
-const EXPERIMENT: &str = "<!-- experiment: ";
+use crate::files;
+use crate::page::equal_flops::equal_flops;
+use crate::page::gather::Comparison;
+use crate::result::RunResult;
+use crate::spec::{self, Experiment};
+
 const EQUAL_FLOPS: &str = "<!-- equal FLOPs: ";
 const BEGIN_END: &str = " -->";
 const END: &str = "<!-- end -->";
 
-/// Where the figures of a page are, beside it.
-const FIGURES: &str = "results";
+/// Where the evidence is, in a workspace.
+const EVIDENCE: &str = "docs/src/evidence";
 
-/// The page.
-pub const RESULTS: &str = "results.md";
+/// The README's figure.
+const README: &str = "demo-flops.svg";
 
-/// A page about experiments, and its figures.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// Markdown.
-    pub text: String,
-    /// SVG, by file name, in the folder `results` beside the page.
+/// All generated files of the evidence, or those that are there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Pages written by hand, their generated tables filled in, by file name.
+    pub pages: BTreeMap<String, String>,
+    /// Data pages, by file name, in the folder `data`.
+    pub data: BTreeMap<String, String>,
+    /// Drawings, by file name, in the folder `figures`.
     pub figures: BTreeMap<String, String>,
 }
 
-impl Page {
-    /// The page `text` with what it says of experiments made from `rows`.
+impl Evidence {
+    /// Makes the evidence of `experiments` from `results`, and fills in `pages`.
     ///
     /// # Errors
     ///
-    /// When a place of the page is of no experiment, has no end or is there twice, when an experiment
-    /// with rows has no place, and when an experiment is wrong.
+    /// When an experiment is wrong, a figure cannot be drawn or a place in a page cannot be filled.
     pub fn of(
-        text: &str,
+        pages: &BTreeMap<String, String>,
         experiments: &[(String, Experiment)],
-        rows: &[Row],
-    ) -> Result<Self, DemoError> {
-        let mut page = Self {
-            text: String::new(),
-            figures: BTreeMap::new(),
-        };
-        let mut sections = BTreeMap::new();
+        results: &[RunResult],
+    ) -> Result<Self> {
+        let mut evidence = Self::default();
         let mut comparisons = BTreeMap::new();
         for (name, experiment) in experiments {
-            let comparison = Comparison::of(name, experiment, rows)?;
-            let section = Section::of(experiment, &comparison, FIGURES);
-            sections.insert(name.as_str(), section);
+            let comparison = Comparison::of(name, experiment, results)?;
+            let text = section::data_page(experiment, &comparison, &mut evidence.figures)?;
+            evidence.data.insert(format!("{name}.md"), text);
             comparisons.insert(name.as_str(), comparison);
         }
-        let mut rest = text;
-        while let Some((at, begin)) = next_place(rest) {
-            let (before, after) = (&rest[..at], &rest[at + begin.len()..]);
-            let line = after.lines().next().unwrap_or_default();
-            let what = line.split(BEGIN_END).next().unwrap_or_default();
-            let wrong = |problem| DemoError::Place {
-                place: format!("{begin}{what}{BEGIN_END}"),
-                problem,
-            };
-            let (_, after) = after
-                .split_once(END)
-                .filter(|(inside, _)| next_place(inside).is_none() && line.ends_with(BEGIN_END))
-                .ok_or_else(|| wrong("does not end with `<!-- end -->`"))?;
-            let filling = if begin == EQUAL_FLOPS {
-                let named: Option<Vec<_>> =
-                    what.split(", ").map(|name| comparisons.get(name)).collect();
-                equal_flops(&named.ok_or_else(|| wrong("names what is no experiment"))?)
-            } else {
-                let section = sections
-                    .remove(what)
-                    .ok_or_else(|| wrong("is of no experiment, or there twice"))?;
-                page.figures.extend(section.figures);
-                section.text
-            };
-            page.text += &format!("{before}{begin}{what}{BEGIN_END}\n{filling}{END}");
-            rest = after;
+        if let Some(demo) = comparisons.get("demo")
+            && let Some(drawing) = figures::readme(demo)?
+        {
+            evidence.figures.insert(README.to_owned(), drawing);
         }
-        page.text += rest;
-        match sections.iter().find(|(_, section)| section.runs > 0) {
-            Some((name, _)) => Err(DemoError::Place {
-                place: format!("{EXPERIMENT}{name}{BEGIN_END}"),
-                problem: "is missing",
-            }),
-            None => Ok(page),
+        for (name, text) in pages {
+            let filled = fill(text, &comparisons).with_context(|| name.clone())?;
+            evidence.pages.insert(name.clone(), filled);
         }
+        Ok(evidence)
     }
 
-    /// Writes the page into `folder` under that name, and its figures, and removes figures that are none
-    /// of it any more.
+    /// Makes the evidence of a workspace from its experiments, results and pages.
     ///
     /// # Errors
     ///
-    /// When a file cannot be written or removed.
-    pub fn write(&self, folder: &Path, name: &str) -> Result<(), DemoError> {
-        let figures = folder.join(FIGURES);
-        for (name, drawing) in &self.figures {
-            store::write(&figures.join(name), drawing.as_bytes())?;
+    /// When a file cannot be read, and as [`of`](Self::of).
+    pub fn renewed(workspace: &Path) -> Result<Self> {
+        let lab = workspace.join("lab");
+        let mut experiments = Vec::new();
+        for (name, path) in spec::files(&lab.join("experiments"))? {
+            experiments.push((name, Experiment::read(&path)?));
         }
-        for name in drawings(&figures)? {
-            if !self.figures.contains_key(&name) {
-                let path = figures.join(name);
-                fs::remove_file(&path).map_err(|source| DemoError::File { path, source })?;
-            }
-        }
-        store::write(&folder.join(name), self.text.as_bytes())
+        let results = RunResult::read_all(&lab.join("results.jsonl"))?;
+        let pages = texts(&workspace.join(EVIDENCE), "md")?;
+        Self::of(&pages, &experiments, &results)
     }
 
-    /// What `folder` has of a page of that name: its text and its figures.
+    /// Reads what a workspace has.
     ///
     /// # Errors
     ///
     /// When a file cannot be read.
-    pub fn read(folder: &Path, name: &str) -> Result<Self, DemoError> {
-        let figures = folder.join(FIGURES);
-        let names = drawings(&figures)?.into_iter();
-        let figures = names.map(|name| Ok((name.clone(), text(&figures.join(name))?)));
+    pub fn read(workspace: &Path) -> Result<Self> {
+        let folder = workspace.join(EVIDENCE);
         Ok(Self {
-            text: text(&folder.join(name))?,
-            figures: figures.collect::<Result<_, DemoError>>()?,
+            pages: texts(&folder, "md")?,
+            data: texts(&folder.join("data"), "md")?,
+            figures: texts(&folder.join("figures"), "svg")?,
         })
     }
-}
 
-/// Renews `docs/results.md` of a workspace, and its figures.
-///
-/// # Errors
-///
-/// When a file cannot be read or written, and as [`Page::of`].
-pub fn renew(workspace: &Path) -> Result<(), DemoError> {
-    renewed(workspace)?.write(&workspace.join("docs"), RESULTS)
-}
-
-/// What [`renew`] makes of `docs/results.md`: what that says of the experiments in `experiments` comes from the
-/// rows of `experiments/results.jsonl`.
-///
-/// # Errors
-///
-/// As [`renew`].
-pub fn renewed(workspace: &Path) -> Result<Page, DemoError> {
-    let folder = workspace.join("experiments");
-    let mut experiments = Vec::new();
-    for (name, path) in files(&folder)? {
-        experiments.push((name, Experiment::read(&path)?));
-    }
-    let rows = Row::read_all(&folder.join("results.jsonl"))?;
-    let page = text(&workspace.join("docs").join(RESULTS))?;
-    Page::of(&page, &experiments, &rows)
-}
-
-/// Where the next place begins, and with what.
-fn next_place(text: &str) -> Option<(usize, &'static str)> {
-    let begins = [EXPERIMENT, EQUAL_FLOPS].into_iter();
-    begins
-        .filter_map(|begin| Some((text.find(begin)?, begin)))
-        .min()
-}
-
-/// The drawings in a folder; none if it is not there.
-fn drawings(folder: &Path) -> Result<BTreeSet<String>, DemoError> {
-    let unreadable = |source| DemoError::File {
-        path: folder.to_owned(),
-        source,
-    };
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(source) => return Err(unreadable(source)),
-    };
-    let mut names = BTreeSet::new();
-    for entry in entries {
-        let name = entry.map_err(unreadable)?.file_name();
-        let name = name.to_string_lossy().into_owned();
-        if name.ends_with(".svg") {
-            names.insert(name);
+    /// Writes the evidence of a workspace, and removes data pages and figures that are not part of it.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written or removed.
+    pub fn write(&self, workspace: &Path) -> Result<()> {
+        let folder = workspace.join(EVIDENCE);
+        write_all(&folder, &self.pages)?;
+        for (name, extension, texts) in [
+            ("data", "md", &self.data),
+            ("figures", "svg", &self.figures),
+        ] {
+            let folder = folder.join(name);
+            write_all(&folder, texts)?;
+            for name in files::names(&folder, extension)? {
+                if !texts.contains_key(&name) {
+                    std::fs::remove_file(folder.join(&name)).with_context(|| name)?;
+                }
+            }
         }
+        Ok(())
     }
-    Ok(names)
 }
 
-fn text(path: &Path) -> Result<String, DemoError> {
-    fs::read_to_string(path).map_err(|source| DemoError::File {
-        path: path.to_owned(),
-        source,
-    })
+/// Renews the evidence of a workspace.
+///
+/// # Errors
+///
+/// As [`Evidence::renewed`] and [`Evidence::write`].
+pub fn renew(workspace: &Path) -> Result<()> {
+    Evidence::renewed(workspace)?.write(workspace)
+}
+
+fn write_all(folder: &Path, texts: &BTreeMap<String, String>) -> Result<()> {
+    for (name, text) in texts {
+        let path = folder.join(name);
+        // What stays as it is keeps its date.
+        if std::fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            continue;
+        }
+        files::write(&path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn texts(folder: &Path, extension: &str) -> Result<BTreeMap<String, String>> {
+    let names = files::names(folder, extension)?.into_iter();
+    let text = |name: String| Ok((name.clone(), files::text(&folder.join(name))?));
+    names.map(text).collect()
+}
+
+/// Fills the generated places of a page.
+fn fill(text: &str, comparisons: &BTreeMap<&str, Comparison>) -> Result<String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(EQUAL_FLOPS) {
+        let line = after.lines().next().unwrap_or_default();
+        let what = line.split(BEGIN_END).next().unwrap_or_default();
+        let place = format!("{EQUAL_FLOPS}{what}{BEGIN_END}");
+        let whole = after
+            .split_once(END)
+            .filter(|(inside, _)| !inside.contains(EQUAL_FLOPS) && line.ends_with(BEGIN_END));
+        let Some((_, after)) = whole else {
+            bail!("`{place}` does not end with `{END}`");
+        };
+        let named: Option<Vec<_>> = what.split(", ").map(|name| comparisons.get(name)).collect();
+        let Some(named) = named else {
+            bail!("`{place}` names an experiment that does not exist");
+        };
+        let table = equal_flops(&named);
+        filled += &format!("{before}{place}\n\n{table}\n{END}");
+        rest = after;
+    }
+    Ok(filled + rest)
 }

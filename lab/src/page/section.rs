@@ -1,127 +1,124 @@
+//! The data page of one experiment.
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::experiment::Experiment;
-use crate::summary::comparison::Comparison;
-use crate::summary::compute::compute;
-use crate::summary::curves::curves;
-use crate::summary::figure::figure;
-use crate::summary::gather::Entry;
-use crate::summary::groups::Group;
-use crate::summary::tables;
+use anyhow::{Context, Result};
+use minijinja::Environment;
+use serde::Serialize;
 
-/// The part of a page that is about one experiment.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Section {
-    /// Markdown, without a heading.
-    pub(crate) text: String,
-    /// SVG, by file name.
-    pub(crate) figures: BTreeMap<String, String>,
-    /// The runs that it shows.
-    pub(crate) runs: usize,
+use crate::page::gather::Comparison;
+use crate::page::{figures, tables};
+use crate::result::RunResult;
+use crate::spec::{Experiment, Group};
+
+const TEMPLATE: &str = include_str!("data.md.j2");
+
+/// What the template shows.
+#[derive(Serialize)]
+struct DataPage<'a> {
+    name: &'a str,
+    about: &'a str,
+    paper: &'a str,
+    reference: Option<&'a str>,
+    seeds: BTreeSet<u64>,
+    commits: BTreeSet<&'a str>,
+    machines: BTreeSet<&'a str>,
+    overview: Option<String>,
+    figures: Vec<Figure>,
+    groups: Vec<GroupSection>,
 }
 
-impl Section {
-    /// What is known of `experiment`. Figures are found in `folder`.
-    pub(super) fn of(experiment: &Experiment, comparison: &Comparison, folder: &str) -> Self {
-        let Comparison {
-            name,
-            entries,
-            groups,
-        } = comparison;
-        let runs = entries.iter().map(|entry| entry.rows.len()).sum();
-        let mut section = Self {
-            text: introduction(name, experiment, entries),
-            figures: BTreeMap::new(),
-            runs,
-        };
-        if let Some(overview) = tables::overview(groups, entries)
-            && let Some(reference) = &experiment.reference
-        {
-            section.text += &format!(
-                "\nLosses minus that of `{reference}` at the same point, paired; of that itself, the loss.\n\n\
-                 {overview}"
-            );
-        }
-        section.drawing(&[name], "compute", compute(groups, entries), folder);
-        for group in groups {
-            section.group(name, group, entries, folder);
-        }
-        section
-    }
+/// Runs that are compared with each other.
+#[derive(Serialize)]
+struct GroupSection {
+    title: String,
+    tables: Vec<String>,
+    figures: Vec<Figure>,
+}
 
-    fn group(&mut self, name: &str, group: &Group, entries: &[Entry], folder: &str) {
-        let members = || group.members.iter().map(|index| &entries[*index]);
-        if members().all(|entry| entry.rows.is_empty()) {
-            return;
+/// A reference to a drawing.
+#[derive(Serialize)]
+struct Figure {
+    about: String,
+    file: String,
+}
+
+/// Gives the data page of an experiment as Markdown, and adds its drawings to `drawings`, by file name.
+///
+/// # Errors
+///
+/// When a figure cannot be drawn.
+pub(super) fn data_page(
+    experiment: &Experiment,
+    comparison: &Comparison,
+    drawings: &mut BTreeMap<String, String>,
+) -> Result<String> {
+    let Comparison {
+        name,
+        compared,
+        groups,
+    } = comparison;
+    let results = || compared.iter().flat_map(|run| &run.seeds);
+    let mut add = |place: &[&str], what: &str, drawing: Option<String>| -> Vec<Figure> {
+        let figure = drawing.map(|drawing| {
+            let file = [place, &[what]].concat().join("-");
+            let file = file.replace(['=', '.', '/', ' '], "-") + ".svg";
+            drawings.insert(file.clone(), drawing);
+            let about = format!("{what} of the runs of {}", place.join(", "));
+            Figure { about, file }
+        });
+        figure.into_iter().collect()
+    };
+    let overall = add(&[name], "compute", figures::compute(groups, compared)?);
+    let mut sections = Vec::new();
+    for group in groups {
+        let mut members = group.members.iter().map(|index| &compared[*index]);
+        if members.all(|run| run.seeds.is_empty()) {
+            continue;
         }
-        if !group.points.is_empty() {
-            self.text += &format!("\n### {}\n", group.points.join(", "));
-        }
-        let parts = [
-            tables::losses(group, entries),
-            tables::costs(group, entries),
-            tables::scores(group, entries),
-        ];
-        for part in parts {
-            self.text += &format!("\n{part}");
-        }
-        let mut place = vec![name];
+        let mut place = vec![name.as_str()];
         place.extend(group.points.iter().map(String::as_str));
-        let drawings = [
-            ("losses", figure(group, entries)),
-            ("curves", curves(group, entries)),
-        ];
-        for (what, drawing) in drawings {
-            self.drawing(&place, what, drawing, folder);
-        }
+        let mut shown = add(&place, "losses", figures::losses(group, compared)?);
+        shown.extend(add(&place, "curves", figures::curves(group, compared)?));
+        sections.push(GroupSection {
+            title: title(group),
+            tables: vec![
+                tables::losses(group, compared),
+                tables::costs(group, compared),
+                tables::scores(group, compared),
+            ],
+            figures: shown,
+        });
     }
+    let page = DataPage {
+        name,
+        about: &experiment.about,
+        paper: &experiment.paper,
+        reference: experiment.reference.as_deref(),
+        seeds: results().map(|result| result.seed).collect(),
+        commits: results().map(short_commit).collect(),
+        machines: results().map(|result| result.machine.as_str()).collect(),
+        overview: tables::overview(groups, compared),
+        figures: overall,
+        groups: sections,
+    };
+    let mut environment = Environment::new();
+    environment.set_keep_trailing_newline(true);
+    let text = environment.render_str(TEMPLATE, page);
+    text.with_context(|| format!("the data page of {name}"))
+}
 
-    fn drawing(&mut self, place: &[&str], what: &str, drawing: Option<String>, folder: &str) {
-        let Some(drawing) = drawing else {
-            return;
-        };
-        let file = [place, &[what]].concat().join("-");
-        let file = file.replace(['=', '.', '/', ' '], "-") + ".svg";
-        let about = format!("{what} of the arms of {}", place.join(", "));
-        self.text += &format!("\n![{about}]({folder}/{file})\n");
-        self.figures.insert(file, drawing);
+fn title(group: &Group) -> String {
+    if group.points.is_empty() {
+        "All runs".to_owned()
+    } else {
+        group.points.join(", ")
     }
 }
 
-/// What is asked, where the paper asks it, and where the numbers come from.
-fn introduction(name: &str, experiment: &Experiment, entries: &[Entry]) -> String {
-    let mut text = experiment.about.clone();
-    if !experiment.paper.is_empty() {
-        text += &format!(" (the paper: {})", experiment.paper);
-    }
-    let rows = || entries.iter().flat_map(|entry| &entry.rows);
-    // More seeds than planned can have been asked for.
-    let seeds: BTreeSet<u64> = rows().map(|row| row.seed).collect();
-    let planned = seeds.iter().chain(&experiment.seeds);
-    let planned = entries.len() * planned.collect::<BTreeSet<_>>().len();
-    text += &format!(".\n\n```sh\ncargo xtask experiment {name}\n```\n\n");
-    if rows().next().is_none() {
-        return text + &format!("None of its {planned} runs is done yet.\n");
-    }
-    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let commits: BTreeSet<&str> = rows().map(|row| short(&row.commit)).collect();
-    let commits: Vec<String> = commits
-        .into_iter()
-        .map(|commit| format!("`{commit}`"))
-        .collect();
-    let machines: BTreeSet<&str> = rows().map(|row| row.machine.as_str()).collect();
-    let machines: Vec<&str> = machines.into_iter().collect();
-    text + &format!(
-        "{} of {planned} runs are done, seeds {}, at commit {} on {}.\n",
-        rows().count(),
-        seeds.join(", "),
-        commits.join(", "),
-        machines.join("; ")
-    )
-}
-
-/// As much of a commit as tells it from others.
-fn short(commit: &str) -> &str {
+/// Gives as much of a commit as tells it from others.
+fn short_commit(result: &RunResult) -> &str {
+    let commit = result.commit.as_str();
     match commit.char_indices().nth(10) {
         Some((end, _)) => &commit[..end],
         None => commit,

@@ -1,20 +1,24 @@
-use crate::scores::{Scores, Share};
-use crate::summary::gather::Entry;
-use crate::summary::groups::Group;
-use crate::summary::head_start::head_starts;
-use crate::summary::statistics::{Spread, differences, of_one_sign, paired};
+//! The tables of an experiment: losses, costs and scores.
+
+use crate::measure::{Hits, Scores};
+use crate::page::gather::Results;
+use crate::page::head_start::head_starts;
+use crate::result::RunResult;
+use crate::result::statistics::{Spread, differences, of_one_sign, paired};
+use crate::spec::Group;
+use crate::table::markdown;
 
 const NONE: String = String::new();
 
-/// The losses: arm, seeds, loss, and the difference to the reference.
-pub(super) fn losses(group: &Group, entries: &[Entry]) -> String {
-    let reference = group.reference.map(|index| &entries[index]);
+/// Tabulates losses: run, seeds, loss, and the difference to the reference.
+pub(super) fn losses(group: &Group, compared: &[Results]) -> String {
+    let reference = group.reference.map(|index| &compared[index]);
     let minus = match reference {
         Some(reference) => format!("minus {}", group.short(&reference.name)),
         None => NONE,
     };
     let header = [
-        "arm",
+        "run",
         "seeds",
         "loss",
         &format!("{minus}, paired"),
@@ -23,14 +27,14 @@ pub(super) fn losses(group: &Group, entries: &[Entry]) -> String {
         &format!("paper: {minus}"),
     ]
     .map(String::from);
-    let row = |entry: &Entry| {
-        let losses: Vec<f64> = entry.rows.iter().map(|row| row.loss).collect();
-        let others = reference.filter(|reference| reference.name != entry.name);
-        let paired = others.map_or(Vec::new(), |other| differences(&entry.rows, &other.rows));
-        let paper = entry.figure.map(|figure| figure.loss);
-        let other = others.and_then(|other| other.figure).map(|it| it.loss);
+    let row = |results: &Results| {
+        let losses: Vec<f64> = results.seeds.iter().map(|row| row.loss).collect();
+        let others = reference.filter(|reference| reference.name != results.name);
+        let paired = others.map_or(Vec::new(), |other| differences(&results.seeds, &other.seeds));
+        let paper = results.published.map(|published| published.loss);
+        let other = others.and_then(|other| other.published).map(|it| it.loss);
         [
-            group.short(&entry.name),
+            group.short(&results.name),
             losses.len().to_string(),
             Spread::of(&losses).map_or(NONE, |loss| loss.show(4)),
             Spread::of(&paired).map_or(NONE, |paired| paired.show_signed(4)),
@@ -41,30 +45,31 @@ pub(super) fn losses(group: &Group, entries: &[Entry]) -> String {
                 .map_or(NONE, |(loss, other)| format!("{:+.4}", loss - other)),
         ]
     };
-    table(header, group, entries, row)
+    table(header, group, compared, row)
 }
 
-/// All groups side by side, where there are several: a row for each arm, a column for each group, and in it the
-/// difference to the reference of that group, or the loss of the reference itself. None for a single group.
-pub(super) fn overview(groups: &[Group], entries: &[Entry]) -> Option<String> {
+/// Tabulates several groups side by side: a line for each run, a column for each group, and in it the
+/// difference to the reference of that group, or the loss of the reference itself. `None` for a single
+/// group.
+pub(super) fn overview(groups: &[Group], compared: &[Results]) -> Option<String> {
     let mut names: Vec<String> = Vec::new();
     for group in groups {
         for index in &group.members {
-            let name = group.short(&entries[*index].name);
+            let name = group.short(&compared[*index].name);
             if !names.contains(&name) {
                 names.push(name);
             }
         }
     }
     let cell = |group: &Group, name: &str| {
-        let mut members = group.members.iter().map(|index| &entries[*index]);
-        let entry = members.find(|entry| group.short(&entry.name) == name)?;
-        let reference = &entries[group.reference?];
-        if reference.name == entry.name {
-            let losses: Vec<f64> = entry.rows.iter().map(|row| row.loss).collect();
+        let mut members = group.members.iter().map(|index| &compared[*index]);
+        let results = members.find(|results| group.short(&results.name) == name)?;
+        let reference = &compared[group.reference?];
+        if reference.name == results.name {
+            let losses: Vec<f64> = results.seeds.iter().map(|row| row.loss).collect();
             return Spread::of(&losses).map(|loss| loss.show(4));
         }
-        let paired = differences(&entry.rows, &reference.rows);
+        let paired = differences(&results.seeds, &reference.seeds);
         Spread::of(&paired).map(|paired| paired.show_signed(4))
     };
     let mut rows = Vec::new();
@@ -76,14 +81,14 @@ pub(super) fn overview(groups: &[Group], entries: &[Entry]) -> Option<String> {
         }
     }
     let points = groups.iter().map(|group| group.points.join(", "));
-    let header: Vec<String> = ["arm".to_owned()].into_iter().chain(points).collect();
+    let header: Vec<String> = ["run".to_owned()].into_iter().chain(points).collect();
     (groups.len() > 1 && !rows.is_empty()).then(|| markdown(&header, &rows))
 }
 
-/// The costs, and what growing saves against its last model from scratch on as many tokens.
-pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
+/// Tabulates costs, and what growing saves against its last model from scratch on as many tokens.
+pub(super) fn costs(group: &Group, compared: &[Results]) -> String {
     let header = [
-        "arm",
+        "run",
         "steps",
         "active parameters",
         "FLOPs, 6ND",
@@ -97,14 +102,14 @@ pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
         "paper: speed",
     ]
     .map(String::from);
-    let row = |entry: &Entry| {
-        let first = entry.rows.first();
-        let shown = |show: &dyn Fn(&crate::row::Row) -> String| first.map_or(NONE, show);
-        let seconds: Vec<f64> = entry.rows.iter().filter_map(|row| row.wall_s).collect();
+    let row = |results: &Results| {
+        let first = results.seeds.first();
+        let shown = |show: &dyn Fn(&RunResult) -> String| first.map_or(NONE, show);
+        let seconds: Vec<f64> = results.seeds.iter().filter_map(|row| row.wall_s).collect();
         let saved = |cost: f64, scratch: f64| percent(1.0 - cost / scratch);
-        let both = first.zip(entry.scratch);
+        let both = first.zip(results.scratch);
         [
-            group.short(&entry.name),
+            group.short(&results.name),
             shown(&|row| row.steps.to_string()),
             shown(&|row| format!("{:.0}", row.active)),
             shown(&|row| format!("{:.3e}", row.flops)),
@@ -113,49 +118,49 @@ pub(super) fn costs(group: &Group, entries: &[Entry]) -> String {
             both.map_or(NONE, |(row, scratch)| {
                 saved(row.flops_counted, scratch.counted)
             }),
-            Spread::of(&head_starts(group, entries, entry))
+            Spread::of(&head_starts(group, compared, results))
                 .map_or(NONE, |start| percent_spread(start, 0)),
             Spread::of(&seconds).map_or(NONE, |seconds| seconds.show(0)),
-            Spread::of(&saved_seconds(group, entries, entry))
+            Spread::of(&saved_seconds(group, compared, results))
                 .map_or(NONE, |saved| percent_spread(saved, 0)),
-            entry
-                .figure
-                .and_then(|figure| figure.saved)
+            results
+                .published
+                .and_then(|published| published.saved)
                 .map_or(NONE, percent),
-            entry
-                .figure
-                .and_then(|figure| figure.speed)
+            results
+                .published
+                .and_then(|published| published.speed)
                 .map_or(NONE, |speed| format!("{speed:.2}x")),
         ]
     };
-    table(header, group, entries, row)
+    table(header, group, compared, row)
 }
 
-/// The fraction of the seconds that growing saves: against its last model from scratch, at the pace of an arm
-/// of the group, for as many steps.
-fn saved_seconds(group: &Group, entries: &[Entry], entry: &Entry) -> Vec<f64> {
-    let Some(first) = entry.rows.first().filter(|_| entry.scratch.is_some()) else {
+/// Computes the fraction of the seconds that growing saves: against its last model from scratch, at the
+/// pace of a run of the group, for as many steps.
+fn saved_seconds(group: &Group, compared: &[Results], results: &Results) -> Vec<f64> {
+    let Some(first) = results.seeds.first().filter(|_| results.scratch.is_some()) else {
         return Vec::new();
     };
-    let members = group.members.iter().map(|index| &entries[*index]);
+    let members = group.members.iter().map(|index| &compared[*index]);
     let comparable = members.flat_map(|scratch| {
-        let same = scratch.wide && scratch.rows.iter().all(|row| row.active == first.active);
-        let saved = paired(&entry.rows, &scratch.rows, |ours, theirs| {
+        let same = scratch.wide && scratch.seeds.iter().all(|row| row.active == first.active);
+        let saved = paired(&results.seeds, &scratch.seeds, |ours, theirs| {
             let pace = theirs.wall_s? / theirs.steps as f64;
             Some(1.0 - ours.wall_s? / (pace * ours.steps as f64))
         });
         let saved: Vec<f64> = saved.into_iter().flatten().collect();
         (same && !saved.is_empty()).then_some(saved)
     });
-    // One arm's pace is enough: they are runs of the same model.
+    // The pace of one run is enough: they train the same model.
     comparable.into_iter().next().unwrap_or_default()
 }
 
-/// How often the next byte is right, in percent, what the last expansion did to the loss, and how much copies are
-/// copies at the end.
-pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
+/// Tabulates how often the next byte is right, in percent, what the last expansion did to the loss, and how
+/// far copies are copies at the end.
+pub(super) fn scores(group: &Group, compared: &[Results]) -> String {
     let header = [
-        "arm",
+        "run",
         "next byte",
         "identifier starts",
         "identifier ends",
@@ -165,19 +170,19 @@ pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
         "cosine of copies",
     ]
     .map(String::from);
-    let row = |entry: &Entry| {
-        let score = |of: fn(&Scores) -> Share| {
-            let rows = entry.rows.iter();
+    let row = |results: &Results| {
+        let score = |of: fn(&Scores) -> Hits| {
+            let rows = results.seeds.iter();
             let values: Vec<f64> = rows.filter_map(|row| of(&row.scores).fraction()).collect();
             Spread::of(&values).map_or(NONE, |score| percent_spread(score, 2))
         };
-        let expansions = entry.rows.iter().filter_map(|row| row.expansions.last());
+        let expansions = results.seeds.iter().filter_map(|row| row.expansions.last());
         let jumps: Vec<f64> = expansions
             .map(|expansion| expansion.loss_after - expansion.loss_before)
             .collect();
-        let cosines: Vec<f64> = entry.rows.iter().filter_map(|row| row.cosine).collect();
+        let cosines: Vec<f64> = results.seeds.iter().filter_map(|row| row.cosine).collect();
         [
-            group.short(&entry.name),
+            group.short(&results.name),
             score(|scores| scores.next_byte),
             score(|scores| scores.identifier_start),
             score(|scores| scores.identifier_end),
@@ -187,14 +192,15 @@ pub(super) fn scores(group: &Group, entries: &[Entry]) -> String {
             Spread::of(&cosines).map_or(NONE, |cosine| cosine.show(4)),
         ]
     };
-    table(header, group, entries, row)
+    table(header, group, compared, row)
 }
 
-/// How many values have the sign of their mean, of how many.
+/// Says how many values have the sign of their mean, of how many.
 pub(super) fn signs(values: &[f64]) -> String {
-    match values.len() {
-        0 => NONE,
-        count => format!("{} of {count}", of_one_sign(values)),
+    if values.is_empty() {
+        NONE
+    } else {
+        format!("{} of {}", of_one_sign(values), values.len())
     }
 }
 
@@ -210,16 +216,16 @@ pub(super) fn percent_spread(fraction: Spread, decimals: usize) -> String {
     format!("{} %", percent.show(decimals))
 }
 
-/// A row for each arm of the group that has rows, without columns that are empty.
+/// Makes a table with a line for each run of the group that has results, without empty columns.
 fn table<const N: usize>(
     header: [String; N],
     group: &Group,
-    entries: &[Entry],
-    row: impl Fn(&Entry) -> [String; N],
+    compared: &[Results],
+    row: impl Fn(&Results) -> [String; N],
 ) -> String {
-    let members = group.members.iter().map(|index| &entries[*index]);
+    let members = group.members.iter().map(|index| &compared[*index]);
     let rows: Vec<[String; N]> = members
-        .filter(|entry| !entry.rows.is_empty())
+        .filter(|results| !results.seeds.is_empty())
         .map(row)
         .collect();
     let used: Vec<usize> = (0..N)
@@ -231,11 +237,4 @@ fn table<const N: usize>(
     };
     let rows: Vec<_> = rows.iter().map(kept).collect();
     markdown(&kept(&header), &rows)
-}
-
-pub(super) fn markdown(header: &[String], rows: &[Vec<String>]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let rule = format!("|{}\n", "---|".repeat(header.len()));
-    let rows: String = rows.iter().map(|row| line(row)).collect();
-    line(header) + &rule + &rows
 }

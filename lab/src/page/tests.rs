@@ -1,32 +1,32 @@
 use crate::experiment::{Experiment, Figure};
-use crate::row::tests::row;
-use crate::row::{Row, RowExpansion};
-use crate::scores::{Scores, Share};
-use crate::summary::curves::curves;
-use crate::summary::figure::figure;
-use crate::summary::gather::{Entry, Scratch};
-use crate::summary::groups::{Group, groups};
-use crate::summary::{Page, tables};
+use crate::result::tests::result;
+use crate::result::{RunResult, Expanded};
+use crate::measure::{Scores, Hits};
+use crate::page::curves::curves;
+use crate::page::figure::figure;
+use crate::page::gather::{Results, Scratch};
+use crate::spec::{Group, groups};
+use crate::page::{Page, tables};
 
-fn entry(name: &str, losses: [(u64, f64); 2]) -> Entry {
-    let rows = losses.map(|(seed, loss)| Row {
+fn results(name: &str, losses: [(u64, f64); 2]) -> Results {
+    let rows = losses.map(|(seed, loss)| RunResult {
         seed,
         loss,
         expansions: Vec::new(),
         cosine: None,
-        ..row(name)
+        ..result(name)
     });
-    Entry {
+    Results {
         name: name.into(),
         wide: false,
         scratch: None,
-        figure: None,
-        rows: rows.to_vec(),
+        published: None,
+        seeds: rows.to_vec(),
     }
 }
 
 /// An arm that grows, one that does not, one from scratch, and one that is not run.
-fn entries() -> Vec<Entry> {
+fn compared() -> Vec<Results> {
     let paper = |loss| {
         Some(Figure {
             loss,
@@ -34,8 +34,8 @@ fn entries() -> Vec<Entry> {
             speed: None,
         })
     };
-    let mut sparkling = entry("sparkling/axis=both", [(0, 1.125), (1, 1.25)]);
-    for row in &mut sparkling.rows {
+    let mut sparkling = results("sparkling/axis=both", [(0, 1.125), (1, 1.25)]);
+    for row in &mut sparkling.seeds {
         (row.flops, row.flops_counted, row.cosine) = (3e12, 4.5e12, Some(0.25));
         (row.wall_s, row.steps) = (Some(60.0), 100);
     }
@@ -48,21 +48,21 @@ fn entries() -> Vec<Entry> {
         saved: Some(0.35),
         speed: Some(1.49),
     });
-    let mut small = entry("small/axis=both", [(1, 1.5), (2, 1.0)]);
+    let mut small = results("small/axis=both", [(1, 1.5), (2, 1.0)]);
     small.figure = paper(2.3673);
-    let mut scratch = entry("from-scratch/axis=both", [(0, 1.0), (1, 1.375)]);
+    let mut scratch = results("from-scratch/axis=both", [(0, 1.0), (1, 1.375)]);
     scratch.wide = true;
-    for row in &mut scratch.rows {
+    for row in &mut scratch.seeds {
         // A second a step; the grown run took 60 for 100 of them.
         (row.wall_s, row.steps) = (Some(50.0), 50);
     }
-    let mut absent = entry("not-run/axis=both", [(0, 0.0), (1, 0.0)]);
-    absent.rows.clear();
+    let mut absent = results("not-run/axis=both", [(0, 0.0), (1, 0.0)]);
+    absent.seeds.clear();
     vec![sparkling, small, scratch, absent]
 }
 
-fn grouped(entries: &[Entry], reference: Option<&str>) -> Group {
-    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+fn grouped(compared: &[Results], reference: Option<&str>) -> Group {
+    let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
     let mut groups = groups(reference, &names).expect("groups");
     assert_eq!(groups.len(), 1);
     groups.remove(0)
@@ -70,8 +70,8 @@ fn grouped(entries: &[Entry], reference: Option<&str>) -> Group {
 
 #[test]
 fn losses_stand_beside_those_of_the_reference_and_the_papers() {
-    let entries = entries();
-    let group = grouped(&entries, Some("sparkling"));
+    let compared = compared();
+    let group = grouped(&compared, Some("sparkling"));
     let expected = "\
 | arm | seeds | loss | minus sparkling, paired | seeds of that sign | paper: loss | paper: minus sparkling |
 |---|---|---|---|---|---|---|
@@ -79,30 +79,30 @@ fn losses_stand_beside_those_of_the_reference_and_the_papers() {
 | small | 2 | 1.2500 +- 0.3536 | +0.2500 | 1 of 1 | 2.3673 | +0.1258 |
 | from-scratch | 2 | 1.1875 +- 0.2652 | +0.0000 +- 0.1768 | 0 of 2 |  |  |
 ";
-    assert_eq!(tables::losses(&group, &entries), expected);
+    assert_eq!(tables::losses(&group, &compared), expected);
 }
 
 #[test]
 fn without_a_reference_or_figures_their_columns_are_left_out() {
-    let entries = vec![entry("a", [(0, 1.0), (1, 2.0)])];
-    let group = grouped(&entries, None);
+    let compared = vec![results("a", [(0, 1.0), (1, 2.0)])];
+    let group = grouped(&compared, None);
     let expected = "| arm | seeds | loss |\n|---|---|---|\n| a | 2 | 1.5000 +- 0.7071 |\n";
-    assert_eq!(tables::losses(&group, &entries), expected);
+    assert_eq!(tables::losses(&group, &compared), expected);
 }
 
 #[test]
 fn several_groups_stand_side_by_side() {
-    let entries = [
-        entry("off/steps=10", [(0, 1.5), (1, 1.25)]),
-        entry("peak/steps=10/rho=2.0", [(0, 1.25), (1, 1.0)]),
-        entry("off/steps=20", [(0, 1.0), (1, 1.0)]),
-        entry("peak/steps=20/rho=2.0", [(0, 1.5), (2, 9.0)]),
-        Entry {
+    let compared = [
+        results("off/steps=10", [(0, 1.5), (1, 1.25)]),
+        results("peak/steps=10/rho=2.0", [(0, 1.25), (1, 1.0)]),
+        results("off/steps=20", [(0, 1.0), (1, 1.0)]),
+        results("peak/steps=20/rho=2.0", [(0, 1.5), (2, 9.0)]),
+        Results {
             rows: Vec::new(),
-            ..entry("peak/steps=20/rho=3.0", [(0, 0.0), (1, 0.0)])
+            ..results("peak/steps=20/rho=3.0", [(0, 0.0), (1, 0.0)])
         },
     ];
-    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
     let groups = groups(Some("off"), &names).expect("groups");
     let expected = "\
 | arm | steps=10 | steps=20 |
@@ -111,17 +111,17 @@ fn several_groups_stand_side_by_side() {
 | peak/rho=2.0 | -0.2500 +- 0.0000 | +0.5000 |
 ";
     assert_eq!(
-        tables::overview(&groups, &entries).as_deref(),
+        tables::overview(&groups, &compared).as_deref(),
         Some(expected)
     );
-    assert_eq!(tables::overview(&groups[..1], &entries), None);
+    assert_eq!(tables::overview(&groups[..1], &compared), None);
 }
 
 #[test]
 fn savings_are_against_the_last_model_from_scratch() {
-    let entries = entries();
-    let group = grouped(&entries, Some("sparkling"));
-    let table = tables::costs(&group, &entries);
+    let compared = compared();
+    let group = grouped(&compared, Some("sparkling"));
+    let table = tables::costs(&group, &compared);
     let row = table.lines().nth(2).expect("a row");
     assert_eq!(
         row,
@@ -136,11 +136,11 @@ fn savings_are_against_the_last_model_from_scratch() {
 
 #[test]
 fn seconds_of_another_model_or_not_known_are_not_compared() {
-    let saved = |change: fn(&mut Row)| {
-        let mut entries = entries();
-        entries[2].rows.iter_mut().for_each(change);
-        let group = grouped(&entries, Some("sparkling"));
-        tables::costs(&group, &entries).contains("saved seconds")
+    let saved = |change: fn(&mut RunResult)| {
+        let mut compared = compared();
+        compared[2].seeds.iter_mut().for_each(change);
+        let group = grouped(&compared, Some("sparkling"));
+        tables::costs(&group, &compared).contains("saved seconds")
     };
     assert!(saved(|_| ()));
     assert!(!saved(|row| row.wall_s = None));
@@ -149,14 +149,14 @@ fn seconds_of_another_model_or_not_known_are_not_compared() {
 
 #[test]
 fn scores_are_percents_of_what_there_is() {
-    let mut entries = entries();
-    for (row, right) in entries[0].rows.iter_mut().zip([4, 6]) {
+    let mut compared = compared();
+    for (row, right) in compared[0].seeds.iter_mut().zip([4, 6]) {
         row.scores = Scores {
-            next_byte: Share { right, of: 10 },
-            closing: Share { right: 0, of: 0 },
+            next_byte: Hits { right, of: 10 },
+            closing: Hits { right: 0, of: 0 },
             ..row.scores
         };
-        row.expansions = vec![RowExpansion {
+        row.expansions = vec![Expanded {
             step: 50,
             loss_before: 1.25,
             loss_after: 1.5,
@@ -164,8 +164,8 @@ fn scores_are_percents_of_what_there_is() {
             copy_cosine: None,
         }];
     }
-    let group = grouped(&entries, Some("sparkling"));
-    let table = tables::scores(&group, &entries[..]);
+    let group = grouped(&compared, Some("sparkling"));
+    let table = tables::scores(&group, &compared[..]);
     let row = table.lines().nth(2).expect("a row");
     assert_eq!(
         row,
@@ -176,32 +176,32 @@ fn scores_are_percents_of_what_there_is() {
 
 #[test]
 fn the_figure_has_a_dot_for_every_seed_of_both() {
-    let entries = entries();
-    let drawing = figure(&grouped(&entries, Some("sparkling")), &entries).expect("a figure");
+    let compared = compared();
+    let drawing = figure(&grouped(&compared, Some("sparkling")), &compared).expect("a figure");
     // small shares one seed with the reference, from-scratch two.
     assert_eq!(drawing.matches(r#"class="seed""#).count(), 3);
     assert_eq!(drawing.matches(r#"class="mean""#).count(), 2);
     assert!(drawing.contains(">small<") && !drawing.contains(">not-run<"));
     assert!(drawing.starts_with(r#"<svg xmlns="http://www.w3.org/2000/svg" "#));
-    let losses = figure(&grouped(&entries, None), &entries).expect("a figure");
+    let losses = figure(&grouped(&compared, None), &compared).expect("a figure");
     assert_eq!(losses.matches(r#"class="seed""#).count(), 6);
-    let nothing = vec![entries[3].clone()];
+    let nothing = vec![compared[3].clone()];
     assert_eq!(figure(&grouped(&nothing, None), &nothing), None);
 }
 
 #[test]
 fn curves_are_drawn_while_they_can_be_told_apart() {
-    let mut many = entries();
+    let mut many = compared();
     let drawing = curves(&grouped(&many, Some("sparkling")), &many).expect("curves");
     assert_eq!(drawing.matches(r#"class="line "#).count(), 3);
     for index in 0..13 {
-        many.push(entry(
+        many.push(results(
             &format!("arm {index}/axis=both"),
             [(0, 1.0), (1, 1.0)],
         ));
     }
     assert!(curves(&grouped(&many, Some("sparkling")), &many).is_some());
-    many.push(entry("one more/axis=both", [(0, 1.0), (1, 1.0)]));
+    many.push(results("one more/axis=both", [(0, 1.0), (1, 1.0)]));
     assert_eq!(curves(&grouped(&many, Some("sparkling")), &many), None);
 }
 

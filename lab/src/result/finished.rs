@@ -1,76 +1,71 @@
-use std::path::Path;
+//! The result of a run that ended.
+
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use burn_grow::moe::MoeTransformer;
 
-use crate::corpus::Corpus;
-use crate::counted::multiply_adds;
-use crate::error::DemoError;
-use crate::job::Listed;
-use crate::loader::HeldOut;
-use crate::origin::Origin;
-use crate::phase::Phase;
-use crate::row::{Row, RowExpansion};
-use crate::scores::scores;
-use crate::store::{self, Rows};
-use crate::unit::Unit;
+use crate::json::as_written;
+use crate::log::Log;
+use crate::measure::counted::multiply_adds;
+use crate::measure::scores;
+use crate::result::{Expanded, Origin, RunResult};
+use crate::run::{Phase, Run};
+use crate::text::{Corpus, HeldOut};
 
-/// What a finished run on `corpus` has to show: its last model, and its rows.
-pub(super) fn row(
-    listed: &Listed,
+/// Gives the result of a run on `corpus` from its last model and its log.
+///
+/// # Errors
+///
+/// When the device cannot be opened, or the run has no end.
+pub fn finished(
+    run: &Run,
     model: &MoeTransformer,
-    rows: &Rows,
+    log: &Log,
     corpus: &Arc<Corpus>,
     origin: &Origin,
-) -> Result<Row, DemoError> {
-    let unit = &listed.unit;
-    let settings = &unit.settings;
+) -> Result<RunResult> {
+    let settings = &run.settings;
     let device = settings.device.open()?;
     let windows = HeldOut::new(corpus.clone(), settings, settings.final_windows, &device);
-    let size = unit.phase(unit.steps).size;
-    let end = rows.end.ok_or_else(|| DemoError::Arm {
-        arm: listed.label.clone(),
-        message: "it ended without a loss".into(),
-    })?;
-    let place = Path::new(&listed.label);
-    let expansions = rows.expansions().map(|expansion| RowExpansion {
+    let size = run.phase(run.steps).size;
+    let none = || format!("run `{}` failed: it ended without a loss", run.label);
+    let end = log.end.with_context(none)?;
+    let expansions = log.expansions.iter().map(|expansion| Expanded {
         step: expansion.step,
         loss_before: expansion.loss_before,
         loss_after: expansion.loss_after,
         max_logit_diff: expansion.max_logit_diff,
         copy_cosine: expansion.copy_cosine,
     });
-    Ok(Row {
-        id: listed.id.clone(),
-        arm: store::json(place, &unit.arm)?,
-        settings: store::json(place, &unit.identity(&corpus.fingerprint()))?,
+    let epochs = log.epochs.iter();
+    Ok(RunResult {
+        id: run.id()?,
+        spec: as_written(&run.spec)?,
+        settings: as_written(&run.identity())?,
         seed: settings.seed,
         commit: origin.commit.clone(),
         machine: origin.machine.clone(),
-        steps: unit.steps,
-        tokens: (unit.steps * settings.step_tokens()) as u64,
+        steps: run.steps,
+        tokens: (run.steps * settings.step_tokens()) as u64,
         params: size.params,
         active: size.active,
-        flops: unit.flops(unit.steps),
-        flops_counted: counted_flops(unit),
+        flops: run.flops(run.steps),
+        flops_counted: counted_flops(run),
         loss: end.val_loss,
         scores: scores(model, &windows),
         wall_s: Some(end.wall_s),
         expansions: expansions.collect(),
-        cosine: rows.cosine.last().map(|(_, cosine)| *cosine),
-        curve: rows
-            .epochs
-            .iter()
-            .map(|row| (row.step, row.val_loss))
-            .collect(),
+        cosine: log.cosine.last().map(|(_, cosine)| *cosine),
+        curve: epochs.map(|end| (end.step, end.val_loss)).collect(),
     })
 }
 
-/// The FLOPs of training, from the multiply-adds of a forward pass.
-fn counted_flops(unit: &Unit) -> f64 {
+/// Computes the FLOPs of training from the multiply-adds of a forward pass.
+fn counted_flops(run: &Run) -> f64 {
     let cost = |(phase, tokens): &(&Phase, f64)| {
-        let forward = multiply_adds(&phase.model, unit.settings.context);
+        let forward = multiply_adds(&phase.model, run.settings.context);
         forward.training_flops(*tokens)
     };
-    unit.segments(unit.steps).iter().map(cost).sum()
+    run.segments(run.steps).iter().map(cost).sum()
 }

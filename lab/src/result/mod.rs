@@ -1,88 +1,98 @@
-//! What one finished run has to show, a line of `experiments/results.jsonl`.
+//! What one finished run has to show: a line of `lab/results.jsonl`.
+
+mod finished;
+mod origin;
+pub mod statistics;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::DemoError;
-use crate::scores::Scores;
+pub use finished::finished;
+pub use origin::Origin;
 
-/// One finished run: an arm, under settings, with a seed. Losses are cross entropies in nats per byte.
+use crate::measure::Scores;
+
+/// One finished run: a specification under settings, with a seed. Losses are cross entropies in nats per
+/// byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Row {
-    /// What the run is known by: a hash of all that decides its numbers.
+pub struct RunResult {
+    /// Hash of all that decides the numbers of the run.
     pub id: String,
-    /// The arm, as data.
-    pub arm: Value,
-    /// The settings that decide the numbers.
+    /// The specification, as data.
+    #[serde(rename = "arm")]
+    pub spec: Value,
+    /// The identity of the run: what decides its numbers.
     pub settings: Value,
-    /// The seed of the initial model and of the data order.
+    /// Seed of the initial model and of the data order.
     pub seed: u64,
-    /// The commit that the run was made at.
+    /// Commit that the run was made at.
     pub commit: String,
-    /// The machine that it was made on: cores, processor and backend. Another one rounds sums differently, and
+    /// Machine that it was made on: cores, processor and backend. Another one rounds sums differently, and
     /// a run that begins a little differently ends elsewhere.
     pub machine: String,
-    /// The optimizer steps.
+    /// Optimizer steps.
     pub steps: usize,
-    /// The tokens of these.
+    /// Tokens of these steps.
     pub tokens: u64,
-    /// The parameters of the last model.
+    /// Parameters of the last model.
     pub params: usize,
-    /// Those of them that take part in one token.
+    /// Parameters of it that take part in one token.
     pub active: f64,
-    /// What training cost: `6 N D`, summed over the widths.
+    /// FLOPs of training: `6 N D`, summed over the widths.
     pub flops: f64,
     /// The same from counted multiply-adds: six for each of a forward pass.
     pub flops_counted: f64,
-    /// The loss on the larger set of held-out windows.
+    /// Loss on the larger set of held-out windows.
     pub loss: f64,
     /// How often the next byte was right there.
     pub scores: Scores,
-    /// The seconds of training at its usual pace ([`Rows::steady_seconds`](crate::store::Rows::steady_seconds)),
-    /// those of a shared first part included; none where they are not known.
+    /// Seconds of training at its usual pace
+    /// ([`Log::steady_seconds`](crate::log::Log::steady_seconds)), those of a shared prefix included; `None`
+    /// if they are not known.
     pub wall_s: Option<f64>,
     /// The expansions, in order.
-    pub expansions: Vec<RowExpansion>,
-    /// The mean cosine between old units and their copies at the end, where there are any.
+    pub expansions: Vec<Expanded>,
+    /// Mean cosine between old units and their copies at the end, if there are any.
     pub cosine: Option<f64>,
-    /// The step and the held-out loss at the end of every epoch.
+    /// Step and held-out loss at the end of every epoch.
     pub curve: Vec<(usize, f64)>,
 }
 
 /// What an expansion did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RowExpansion {
-    /// The optimizer steps before it.
+pub struct Expanded {
+    /// Optimizer steps before it.
     pub step: usize,
-    /// The held-out loss of the narrow model.
+    /// Held-out loss of the narrow model.
     pub loss_before: f64,
-    /// The held-out loss of the wide one.
+    /// Held-out loss of the wide one.
     pub loss_after: f64,
-    /// The largest change of a logit, relative to the largest logit.
+    /// Largest change of a logit, relative to the largest logit.
     pub max_logit_diff: f64,
-    /// The mean cosine between old units and their copies, if there are copies.
+    /// Mean cosine between old units and their copies, if there are copies.
     pub copy_cosine: Option<f64>,
 }
 
-impl Row {
-    /// The rows of a file, in its order; none if it is not there.
+impl RunResult {
+    /// Reads the results of a file, in its order; none if it is not there.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, when a line is no row or ends in its middle, as a crash leaves it,
-    /// and when two lines are of the same run on the same machine.
-    pub fn read_all(path: &Path) -> Result<Vec<Self>, DemoError> {
+    /// When the file cannot be read, when a line is not a result or ends in its middle, as a crash leaves
+    /// it, and when two lines are of the same run on the same machine.
+    pub fn read_all(path: &Path) -> Result<Vec<Self>> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(unusable(path, source)),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
         if !text.is_empty() && !text.ends_with('\n') {
             return Err(torn(path, text.lines().count()));
@@ -91,63 +101,38 @@ impl Row {
         let mut lines = BTreeMap::new();
         for (index, text) in text.lines().enumerate() {
             let line = index + 1;
-            let row: Self = serde_json::from_str(text).map_err(|source| DemoError::Row {
-                path: path.to_owned(),
-                line,
-                source,
-            })?;
+            let result = serde_json::from_str(text);
+            let row: Self = result.with_context(|| place(path, line))?;
             let run = (row.id.clone(), row.machine.clone());
             if let Some(first) = lines.insert(run, line) {
-                return Err(DemoError::RowTwice {
-                    path: path.to_owned(),
-                    line,
-                    first,
-                    id: row.id,
-                });
+                let (place, id) = (place(path, line), row.id);
+                bail!("{place}: run {id} is that of line {first}: remove one of them");
             }
             rows.push(row);
         }
         Ok(rows)
     }
 
-    /// Adds the row to a file, which is made if it is not there. Others may be adding theirs at the time.
+    /// Adds the result to a file, which is made if it is not there. Others may be adding theirs at the time.
     ///
     /// # Errors
     ///
-    /// When a number of the row is none, when the file's last line ends in its middle, and when it cannot
-    /// be written. The file is then what it was.
-    pub fn append(&self, path: &Path) -> Result<(), DemoError> {
+    /// When a number is not finite, when the last line of the file ends in its middle, and when the file
+    /// cannot be written. It is then what it was.
+    pub fn append(&self, path: &Path) -> Result<()> {
         self.finite()?;
-        let mut line = serde_json::to_vec(self).map_err(|source| DemoError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| unusable(folder, source))?;
-        }
-        let mut options = OpenOptions::new();
-        let file = options.create(true).read(true).append(true).open(path);
-        let mut file = file.map_err(|source| unusable(path, source))?;
-        // Released with the file.
-        file.lock().map_err(|source| unusable(path, source))?;
-        let length = file.metadata().map_err(|source| unusable(path, source))?;
-        let length = length.len();
-        if !ends_a_line(&mut file, length).map_err(|source| unusable(path, source))? {
-            let text = fs::read(path).map_err(|source| unusable(path, source))?;
-            let ends = text.iter().filter(|byte| **byte == b'\n').count();
+        let written = append(path, &line).with_context(|| path.display().to_string())?;
+        if !written {
+            let ends = fs::read(path)?.iter().filter(|byte| **byte == b'\n').count();
             return Err(torn(path, ends + 1));
         }
-        let written = file.write_all(&line).and_then(|()| file.sync_data());
-        written.map_err(|source| {
-            // If that fails, too, the next reader finds the line torn.
-            let _ = file.set_len(length);
-            unusable(path, source)
-        })
+        Ok(())
     }
 
-    /// JSON has no other numbers than finite ones.
-    fn finite(&self) -> Result<(), DemoError> {
+    /// Checks that all numbers are finite: JSON has no others.
+    fn finite(&self) -> Result<()> {
         let own = [
             ("active", self.active),
             ("flops", self.flops),
@@ -169,15 +154,33 @@ impl Row {
             ]
         });
         let mut all = own.into_iter().chain(curve).chain(expansions);
-        match all.find(|(_, value)| !value.is_finite()) {
-            Some((field, value)) => Err(DemoError::RowNumber {
-                id: self.id.clone(),
-                field,
-                value,
-            }),
-            None => Ok(()),
+        if let Some((field, value)) = all.find(|(_, value)| !value.is_finite()) {
+            let id = &self.id;
+            bail!("run {id}: `{field}` is {value}: expected a finite number");
         }
+        Ok(())
     }
+}
+
+/// Adds a line to a file, and tells whether it could: not to a line that ends in its middle.
+fn append(path: &Path, line: &[u8]) -> io::Result<bool> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).read(true).append(true).open(path)?;
+    // Released with the file.
+    file.lock()?;
+    let length = file.metadata()?.len();
+    if !ends_a_line(&mut file, length)? {
+        return Ok(false);
+    }
+    let written = file.write_all(line).and_then(|()| file.sync_data());
+    if written.is_err() {
+        // If that fails, too, the next reader finds the line torn.
+        let _ = file.set_len(length);
+    }
+    written.map(|()| true)
 }
 
 fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
@@ -190,18 +193,15 @@ fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn torn(path: &Path, line: usize) -> DemoError {
-    DemoError::RowTorn {
-        path: path.to_owned(),
-        line,
-    }
+fn torn(path: &Path, line: usize) -> anyhow::Error {
+    anyhow!(
+        "{}: the line ends in its middle, as a crash leaves it: remove it, and its run is made again",
+        place(path, line)
+    )
 }
 
-fn unusable(path: &Path, source: io::Error) -> DemoError {
-    DemoError::File {
-        path: path.to_owned(),
-        source,
-    }
+fn place(path: &Path, line: usize) -> String {
+    format!("{}, line {line}", path.display())
 }
 
 #[cfg(test)]
@@ -211,13 +211,13 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scores::Share;
+    use crate::measure::Hits;
 
-    pub(crate) fn row(id: &str) -> Row {
-        let share = |right, of| Share { right, of };
-        Row {
+    pub(crate) fn result(id: &str) -> RunResult {
+        let hits = |right, of| Hits { right, of };
+        RunResult {
             id: id.into(),
-            arm: json!({"name": "sparkling"}),
+            spec: json!({"name": "sparkling"}),
             settings: json!({"steps": 8000}),
             seed: 1,
             commit: "eca6e38".into(),
@@ -230,14 +230,14 @@ pub(crate) mod tests {
             flops_counted: 2.75e12,
             loss: 1.125,
             scores: Scores {
-                next_byte: share(6, 10),
-                identifier_start: share(1, 2),
-                identifier_end: share(1, 3),
-                closing: share(0, 0),
-                copy: share(2, 2),
+                next_byte: hits(6, 10),
+                identifier_start: hits(1, 2),
+                identifier_end: hits(1, 3),
+                closing: hits(0, 0),
+                copy: hits(2, 2),
             },
             wall_s: Some(120.5),
-            expansions: vec![RowExpansion {
+            expansions: vec![Expanded {
                 step: 4000,
                 loss_before: 1.25,
                 loss_after: 1.25,
@@ -256,50 +256,50 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rows_are_read_as_they_were_added() {
+    fn results_are_read_as_they_were_added() {
         let (_folder, path) = file();
-        assert_eq!(Row::read_all(&path).expect("no file, no rows"), []);
-        let without = Row {
+        assert_eq!(RunResult::read_all(&path).expect("no file, no rows"), []);
+        let without = RunResult {
             expansions: Vec::new(),
             cosine: None,
-            ..row("b")
+            ..result("b")
         };
-        row("a").append(&path).expect("written");
+        result("a").append(&path).expect("written");
         without.append(&path).expect("written");
         let text = fs::read_to_string(&path).expect("a file");
         assert_eq!(text.lines().count(), 2);
-        assert_eq!(Row::read_all(&path).expect("rows"), [row("a"), without]);
+        assert_eq!(RunResult::read_all(&path).expect("results"), [result("a"), without]);
     }
 
     #[test]
-    fn rows_added_side_by_side_are_all_there() {
+    fn results_added_side_by_side_are_all_there() {
         let (_folder, path) = file();
         std::thread::scope(|scope| {
             for worker in 0..4 {
                 let path = &path;
                 scope.spawn(move || {
                     for index in 0..25 {
-                        let row = row(&format!("{worker}-{index}"));
+                        let row = result(&format!("{worker}-{index}"));
                         row.append(path).expect("written");
                     }
                 });
             }
         });
-        assert_eq!(Row::read_all(&path).expect("rows").len(), 100);
+        assert_eq!(RunResult::read_all(&path).expect("results").len(), 100);
     }
 
     #[test]
     fn a_torn_last_line_is_named_and_nothing_is_added_to_it() {
         let (_folder, path) = file();
         for id in ["a", "b"] {
-            row(id).append(&path).expect("written");
+            result(id).append(&path).expect("written");
         }
         let whole = fs::read(&path).expect("a file");
         for cut in [1, 40] {
             let torn = &whole[..whole.len() - cut];
             fs::write(&path, torn).expect("written");
-            let read = Row::read_all(&path).expect_err("torn").to_string();
-            let added = row("c").append(&path).expect_err("torn").to_string();
+            let read = format!("{:#}", RunResult::read_all(&path).expect_err("torn"));
+            let added = format!("{:#}", result("c").append(&path).expect_err("torn"));
             assert!(read.contains("results.jsonl, line 2"), "{read}");
             assert_eq!(read, added);
             assert_eq!(fs::read(&path).expect("a file"), torn);
@@ -307,9 +307,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_row_is_named_by_its_line() {
+    fn a_line_that_is_not_a_result_is_named() {
         let (_folder, path) = file();
-        row("a").append(&path).expect("written");
+        result("a").append(&path).expect("written");
         let first = fs::read_to_string(&path).expect("a file");
         let cases = [
             ("{\"id\": \"b\"}".to_owned(), "line 2"),
@@ -318,33 +318,33 @@ pub(crate) mod tests {
         ];
         for (second, message) in cases {
             fs::write(&path, format!("{first}{second}\n")).expect("written");
-            let error = Row::read_all(&path).expect_err("no row").to_string();
+            let error = RunResult::read_all(&path).map_err(|e| format!("{e:#}")).expect_err("no result");
             assert!(error.contains(message), "{error}");
         }
     }
 
     #[test]
-    fn a_number_that_is_none_is_refused_and_nothing_written() {
+    fn a_number_that_is_not_finite_is_rejected_and_nothing_written() {
         let (_folder, path) = file();
         let cases = [
             (
-                Row {
+                RunResult {
                     loss: f64::NAN,
-                    ..row("a")
+                    ..result("a")
                 },
                 "`loss` is NaN",
             ),
             (
-                Row {
+                RunResult {
                     curve: vec![(1, f64::INFINITY)],
-                    ..row("a")
+                    ..result("a")
                 },
                 "`curve` is inf",
             ),
             (
-                Row {
+                RunResult {
                     cosine: Some(f64::NAN),
-                    ..row("a")
+                    ..result("a")
                 },
                 "`cosine` is NaN",
             ),

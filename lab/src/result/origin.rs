@@ -1,25 +1,25 @@
-//! Where numbers come from.
+//! Where and from what a run is made: commit and machine.
 
 use std::process::Command;
 
-use crate::device::Backend;
+use crate::spec::Backend;
 
-/// The commit of the working directory, if that is known.
-pub(crate) fn commit() -> Option<String> {
+/// Gives the commit of the working directory, if it is known.
+pub fn commit() -> Option<String> {
     output("git", &["rev-parse", "HEAD"])
 }
 
 /// Where and from what a run is made.
-pub(crate) struct Origin {
-    /// The commit of the working directory; empty if that is not known.
-    pub(crate) commit: String,
-    /// The cores and the processor of the machine, and the backend.
-    pub(crate) machine: String,
+pub struct Origin {
+    /// Commit of the working directory; empty if it is not known.
+    pub commit: String,
+    /// Cores and processor of the machine, and the backend.
+    pub machine: String,
 }
 
 impl Origin {
-    /// That of runs on `device` in this process.
-    pub(crate) fn here(device: Backend) -> Self {
+    /// Finds the origin of runs on `device` in this process.
+    pub fn here(device: Backend) -> Self {
         Self {
             commit: commit().unwrap_or_default(),
             machine: machine(device),
@@ -27,8 +27,8 @@ impl Origin {
     }
 }
 
-/// The cores and the processor of this machine, and the backend of `device`.
-pub(crate) fn machine(device: Backend) -> String {
+/// Describes this machine and the backend of `device`.
+pub fn machine(device: Backend) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     format!("{cores} x {processor}, {}", device.name())
@@ -44,7 +44,8 @@ fn processor() -> Option<String> {
     std::env::var("PROCESSOR_IDENTIFIER").ok()
 }
 
-/// Its name, and family and model where they are told: virtual machines give different processors one name.
+/// Gives its name, and family and model if they are known: virtual machines give different processors
+/// one name.
 #[cfg(not(any(target_os = "macos", target_os = "windows")))]
 fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::{Context, Result};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{
     GradientsParams, ModuleOptimizer, lr_scheduler::module_lr_scheduler::ModuleLearningRate,
@@ -11,34 +12,30 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use burn_grow::Growable;
 use burn_grow::moe::{MoeSequenceOutput, MoeTransformer};
 
-use crate::error::DemoError;
-use crate::loader::Batch;
-use crate::recorder::Recorder;
-use crate::unit::Unit;
+use crate::run::{Recorder, Run};
+use crate::text::Batch;
 
-/// A [`MoeTransformer`] that predicts the next byte, with someone taking notes.
+/// A [`MoeTransformer`] that predicts the next byte, observed by a recorder.
 #[derive(Module, Growable, Debug)]
 pub struct LanguageModel {
-    /// The model.
     pub model: MoeTransformer,
-    /// Who takes notes.
     #[module(skip)]
     pub recorder: Arc<Recorder>,
 }
 
-/// The initial model of a run: one seed gives one model, whoever asks and when.
+/// Makes the initial model of a run: one seed gives one model, whoever asks and when.
 ///
 /// # Errors
 ///
 /// When the device is not there, or the configuration describes no model.
-pub fn initial(unit: &Unit) -> Result<MoeTransformer, DemoError> {
+pub fn initial(run: &Run) -> Result<MoeTransformer> {
     // Parameters made on a device without gradients would stay without them.
-    let device = unit.settings.device.open()?.autodiff();
-    // The generator is one for all threads, and parameters are drawn when first looked at.
-    static DRAW: Mutex<()> = Mutex::new(());
-    let _alone = DRAW.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(unit.settings.seed);
-    let model = unit.model().try_init(&device)?;
+    let device = run.settings.device.open()?.autodiff();
+    // All threads share one generator, and parameters are initialized when first looked at.
+    static INITIALIZE: Mutex<()> = Mutex::new(());
+    let _alone = INITIALIZE.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(run.settings.seed);
+    let model = run.model().try_init(&device).context("model")?;
     model.visit(&mut Look);
     Ok(model)
 }

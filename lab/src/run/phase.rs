@@ -1,19 +1,18 @@
 //! The models that a run trains in turn.
 
+use anyhow::Result;
 use burn_grow::moe::MoeConfig;
 use burn_grow::{Axis, Blueprint, Expansion, Plan, Target};
 
-use crate::device::Backend;
-use crate::error::DemoError;
+use crate::spec::Backend;
 
 /// A model that a run trains for a while.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
-    /// The optimizer steps before it.
+    /// Optimizer steps before it.
     pub begins: usize,
     /// The model, as if built that wide.
     pub model: MoeConfig,
-    /// Its size.
     pub size: Size,
 }
 
@@ -22,18 +21,18 @@ pub struct Phase {
 pub struct Size {
     /// Its parameters.
     pub params: usize,
-    /// Those that take part in one token.
+    /// Parameters that take part in one token.
     pub active: f64,
 }
 
-/// The models of a run that begins with `model`.
-pub(crate) fn phases(
+/// Lists the models of a run that begins with `model`.
+pub(super) fn phases(
     mut model: MoeConfig,
     stages: &[(usize, Expansion)],
     device: Backend,
-) -> Result<Vec<Phase>, DemoError> {
+) -> Result<Vec<Phase>> {
     let narrow = model.try_init(&device.open()?)?;
-    // No parameter is drawn for a look at its shape.
+    // A look at the shapes initializes no parameter.
     let mut blueprint = Blueprint::of_lazy(&narrow)?;
     let size = |blueprint: &Blueprint| Size {
         params: blueprint.num_params(),
@@ -56,8 +55,8 @@ pub(crate) fn phases(
     Ok(phases)
 }
 
-/// The configuration of the model after an expansion, as if built that wide.
-pub(crate) fn widened(config: MoeConfig, expansion: &Expansion) -> MoeConfig {
+/// Gives the configuration of the model after an expansion, as if built that wide.
+pub(super) fn widened(config: MoeConfig, expansion: &Expansion) -> MoeConfig {
     let width = |axis: &str, width: usize| match expansion.targets.get(&Axis::from(axis)) {
         Some(Target::Factor(factor)) => (width as f64 * factor).round() as usize,
         Some(Target::Width(width)) => *width,

@@ -1,6 +1,7 @@
-//! What is shown while a run goes on.
+//! What is shown on the terminal while runs go on.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,15 +9,15 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// How much of a run is shown while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
-    /// A bar for every arm, or lines where there is no terminal.
+    /// A bar for every run, or lines where there is no terminal.
     Bars,
-    /// Burn's terminal dashboard, one arm after the other.
+    /// Burn's terminal dashboard, one run after the other.
     Dashboard,
     /// Nothing.
     Nothing,
 }
 
-/// Shows the arms of a run side by side.
+/// Shows runs side by side.
 pub struct Board {
     display: Display,
     terminal: bool,
@@ -26,7 +27,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board on standard error, for arms with names of up to `width` letters.
+    /// Makes a board on standard error, for runs with names of up to `width` letters.
     pub fn new(display: Display, width: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bars = MultiProgress::new();
@@ -41,8 +42,8 @@ impl Board {
         }
     }
 
-    /// Adds an arm of `steps` steps.
-    pub fn arm(&self, name: &str, steps: usize) -> Progress {
+    /// Adds a run of `steps` steps.
+    pub fn run(&self, name: &str, steps: usize) -> Progress {
         let bar = self.bars.add(ProgressBar::new(steps as u64));
         bar.set_style(style("{prefix} {bar:28.cyan/blue} {pos:>6}/{len:6} {msg}"));
         let name = format!("{name:>width$}", width = self.width);
@@ -54,40 +55,47 @@ impl Board {
             steps,
             lines: self.display == Display::Bars && !self.terminal,
             bar,
+            losses: AtomicBool::new(false),
         }
     }
 
     /// Prints a line above the bars.
     pub fn say(&self, line: &str) {
-        match (self.display, self.terminal) {
-            (Display::Dashboard | Display::Nothing, _) => {}
+        if self.display != Display::Bars {
+            return;
+        }
+        if self.terminal {
             // Drawing to the screen may fail when that is gone; nothing is lost then.
-            (Display::Bars, true) => drop(self.bars.println(line)),
-            (Display::Bars, false) => eprintln!("{line}"),
+            drop(self.bars.println(line));
+        } else {
+            eprintln!("{line}");
         }
     }
 }
 
-/// Shows how far one arm is.
+/// Shows how far one run is.
 pub struct Progress {
     name: String,
     steps: usize,
     lines: bool,
     bar: ProgressBar,
+    /// A held-out loss was shown since it began.
+    losses: AtomicBool,
 }
 
 impl Progress {
-    /// Shows nothing.
+    /// Makes one that shows nothing.
     pub fn silent() -> Self {
         Self {
             name: String::new(),
             steps: 0,
             lines: false,
             bar: ProgressBar::hidden(),
+            losses: AtomicBool::new(false),
         }
     }
 
-    /// The arm begins, or goes on after `step` steps.
+    /// Shows that the run begins, or goes on after `step` steps.
     pub fn begin(&self, step: usize) {
         self.bar.set_style(style(
             "{prefix} {bar:28.cyan/blue} {pos:>6}/{len:6} {msg} {eta:>4} left",
@@ -105,13 +113,21 @@ impl Progress {
         }
     }
 
-    /// So many steps are taken, with a training loss of late.
+    /// Shows that so many steps are taken, with the recent training loss.
     pub fn stepped(&self, step: usize, loss: f64) {
         self.bar.set_position(step as u64);
         self.bar.set_message(format!("loss {loss:.3}"));
     }
 
-    /// The arm ended.
+    /// Shows the first held-out loss since the run began: the first result there is.
+    pub fn epoch(&self, step: usize, val_loss: f64, wall_s: f64) {
+        if self.lines && !self.losses.swap(true, Ordering::Relaxed) {
+            let text = format!("held-out loss {val_loss:.4} at step {step} after {wall_s:.1} s");
+            self.line(&text);
+        }
+    }
+
+    /// Shows that the run ended.
     pub fn end(&self, val_loss: f64, wall_s: f64) {
         self.bar.disable_steady_tick();
         self.bar
@@ -124,7 +140,7 @@ impl Progress {
         }
     }
 
-    /// The part that was asked for is done.
+    /// Shows that the part that was asked for is done.
     pub fn part(&self) {
         self.bar.disable_steady_tick();
         self.bar.finish_with_message("first part done");
@@ -133,7 +149,7 @@ impl Progress {
         }
     }
 
-    /// The arm was stopped.
+    /// Shows that the run was stopped.
     pub fn stop(&self) {
         self.bar.disable_steady_tick();
         self.bar.abandon_with_message("stopped");

@@ -1,24 +1,19 @@
-//! Many runs, side by side.
+//! Many runs side by side.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use burn_grow::moe::MoeTransformer;
+use anyhow::{Context as _, Error, Result, anyhow};
 
-use crate::error::DemoError;
-use crate::job::Job;
-use crate::progress::{Board, Progress};
-use crate::run::{Context, run};
-use crate::store::Rows;
-
-/// Hears of every run that ended: its last model, and its rows.
-pub type Ended<'a> = dyn Fn(&Job, &MoeTransformer, &Rows) -> Result<(), DemoError> + Sync + 'a;
+use crate::run::progress::{Board, Progress};
+use crate::run::train::train;
+use crate::run::{Context, Ended, Run};
 
 /// More bars than that are shown one by one, as runs begin.
 const BARS: usize = 12;
 
-/// Runs `jobs` side by side, `workers` at once, and says whether all of them ended.
+/// Does `runs` side by side, `workers` at once, and tells whether all of them ended.
 ///
 /// Every worker has a thread pool of its own: Burn's kernels then stay on it, and runs neither share
 /// threads nor wait for each other.
@@ -28,22 +23,22 @@ const BARS: usize = 12;
 /// The first failure of a run. The others are then stopped; what they have done is kept.
 pub fn run_all(
     context: &Context,
-    jobs: Vec<Job>,
+    runs: Vec<Run>,
     workers: usize,
     board: &Board,
     ended: &Ended<'_>,
-) -> Result<bool, DemoError> {
+) -> Result<bool> {
     let mut open = BTreeMap::new();
-    for job in &jobs {
-        let rows = context.store.rows(&job.listed.key)?;
-        let last = rows.epochs.last().map_or(0, |row| row.epoch);
-        open.insert(job.listed.key.clone(), last);
+    for run in &runs {
+        let log = context.store.log(&run.key)?;
+        let last = log.epochs.last().map_or(0, |end| end.epoch);
+        open.insert(run.key.clone(), last);
     }
-    let few = jobs.len() <= BARS;
-    let show = |job: &Job| Arc::new(board.arm(&job.listed.label, job.steps()));
-    let waiting = jobs.into_iter().map(|job| {
-        let progress = few.then(|| show(&job));
-        (job, progress)
+    let few = runs.len() <= BARS;
+    let show = |run: &Run| Arc::new(board.run(&run.label, run.steps_to_do()));
+    let waiting = runs.into_iter().map(|run| {
+        let progress = few.then(|| show(&run));
+        (run, progress)
     });
     let queue = Arc::new(Queue {
         state: Mutex::new(State {
@@ -61,7 +56,8 @@ pub fn run_all(
         pools.push(
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
-                .build()?,
+                .build()
+                .context("cannot start the workers")?,
         );
     }
     std::thread::scope(|scope| {
@@ -69,9 +65,9 @@ pub fn run_all(
             let queue = &queue;
             scope.spawn(move || {
                 pool.install(|| {
-                    while let Some((job, progress)) = queue.next(context) {
-                        let progress = progress.unwrap_or_else(|| show(&job));
-                        work(context, queue, job, progress, ended);
+                    while let Some((run, progress)) = queue.next(context) {
+                        let progress = progress.unwrap_or_else(|| show(&run));
+                        work(context, queue, &run, progress, ended);
                     }
                     // Others may wait for what does not come any more.
                     queue.changed.notify_all();
@@ -91,21 +87,21 @@ struct Queue {
     changed: Condvar,
 }
 
-type Waiting = (Job, Option<Arc<Progress>>);
+type Waiting = (Run, Option<Arc<Progress>>);
 
 struct State {
     waiting: Vec<Waiting>,
     /// The runs that have not ended, and the last epoch of each.
     open: BTreeMap<String, usize>,
-    failure: Option<DemoError>,
+    failure: Option<Error>,
     unfinished: bool,
 }
 
 impl State {
-    /// Whether the checkpoint that a run goes on from is certainly on disk, if it is still to come: saving
-    /// is asynchronous, one checkpoint at a time, so that is one epoch later.
-    fn is_ready(&self, job: &Job) -> bool {
-        let Some((from, epoch)) = &job.branch else {
+    /// Tells whether the checkpoint that a run continues from is certainly on disk, if it is still to come:
+    /// saving is asynchronous, one checkpoint at a time, so that is one epoch later.
+    fn is_ready(&self, run: &Run) -> bool {
+        let Some((from, epoch)) = &run.share.from else {
             return true;
         };
         self.open.get(from).is_none_or(|last| last > epoch)
@@ -117,7 +113,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next run that can begin; waits for one.
+    /// Takes the next run that can begin; waits for one.
     fn next(&self, context: &Context) -> Option<Waiting> {
         let mut state = self.state();
         loop {
@@ -127,7 +123,7 @@ impl Queue {
             let ready = state
                 .waiting
                 .iter()
-                .position(|(job, _)| state.is_ready(job));
+                .position(|(run, _)| state.is_ready(run));
             if let Some(index) = ready {
                 return Some(state.waiting.remove(index));
             }
@@ -147,11 +143,11 @@ impl Queue {
 fn work(
     context: &Context,
     queue: &Arc<Queue>,
-    job: Job,
+    run: &Run,
     progress: Arc<Progress>,
     ended: &Ended<'_>,
 ) {
-    let key = job.listed.key.clone();
+    let key = run.key.clone();
     let epoch_done = {
         let (queue, key) = (queue.clone(), key.clone());
         move |epoch| {
@@ -162,13 +158,11 @@ fn work(
     };
     let shown = progress.clone();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        run(context, &job, shown, epoch_done, ended)
+        train(context, run, shown, epoch_done, ended)
     }));
     let outcome = outcome.unwrap_or_else(|panic| {
-        Err(DemoError::Arm {
-            arm: job.listed.label.clone(),
-            message: message(panic.as_ref()),
-        })
+        let message = message(panic.as_ref());
+        Err(anyhow!("run `{}` failed: {message}", run.label))
     });
     if outcome.is_err() {
         context.stop.stop();

@@ -1,4 +1,4 @@
-//! What is written down while an arm trains.
+//! What is written down while a run trains.
 
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,49 +8,49 @@ use burn::module::Module;
 use burn_grow::moe::MoeTransformer;
 use burn_grow::{ExpansionReport, Plan};
 
-use crate::loader::HeldOut;
-use crate::probe;
-use crate::progress::Progress;
-use crate::store::{EpochRow, Rows};
+use crate::log::{Epoch, Log, rounded};
+use crate::measure::probe;
+use crate::run::progress::Progress;
+use crate::text::HeldOut;
 
-/// The expansions that a [`Recorder`] looks at.
+/// The expansions that a [`Recorder`] measures.
 #[derive(Clone)]
-pub struct Growth {
-    /// The optimizer steps before each of them, and what it does.
+pub struct Expected {
+    /// Optimizer steps before each of them, and its plan.
     pub stages: Vec<(usize, Plan)>,
-    /// The text they are looked at with.
+    /// Text to measure them on.
     pub windows: HeldOut,
 }
 
-impl Growth {
-    /// The expansion after that step.
+impl Expected {
+    /// Gives the expansion after that step.
     fn at(&self, step: usize) -> Option<&Plan> {
         let (_, plan) = self.stages.iter().find(|(at, _)| *at == step)?;
         Some(plan)
     }
 
-    /// The last expansion before that step.
+    /// Gives the last expansion before that step.
     fn before(&self, step: usize) -> Option<&Plan> {
         let (_, plan) = self.stages.iter().rev().find(|(at, _)| *at < step)?;
         Some(plan)
     }
 }
 
-/// Writes down what happens on the training thread of one arm.
+/// Writes down what happens on the training thread of one run.
 ///
-/// The model hands it every loss and every step; nothing in it decides anything.
+/// The model hands it every loss and every step; it decides nothing.
 pub struct Recorder {
-    /// A row is written every so many steps, which divide an epoch.
+    /// A point is written every so many steps, which divide an epoch.
     every: usize,
-    growth: Option<Growth>,
+    growth: Option<Expected>,
     progress: Arc<Progress>,
     state: Mutex<State>,
 }
 
 struct State {
-    rows: Rows,
+    log: Log,
     step: usize,
-    /// The losses since the last row.
+    /// Losses since the last point.
     losses: (f64, usize),
     /// The model as it was before the expansion, until it has been looked at.
     narrow: Option<MoeTransformer>,
@@ -63,21 +63,21 @@ struct State {
 }
 
 impl Recorder {
-    /// A recorder that goes on from `rows`.
+    /// Makes a recorder that continues `log`.
     pub fn new(
-        rows: Rows,
+        log: Log,
         every: usize,
-        growth: Option<Growth>,
+        growth: Option<Expected>,
         progress: Arc<Progress>,
     ) -> Arc<Self> {
-        let earlier = rows.epochs.last().map_or(0.0, |epoch| epoch.wall_s);
+        let earlier = log.epochs.last().map_or(0.0, |epoch| epoch.wall_s);
         Arc::new(Self {
             every,
             growth,
             progress,
             state: Mutex::new(State {
-                step: rows.steps(),
-                rows,
+                step: log.steps(),
+                log,
                 losses: (0.0, 0),
                 narrow: None,
                 report: None,
@@ -88,9 +88,9 @@ impl Recorder {
         })
     }
 
-    /// A recorder for a model that is only looked at.
+    /// Makes a recorder for a model that is only looked at.
     pub fn idle() -> Arc<Self> {
-        Self::new(Rows::default(), 1, None, Arc::new(Progress::silent()))
+        Self::new(Log::default(), 1, None, Arc::new(Progress::silent()))
     }
 
     /// Takes the cross entropy of a training step.
@@ -115,16 +115,16 @@ impl Recorder {
         let (sum, count) = std::mem::take(&mut state.losses);
         if count > 0 {
             let loss = rounded(sum / count as f64);
-            state.rows.train.push((step, loss));
+            state.log.train.push((step, loss));
             self.progress.stepped(step, loss);
         }
         if let Some(plan) = growth.and_then(|growth| growth.before(step)) {
             match probe::copy_cosine(model, plan) {
                 Ok(cosine) => {
                     let cosine = cosine.map(|cosine| (step, rounded(cosine)));
-                    state.rows.cosine.extend(cosine);
+                    state.log.cosine.extend(cosine);
                 }
-                Err(error) => log::warn!("the copies cannot be looked at: {error}"),
+                Err(error) => log::warn!("the copies cannot be compared: {error}"),
             }
         }
     }
@@ -134,8 +134,8 @@ impl Recorder {
         self.state().report = Some(report.clone());
     }
 
-    /// Ends an epoch: looks at an expansion that fell on its end, and gives the rows so far.
-    pub fn epoch(&self, epoch: usize, val_loss: f64) -> Rows {
+    /// Ends an epoch: measures an expansion that fell on its end, and gives the log so far.
+    pub fn epoch(&self, epoch: usize, val_loss: f64) -> Log {
         let mut state = self.state();
         let step = state.step;
         if let Some(growth) = &self.growth
@@ -149,32 +149,28 @@ impl Recorder {
                         expansion.seconds = report.elapsed.as_secs_f64();
                     }
                     let cosine = expansion.copy_cosine.map(|cosine| (step, cosine));
-                    state.rows.cosine.extend(cosine);
-                    state.rows.expanded(expansion);
+                    state.log.cosine.extend(cosine);
+                    state.log.expansions.push(expansion);
                 }
                 // The run itself would have failed on it.
-                Err(error) => log::warn!("the expansion cannot be looked at: {error}"),
+                Err(error) => log::warn!("the expansion cannot be measured: {error}"),
             }
             state.aside += start.elapsed();
         }
-        let row = EpochRow {
+        let end = Epoch {
             epoch,
             step: state.step,
             val_loss: rounded(val_loss),
             wall_s: state.wall(),
         };
-        state.rows.epochs.push(row);
-        state.rows.clone()
+        self.progress.epoch(step, end.val_loss, end.wall_s);
+        state.log.epochs.push(end);
+        state.log.clone()
     }
 
-    /// The optimizer steps taken.
-    pub fn steps(&self) -> usize {
-        self.state().step
-    }
-
-    /// The rows so far.
-    pub fn rows(&self) -> Rows {
-        self.state().rows.clone()
+    /// Gives the log so far.
+    pub fn log(&self) -> Log {
+        self.state().log.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,9 +195,4 @@ impl fmt::Debug for Recorder {
             .field("every", &self.every)
             .finish_non_exhaustive()
     }
-}
-
-/// Six decimals: what a row holds survives being written and read.
-pub(crate) fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
 }

@@ -1,165 +1,142 @@
-//! Which runs there are to do, and what they share.
+//! What runs of a list share: those that grow continue from a common prefix instead of training it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::DemoError;
-use crate::store::Store;
-use crate::unit::Unit;
+use anyhow::Result;
 
-/// A run of a list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    /// The run.
-    pub unit: Unit,
-    /// The hash of what decides its numbers.
-    pub id: String,
-    /// The name of its directory.
-    pub key: String,
-    /// What it is called while it goes on.
-    pub label: String,
-}
+use crate::log::Store;
+use crate::run::Run;
 
-/// A run to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Job {
-    /// The run.
-    pub listed: Listed,
-    /// Where it goes on from, if it has not begun: another run, at the end of an epoch.
-    pub branch: Option<(String, usize)>,
-    /// The epochs whose checkpoints are kept: other runs go on from them, or this one grew after it.
+/// What a run shares with other runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sharing {
+    /// Key of the run it continues from if it has not begun, and the epoch at whose end.
+    pub from: Option<(String, usize)>,
+    /// Epochs whose checkpoints are kept: other runs continue from them, or this one grew after them.
     pub keep: BTreeSet<usize>,
-    /// The last epoch of a run that is there for others alone.
+    /// The last epoch of a run that exists only as a shared prefix.
     pub until: Option<usize>,
 }
 
-impl Job {
-    /// The optimizer steps it takes.
-    pub fn steps(&self) -> usize {
-        let unit = &self.listed.unit;
-        let part = self.until.map(|epoch| epoch * unit.settings.epoch_steps());
-        part.unwrap_or(unit.steps)
+impl Run {
+    /// Gives the optimizer steps it takes, as far as it goes.
+    pub fn steps_to_do(&self) -> usize {
+        let epoch_steps = self.settings.epoch_steps();
+        let part = self.share.until.map(|epoch| epoch * epoch_steps);
+        part.unwrap_or(self.steps)
     }
 
-    /// The epochs it takes.
-    pub fn epochs(&self) -> usize {
-        self.until.unwrap_or(self.listed.unit.epochs())
+    /// Gives the epochs it takes, as far as it goes.
+    pub fn epochs_to_do(&self) -> usize {
+        self.share.until.unwrap_or(self.epochs())
     }
 }
 
-/// What runs have in common before they grow.
-struct Trunk {
-    /// Its run.
-    part: Listed,
-    /// The epochs that any run goes on from.
+/// A prefix of several runs.
+struct Prefix {
+    run: Run,
+    /// Epochs that runs continue from.
     epochs: BTreeSet<usize>,
-    /// Those that runs wait for which no listed run comes by: how many runs for each.
+    /// Epochs that runs wait for and no listed run reaches: how many runs for each.
     missing: BTreeMap<usize, usize>,
 }
 
-/// The jobs for those of `all` that are `wanted`, in their order. The text has fingerprint `text`.
+/// Gives the runs to do for those of `all` that are `wanted`, in their order, with what they share.
 ///
-/// Runs with a common first part go on from the run that is nothing but this part, if it is listed. If not,
-/// and it is worth it because there are several, it is a job of its own, up to where they part.
+/// Runs with a common prefix continue from the run that is nothing but this prefix, if it is listed. If
+/// not, and several runs wait for it, the prefix becomes a run of its own, up to where they part.
 ///
 /// # Errors
 ///
 /// When the directory cannot be read.
-pub fn jobs(
-    store: &Store,
-    text: &str,
-    all: &[Listed],
-    wanted: impl Fn(&Listed) -> bool,
-) -> Result<Vec<Job>, DemoError> {
-    let mut trunks: BTreeMap<String, Trunk> = BTreeMap::new();
+pub fn shared(store: &Store, all: &[Run], wanted: impl Fn(&Run) -> bool) -> Result<Vec<Run>> {
+    let ids = all.iter().map(Run::id).collect::<Result<Vec<_>>>()?;
+    let mut prefixes: BTreeMap<String, Prefix> = BTreeMap::new();
     let mut branches = Vec::new();
-    for listed in all {
-        let Some((unit, epoch)) = listed.unit.trunk() else {
+    for run in all {
+        let Some((prefix, epoch)) = run.prefix()? else {
             branches.push(None);
             continue;
         };
-        let id = unit.identity(text).id()?;
-        let entry = trunks.entry(id.clone());
-        let trunk = entry.or_insert_with(|| Trunk {
-            part: Listed {
-                label: format!("first part, seed {}", unit.settings.seed),
-                key: format!("{id}-part"),
-                id: id.clone(),
-                unit,
-            },
+        let id = prefix.id()?;
+        let entry = prefixes.entry(id.clone());
+        let prefix = entry.or_insert_with(|| Prefix {
+            run: prefix,
             epochs: BTreeSet::new(),
             missing: BTreeMap::new(),
         });
-        trunk.epochs.insert(epoch);
-        let whole = all.iter().find(|other| other.id == id);
-        let from = match whole {
-            Some(whole) if comes_by(store, whole, epoch, wanted(whole))? => &whole.key,
+        prefix.epochs.insert(epoch);
+        let whole = ids.iter().position(|other| *other == id);
+        let from = match whole.map(|index| &all[index]) {
+            Some(whole) if reaches(store, whole, epoch, wanted(whole))? => &whole.key,
             // Of another list, in the same directory.
             None if store.reached(&id, epoch)? => &id,
             _ => {
-                let there = store.reached(&trunk.part.key, epoch)?;
-                if wanted(listed) && !there && store.rows(&listed.key)?.epochs.is_empty() {
-                    *trunk.missing.entry(epoch).or_default() += 1;
+                let there = store.reached(&prefix.run.key, epoch)?;
+                if wanted(run) && !there && store.log(&run.key)?.epochs.is_empty() {
+                    *prefix.missing.entry(epoch).or_default() += 1;
                 }
-                &trunk.part.key
+                &prefix.run.key
             }
         };
         branches.push(Some((from.clone(), epoch)));
     }
-    let keep = |listed: &Listed, branch: &Option<(String, usize)>| {
-        let trunk = trunks.get(&listed.id).map(|trunk| trunk.epochs.clone());
-        let mut epochs = trunk.unwrap_or_default();
+    let keep = |id: &String, from: &Option<(String, usize)>| {
+        let prefix = prefixes.get(id).map(|prefix| prefix.epochs.clone());
+        let mut epochs = prefix.unwrap_or_default();
         // What a grown run was before it grew.
-        epochs.extend(branch.as_ref().map(|(_, epoch)| *epoch));
+        epochs.extend(from.as_ref().map(|(_, epoch)| *epoch));
         epochs
     };
-    let mut jobs = Vec::new();
+    let mut runs = Vec::new();
     let mut begun = BTreeSet::new();
-    for (listed, branch) in all.iter().zip(branches) {
-        if !wanted(listed) {
+    for ((run, id), from) in all.iter().zip(&ids).zip(branches) {
+        if !wanted(run) {
             continue;
         }
-        let part = |trunk: &&Trunk| {
-            branch
-                .as_ref()
-                .is_some_and(|(from, _)| *from == trunk.part.key)
+        let starts_with = |prefix: &&Prefix| {
+            from.as_ref()
+                .is_some_and(|(from, _)| *from == prefix.run.key)
         };
-        if let Some(trunk) = trunks.values().find(part)
-            && trunk.missing.values().sum::<usize>() > 1
-            && begun.insert(trunk.part.key.clone())
+        if let Some(prefix) = prefixes.values().find(starts_with)
+            && prefix.missing.values().sum::<usize>() > 1
+            && begun.insert(prefix.run.key.clone())
         {
-            jobs.push(first_part(store, trunk)?);
+            runs.push(first_part(store, prefix)?);
         }
-        jobs.push(Job {
-            keep: keep(listed, &branch),
-            listed: listed.clone(),
-            branch,
+        let share = Sharing {
+            keep: keep(id, &from),
+            from,
             until: None,
+        };
+        runs.push(Run {
+            share,
+            ..run.clone()
         });
     }
-    Ok(jobs)
+    Ok(runs)
 }
 
-/// Whether the checkpoint of `epoch` of a listed run is there, or will be.
-fn comes_by(store: &Store, run: &Listed, epoch: usize, wanted: bool) -> Result<bool, DemoError> {
-    let last = store
-        .rows(&run.key)?
-        .epochs
-        .last()
-        .map_or(0, |row| row.epoch);
+/// Tells whether the checkpoint of `epoch` of a listed run is there, or will be.
+fn reaches(store: &Store, run: &Run, epoch: usize, wanted: bool) -> Result<bool> {
+    let last = store.log(&run.key)?.epochs.last().map_or(0, |end| end.epoch);
     Ok(store.reached(&run.key, epoch)? || wanted && last < epoch)
 }
 
-fn first_part(store: &Store, trunk: &Trunk) -> Result<Job, DemoError> {
-    let key = &trunk.part.key;
-    let last = store.rows(key)?.epochs.last().map_or(0, |row| row.epoch);
-    // It went by where it was not asked to keep anything.
-    if trunk.missing.keys().any(|epoch| *epoch <= last) {
+fn first_part(store: &Store, prefix: &Prefix) -> Result<Run> {
+    let key = &prefix.run.key;
+    let last = store.log(key)?.epochs.last().map_or(0, |end| end.epoch);
+    // It passed an epoch whose checkpoint it was not asked to keep.
+    if prefix.missing.keys().any(|epoch| *epoch <= last) {
         store.clear(key)?;
     }
-    Ok(Job {
-        listed: trunk.part.clone(),
-        branch: None,
-        keep: trunk.epochs.clone(),
-        until: trunk.missing.keys().next_back().copied(),
+    let share = Sharing {
+        from: None,
+        keep: prefix.epochs.clone(),
+        until: prefix.missing.keys().next_back().copied(),
+    };
+    Ok(Run {
+        share,
+        ..prefix.run.clone()
     })
 }

@@ -1,3 +1,5 @@
+//! A renderer that shows nothing.
+
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::MetricDefinition;
 use burn::train::renderer::{
@@ -6,7 +8,7 @@ use burn::train::renderer::{
 };
 
 /// A renderer for a training that runs beside others: it shows nothing.
-pub(crate) struct Silent;
+pub(super) struct Silent;
 
 impl MetricsRendererTraining for Silent {
     fn update_train(&mut self, _state: MetricState) {}

@@ -1,14 +1,13 @@
-//! Stopping so that a run can go on another time.
+//! Stopping in such a way that runs can be resumed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use burn::train::Interrupter;
 
-use crate::error::DemoError;
-
-/// Stops every arm of a run.
+/// Stops all runs.
 #[derive(Default)]
 pub struct Stop {
     stopped: AtomicBool,
@@ -24,17 +23,17 @@ impl Stop {
         }
     }
 
-    /// Whether it was called.
+    /// Tells whether runs were stopped.
     pub fn stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    /// Lets Ctrl-C stop the arms, and a second one the program. `note` says what becomes of them.
+    /// Lets Ctrl-C stop the runs, and a second one the program. `note` says how to go on.
     ///
     /// # Errors
     ///
     /// When something else listens already.
-    pub fn listen(self: &Arc<Self>, note: &'static str) -> Result<(), DemoError> {
+    pub fn listen(self: &Arc<Self>, note: &'static str) -> Result<()> {
         let stop = self.clone();
         ctrlc::set_handler(move || {
             if stop.stopped() {
@@ -42,8 +41,8 @@ impl Stop {
             }
             eprintln!("\nstopping; {note}");
             stop.stop();
-        })?;
-        Ok(())
+        })
+        .context("cannot listen for Ctrl-C")
     }
 
     /// Stops after a while, if the program still runs then.
@@ -57,7 +56,7 @@ impl Stop {
         });
     }
 
-    pub(crate) fn watch(&self, interrupter: Interrupter) {
+    pub(super) fn watch(&self, interrupter: Interrupter) {
         if self.stopped() {
             interrupter.stop(Some("stopped by the user"));
         }

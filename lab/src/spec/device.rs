@@ -1,9 +1,9 @@
-//! Where the tensors live.
+//! The device that tensors live on.
 
+use anyhow::Result;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::error::DemoError;
 
 /// Where the tensors live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -23,7 +23,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The name of the setting's value.
+    /// Gives the name of the setting's value.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
@@ -34,19 +34,18 @@ impl Backend {
         }
     }
 
-    /// The device, if it was compiled in.
+    /// Opens the device, if it was compiled in.
     ///
     /// # Errors
     ///
     /// Names the feature that enables the device when it is off.
-    pub fn open(self) -> Result<Device, DemoError> {
+    pub fn open(self) -> Result<Device> {
         #[allow(
             unused_variables,
             reason = "used by the devices that are not compiled in"
         )]
-        let missing = |name| DemoError::Device {
-            device: name,
-            feature: name,
+        let missing = |name: &str| {
+            anyhow::anyhow!("device `{name}` is not compiled in: build with `--features {name}`")
         };
         match self {
             #[cfg(feature = "flex")]

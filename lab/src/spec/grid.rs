@@ -1,33 +1,34 @@
-//! One arm as many: values to try in turn.
+//! One specification as many: values to try in turn.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use crate::arm::{Arm, Budget};
-use crate::error::DemoError;
+use crate::json;
+use crate::spec::{Budget, Spec};
 
-/// The values to try, by their path in an arm, as in `settings.rho` or `growth.state`.
+/// The values to try, by their path in a specification, as in `settings.rho` or `growth.state`.
 pub type Grid = BTreeMap<String, Vec<Value>>;
 
-/// Every arm of `arms` at every point of `grid`, then of its own grid: all arms of the first point come
-/// first. A point is part of the name, as in `sparkling/axis=both/rho=2`.
+/// Gives every specification at every point of `grid`, then of its own grid: all of the first point
+/// come first. A point is part of the name, as in `sparkling/axis=both/rho=2`.
 ///
 /// # Errors
 ///
-/// When a path leads to nothing in an arm, a value does not fit there, or a list is empty.
-pub fn spread(grid: &Grid, arms: &[Arm]) -> Result<Vec<Arm>, DemoError> {
+/// When a path does not exist in a specification, a value does not fit there, or a list is empty.
+pub(super) fn spread(grid: &Grid, specs: &[Spec]) -> Result<Vec<Spec>> {
     let mut spread = Vec::new();
     for point in points(grid, "grid")? {
-        for arm in arms {
-            let mut arm = lay(arm, &point)?;
-            // Arms of one point are compared with each other.
-            if let Budget::FlopsOf(other) = &mut arm.budget {
+        for spec in specs {
+            let mut spec = lay(spec, &point)?;
+            // Runs of one point are compared with each other.
+            if let Budget::FlopsOf(other) = &mut spec.budget {
                 *other += &label(&point);
             }
-            let own = std::mem::take(&mut arm.grid);
-            for point in points(&own, &arm.name)? {
-                spread.push(lay(&arm, &point)?);
+            let own = std::mem::take(&mut spec.grid);
+            for point in points(&own, &spec.name)? {
+                spread.push(lay(&spec, &point)?);
             }
         }
     }
@@ -36,16 +37,11 @@ pub fn spread(grid: &Grid, arms: &[Arm]) -> Result<Vec<Arm>, DemoError> {
 
 type Point<'a> = Vec<(&'a str, &'a Value)>;
 
-/// Every combination of the values of `grid`, the last path varying fastest.
-fn points<'a>(grid: &'a Grid, place: &str) -> Result<Vec<Point<'a>>, DemoError> {
+/// Gives every combination of the values of `grid`, the last path varying fastest.
+fn points<'a>(grid: &'a Grid, place: &str) -> Result<Vec<Point<'a>>> {
     let mut points = vec![Vec::new()];
     for (path, values) in grid {
-        if values.is_empty() {
-            return Err(DemoError::EmptyGrid {
-                place: place.to_owned(),
-                path: path.clone(),
-            });
-        }
+        ensure!(!values.is_empty(), "{place}: `{path}` lists no value");
         points = points
             .into_iter()
             .flat_map(|point: Point<'a>| {
@@ -71,29 +67,10 @@ fn label(point: &Point<'_>) -> String {
     point.iter().map(part).collect()
 }
 
-fn lay(arm: &Arm, point: &Point<'_>) -> Result<Arm, DemoError> {
-    if point.is_empty() {
-        return Ok(arm.clone());
-    }
-    let name = format!("{}{}", arm.name, label(point));
-    let wrong = |source| DemoError::ArmData {
-        arm: name.clone(),
-        source,
-    };
-    let mut value = serde_json::to_value(arm).map_err(wrong)?;
-    for (path, new) in point {
-        let mut place = &mut value;
-        for part in path.split('.') {
-            if !place.is_object() {
-                *place = Value::Object(Map::new());
-            }
-            place = &mut place[part];
-        }
-        *place = (*new).clone();
-    }
-    let mut arm: Arm = serde_json::from_value(value).map_err(wrong)?;
-    arm.name = name;
-    Ok(arm)
+fn lay(spec: &Spec, point: &Point<'_>) -> Result<Spec> {
+    let name = format!("{}{}", spec.name, label(point));
+    let laid = json::with_fields(spec, point).with_context(|| format!("run `{name}`"))?;
+    Ok(Spec { name, ..laid })
 }
 
 #[cfg(test)]
@@ -101,37 +78,37 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::arm::Grown;
+    use crate::spec::GrowthSpec;
 
     fn grid(points: Value) -> Grid {
         serde_json::from_value(points).expect("a grid")
     }
 
-    fn arms() -> [Arm; 2] {
-        let arm = |name: &str| Arm {
+    fn specs() -> [Spec; 2] {
+        let spec = |name: &str| Spec {
             name: name.into(),
             about: name.into(),
-            ..Arm::default()
+            ..Spec::default()
         };
         [
-            Arm {
-                growth: Some(Grown::default()),
+            Spec {
+                growth: Some(GrowthSpec::default()),
                 grid: grid(json!({"settings.rho": [1.3, 2], "growth.state": ["copy-all"]})),
-                ..arm("sparkling")
+                ..spec("sparkling")
             },
-            Arm {
+            Spec {
                 wide: true,
                 budget: Budget::FlopsOf("sparkling".into()),
-                ..arm("scratch")
+                ..spec("scratch")
             },
         ]
     }
 
     #[test]
-    fn every_arm_is_spread_over_both_grids() {
+    fn every_spec_is_spread_over_both_grids() {
         let outer = grid(json!({"settings.axis": ["both", "inner"]}));
-        let spread = spread(&outer, &arms()).expect("arms");
-        let names: Vec<_> = spread.iter().map(|arm| arm.name.as_str()).collect();
+        let spread = spread(&outer, &specs()).expect("specs");
+        let names: Vec<_> = spread.iter().map(|spec| spec.name.as_str()).collect();
         assert_eq!(
             names,
             [
@@ -156,15 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_that_fits_nowhere_is_refused() {
+    fn a_grid_that_fits_nowhere_is_rejected() {
         let cases = [
             (json!({"settings.rho": []}), "`settings.rho` lists no value"),
-            (json!({"wide": ["yes"]}), "arm `sparkling/wide=yes`"),
+            (json!({"wide": ["yes"]}), "run `sparkling/wide=yes`"),
             (json!({"growht.state": ["copy-all"]}), "growht"),
         ];
         for (points, message) in cases {
-            let error = spread(&grid(points), &arms()).expect_err("a mistake");
-            assert!(error.to_string().contains(message), "{error}");
+            let error = spread(&grid(points), &specs()).expect_err("a mistake");
+            let error = format!("{error:#}");
+            assert!(error.contains(message), "{error}");
         }
     }
 }

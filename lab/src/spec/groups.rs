@@ -1,35 +1,37 @@
-use crate::error::DemoError;
+//! Which runs of an experiment are compared with each other, by the points of their grids.
 
-/// Arms that are compared with one reference, by their places in a list.
+use anyhow::{Result, bail};
+
+/// Runs that are compared with one reference, by their places in a list.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Group {
+pub struct Group {
     /// The points of grids that all of them share, as in `axis=both`; empty where there is one group.
-    pub(crate) points: Vec<String>,
+    pub points: Vec<String>,
     /// The reference, if there is one.
-    pub(crate) reference: Option<usize>,
-    /// The arms, the reference among them.
-    pub(crate) members: Vec<usize>,
+    pub reference: Option<usize>,
+    /// All of them, the reference included.
+    pub members: Vec<usize>,
 }
 
 impl Group {
-    /// The name of an arm without what all arms of the group share.
-    pub(super) fn short(&self, name: &str) -> String {
+    /// Gives the name of a run without what all runs of the group share.
+    pub fn short(&self, name: &str) -> String {
         let shared = |part: &&str| self.points.iter().any(|point| point == part);
         let parts: Vec<_> = name.split('/').filter(|part| !shared(part)).collect();
         parts.join("/")
     }
 }
 
-/// Sorts arms by the reference they are compared with.
+/// Sorts runs by the reference they are compared with.
 ///
 /// The reference is named without the points that it shares with those it is compared with: `sparkling/rho=2`
-/// is `sparkling/axis=both/rho=2` to the arms at `axis=both`, and `sparkling/axis=inner/rho=2` to those at
-/// `axis=inner`, which makes two groups. Without a reference all arms are one.
+/// is `sparkling/axis=both/rho=2` to the runs at `axis=both`, and `sparkling/axis=inner/rho=2` to those at
+/// `axis=inner`, which makes two groups. Without a reference all runs are one group.
 ///
 /// # Errors
 ///
-/// When no arm is called like the reference, and when an arm shares its points with none of these.
-pub(crate) fn groups(reference: Option<&str>, names: &[&str]) -> Result<Vec<Group>, DemoError> {
+/// When no run is called like the reference, and when a run shares its points with none of these.
+pub fn groups(reference: Option<&str>, names: &[&str]) -> Result<Vec<Group>> {
     let Some(reference) = reference else {
         return Ok(vec![Group {
             points: Vec::new(),
@@ -60,22 +62,20 @@ pub(crate) fn groups(reference: Option<&str>, names: &[&str]) -> Result<Vec<Grou
         });
     }
     if groups.is_empty() {
-        return Err(DemoError::UnknownArm {
-            name: reference.to_owned(),
-            known: names.join(", "),
-        });
+        bail!("there is no run `{reference}`: the runs are {}", names.join(", "));
     }
     let alone = (0..names.len()).find(|index| {
         let inside = |group: &Group| group.members.contains(index);
         !groups.iter().any(inside)
     });
-    match alone {
-        Some(index) => Err(DemoError::NotCompared {
-            arm: names[index].to_owned(),
-            reference: reference.to_owned(),
-        }),
-        None => Ok(groups),
+    if let Some(index) = alone {
+        bail!(
+            "run `{}` is compared with nothing: no run called like the reference `{reference}` is at its \
+             point",
+            names[index]
+        );
     }
+    Ok(groups)
 }
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ mod tests {
     ];
 
     #[test]
-    fn arms_are_compared_with_the_reference_at_their_point() {
+    fn runs_are_compared_with_the_reference_at_their_point() {
         let groups = groups(Some("sparkling/rho=2.0"), &NAMES).expect("groups");
         let group = |point: &str, reference, members: [usize; 3]| Group {
             points: vec![point.to_owned()],
@@ -123,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_cannot_be_one_is_refused() {
+    fn a_reference_that_cannot_be_one_is_rejected() {
         let cases = [
             ("sparkling/rho=3", "sparkling/axis=both/rho=2.0"),
             ("sparklin", "small/axis=both"),
-            ("sparkling", "arm `small/axis=both` is compared with none"),
+            ("sparkling", "run `small/axis=both` is compared with nothing"),
         ];
         for (reference, message) in cases {
             let error = groups(Some(reference), &NAMES).expect_err("a mistake");

@@ -1,4 +1,4 @@
-//! The optimizer and its learning rate.
+//! The settings of the optimizer and its learning rate.
 
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
@@ -6,7 +6,7 @@ use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
 use burn_grow::{AsymmetricExt, BatchedMuonConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::arm::is_default;
+use crate::json::is_default;
 
 /// Which optimizer moves the matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -1,10 +1,10 @@
-//! The learning rate.
+//! The base learning rate: warmup, a stable part, then a cosine.
 
 use core::f64::consts::PI;
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 
-use crate::optimizer::OptimizerSettings;
+use crate::spec::OptimizerSettings;
 
 /// Linear warmup, the peak for a while, then a cosine to a fraction of it.
 ///

@@ -1,19 +1,19 @@
-//! The settings.
+//! Every setting of a run, with its default and its range.
 
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::path::PathBuf;
 
+use anyhow::{Context, Result, anyhow};
 use burn_grow::moe::MoeConfig;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::device::Backend;
-use crate::error::DemoError;
-use crate::optimizer::{AgeSetting, OptimizerKind, OptimizerSettings};
+use crate::json::{self, Overlay};
+use crate::spec::{AgeSetting, Backend, OptimizerKind, OptimizerSettings};
 
 /// Which widths grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Growth {
+pub enum WidthAxis {
     /// The width between the two matrices of an expert.
     Inner,
     /// The residual stream.
@@ -23,7 +23,7 @@ pub enum Growth {
     Both,
 }
 
-impl Growth {
+impl WidthAxis {
     /// The name of the setting's value.
     pub fn name(self) -> &'static str {
         match self {
@@ -34,10 +34,7 @@ impl Growth {
     }
 }
 
-/// Settings to be laid over others: some fields of [`Settings`].
-pub type Overlay = serde_json::Map<String, Value>;
-
-/// Every setting of the demonstration, as a settings file spells it.
+/// Every setting, as a settings file spells it. The defaults are the demonstration's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -45,10 +42,10 @@ pub struct Settings {
     pub steps: usize,
     /// Into how many epochs these are cut: each ends with a validation loss and a checkpoint.
     pub epochs: usize,
-    /// What the initial model and the data order are drawn with.
+    /// Seed of the initial model and of the data order.
     pub seed: u64,
     /// Which widths grow.
-    pub axis: Growth,
+    pub axis: WidthAxis,
     /// By how much they grow.
     pub factor: f64,
     /// When, as a fraction of the steps that falls between two epochs.
@@ -57,8 +54,8 @@ pub struct Settings {
     pub rho: f64,
     /// The length of the re-warmup's climb, as a fraction of the steps.
     pub tau: f64,
-    /// The arms to run, by name; absent, all of them.
-    pub arms: Option<Vec<String>>,
+    /// The runs to do, by name; absent, all of them.
+    pub runs: Option<Vec<String>>,
     /// A file or directory of text; absent, the sources of Burn that `Cargo.lock` pins.
     pub corpus: Option<PathBuf>,
     /// The bytes a model sees at once.
@@ -75,7 +72,7 @@ pub struct Settings {
     pub optimizer: OptimizerSettings,
     /// Where the tensors live.
     pub device: Backend,
-    /// How many arms run at once; absent, one for each core up to two.
+    /// How many runs go on at once; absent, one for each core up to two.
     pub jobs: Option<usize>,
     /// Where everything is written.
     pub out: PathBuf,
@@ -87,12 +84,12 @@ impl Default for Settings {
             steps: 8000,
             epochs: 40,
             seed: 0,
-            axis: Growth::default(),
+            axis: WidthAxis::default(),
             factor: 2.0,
             at: 0.5,
             rho: 2.0,
             tau: 0.01,
-            arms: None,
+            runs: None,
             corpus: None,
             context: 128,
             batch: 8,
@@ -108,7 +105,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// A run of seconds that goes through everything and shows nothing about the method.
+    /// Gives settings for a run of seconds that goes through everything and shows nothing about the method.
     pub fn quick() -> Self {
         Self {
             steps: 160,
@@ -122,34 +119,14 @@ impl Settings {
         }
     }
 
-    /// Reads a settings file, which may leave out whatever keeps its default.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, or names what is no setting.
-    pub fn read(path: &Path) -> Result<Self, DemoError> {
-        let text = std::fs::read_to_string(path).map_err(|source| DemoError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        toml::from_str(&text).map_err(|source| DemoError::SettingsFile {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })
-    }
-
     /// Checks every setting.
     ///
     /// # Errors
     ///
     /// Names the first one out of its range.
-    pub fn validate(&self) -> Result<(), DemoError> {
-        let wrong = |name, value: String, expected: &str| {
-            Err(DemoError::Setting {
-                name,
-                value,
-                expected: expected.into(),
-            })
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |name: &str, value: String, expected: &str| {
+            Err(out_of_range(name, value, expected))
         };
         if self.epochs < 4 {
             return wrong("epochs", self.epochs.to_string(), "4 or more");
@@ -164,7 +141,7 @@ impl Settings {
             ("valid_windows", self.valid_windows),
             ("final_windows", self.final_windows),
             ("jobs", self.jobs.unwrap_or(1)),
-            ("arms", self.arms.as_ref().map_or(1, Vec::len)),
+            ("runs", self.runs.as_ref().map_or(1, Vec::len)),
         ] {
             if value == 0 {
                 return wrong(name, value.to_string(), "at least 1");
@@ -205,68 +182,59 @@ impl Settings {
             let value = self.model.vocab_size.to_string();
             return wrong("model.vocab_size", value, "256, one for each byte");
         }
-        self.model.validate()?;
-        Ok(())
+        self.model.validate().context("model")
     }
 
-    /// The steps of one epoch.
+    /// Gives the steps of one epoch.
     pub fn epoch_steps(&self) -> usize {
         self.steps / self.epochs
     }
 
-    /// The optimizer steps before an expansion at that fraction of them.
+    /// Gives the optimizer steps before an expansion at that fraction of them.
     ///
     /// # Errors
     ///
-    /// When it falls on no end of an epoch, or on that of the last one.
-    pub fn step_at(&self, at: f64) -> Result<usize, DemoError> {
+    /// When the fraction does not fall between two epochs.
+    pub fn step_at(&self, at: f64) -> Result<usize> {
         let epochs = self.epochs as f64 * at;
         let whole = epochs.round();
-        match (epochs - whole).abs() < 1e-9 && (1.0..self.epochs as f64).contains(&whole) {
-            true => Ok(whole as usize * self.epoch_steps()),
-            false => Err(DemoError::Setting {
-                name: "at",
-                value: at.to_string(),
-                expected: format!(
-                    "a fraction that falls between two of {} epochs",
-                    self.epochs
-                ),
-            }),
+        if (epochs - whole).abs() < 1e-9 && (1.0..self.epochs as f64).contains(&whole) {
+            Ok(whole as usize * self.epoch_steps())
+        } else {
+            let expected = format!(
+                "a fraction that falls between two of {} epochs",
+                self.epochs
+            );
+            Err(out_of_range("at", at, &expected))
         }
     }
 
-    /// The tokens of one step.
+    /// Gives the tokens of one step.
     pub fn step_tokens(&self) -> usize {
         self.batch * self.context
     }
 
-    /// The steps that the re-warmup climbs.
+    /// Gives the steps that the re-warmup climbs.
     pub fn rewarmup_steps(&self) -> usize {
         ((self.steps as f64 * self.tau).round() as usize).max(1)
     }
 
-    /// How many arms run at once.
+    /// Gives how many runs go on at once.
     pub fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.unwrap_or(cores.min(2))
     }
 
-    /// These settings with others laid over them, which belong to `place`.
+    /// Gives these settings with others, which belong to `place`, laid over them.
     ///
     /// # Errors
     ///
-    /// When a name is no setting's, or a value is none of its.
-    pub fn laid(&self, place: &str, over: &Overlay) -> Result<Self, DemoError> {
-        let wrong = |source| DemoError::Overlay {
-            place: place.to_owned(),
-            source,
-        };
-        let mut value = serde_json::to_value(self).map_err(wrong)?;
-        lay(&mut value, &Value::Object(over.clone()));
-        serde_json::from_value(value).map_err(wrong)
+    /// When there is no setting of a name, or a value does not fit.
+    pub fn laid(&self, place: &str, over: &Overlay) -> Result<Self> {
+        json::laid(self, over).with_context(|| format!("settings of {place}"))
     }
 
-    /// The same cut down to a twentieth of the steps, with few held-out windows.
+    /// Gives the same settings cut down to a twentieth of the steps, with few held-out windows.
     pub fn shortened(self) -> Self {
         Self {
             steps: (self.steps / 20).max(1).next_multiple_of(self.epochs),
@@ -276,11 +244,11 @@ impl Settings {
         }
     }
 
-    /// What decides the numbers of a run, and so has to be the same when one is resumed.
+    /// Gives what decides the numbers of a run, and so has to be the same when it is resumed.
     pub fn identity(&self) -> serde_json::Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         if let Some(settings) = value.as_object_mut() {
-            for free in ["arms", "jobs", "out"] {
+            for free in ["runs", "jobs", "out"] {
                 settings.remove(free);
             }
         }
@@ -288,16 +256,9 @@ impl Settings {
     }
 }
 
-/// Replaces what `over` names, field by field.
-fn lay(value: &mut Value, over: &Value) {
-    match (value, over) {
-        (Value::Object(fields), Value::Object(over)) => {
-            for (name, over) in over {
-                lay(fields.entry(name).or_insert(Value::Null), over);
-            }
-        }
-        (value, over) => *value = over.clone(),
-    }
+/// Makes the error for a setting out of its range.
+pub fn out_of_range(name: &str, value: impl Display, expected: &str) -> anyhow::Error {
+    anyhow!("setting `{name}` is {value}: expected {expected}")
 }
 
 #[cfg(test)]
@@ -359,10 +320,10 @@ mod tests {
             ),
             (
                 Settings {
-                    arms: Some(Vec::new()),
+                    runs: Some(Vec::new()),
                     ..base()
                 },
-                "setting `arms`",
+                "setting `runs`",
             ),
             (
                 Settings {
@@ -373,7 +334,7 @@ mod tests {
             ),
         ];
         for (settings, message) in cases {
-            let error = settings.validate().expect_err("a mistake").to_string();
+            let error = format!("{:#}", settings.validate().expect_err("a mistake"));
             assert!(error.contains(message), "{error}");
         }
     }
@@ -403,7 +364,7 @@ mod tests {
         let expected = Settings {
             rho: 3.0,
             model: model(8),
-            axis: Growth::Inner,
+            axis: WidthAxis::Inner,
             ..base.clone()
         };
         assert_eq!(laid.expect("settings"), expected);
@@ -413,11 +374,9 @@ mod tests {
             r#"{"model": {"iner": 8}}"#,
             r#"{"rho": "high"}"#,
         ] {
-            let error = base.laid("arm `a`", &over(text)).expect_err("a mistake");
-            assert!(
-                error.to_string().starts_with("settings of arm `a`: "),
-                "{error}"
-            );
+            let error = base.laid("run `a`", &over(text)).expect_err("a mistake");
+            let error = format!("{error:#}");
+            assert!(error.starts_with("settings of run `a`: "), "{error}");
         }
     }
 

@@ -1,13 +1,13 @@
-//! The text.
+//! The corpus: a text cut into blocks to train on and blocks that are held out.
 
 use std::fs;
+use std::hash::Hasher;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::MetadataCommand;
-
-use crate::error::DemoError;
-use crate::hash::fnv;
+use fnv::FnvHasher;
 
 /// The bytes of a block, the unit in which text is held out.
 pub const BLOCK: usize = 4096;
@@ -34,7 +34,7 @@ impl Corpus {
     /// # Errors
     ///
     /// When there is no text, not enough of it, or it cannot be read.
-    pub fn load(path: Option<&Path>, window: usize) -> Result<Self, DemoError> {
+    pub fn load(path: Option<&Path>, window: usize) -> Result<Self> {
         let files = match path {
             Some(path) => user_files(path)?,
             None => burn_sources()?,
@@ -44,7 +44,7 @@ impl Corpus {
             bytes.extend(read(file)?);
         }
         if let (Some(path), true) = (path, bytes.is_empty()) {
-            return Err(DemoError::CorpusEmpty { path: path.into() });
+            bail!("corpus {}: no text in it", path.display());
         }
         Self::split(bytes, files.len(), window)
     }
@@ -54,7 +54,7 @@ impl Corpus {
     /// # Errors
     ///
     /// When either part would hold no window.
-    pub fn split(bytes: Vec<u8>, files: usize, window: usize) -> Result<Self, DemoError> {
+    pub fn split(bytes: Vec<u8>, files: usize, window: usize) -> Result<Self> {
         let (mut train, mut held_out) = (Vec::new(), Vec::new());
         for start in (0..bytes.len()).step_by(HELD_OUT * BLOCK) {
             // Everything but the last block of each twenty.
@@ -66,11 +66,12 @@ impl Corpus {
         train.retain(|part| part.len() >= window);
         held_out.retain(|part| part.len() >= window);
         if train.is_empty() || held_out.is_empty() {
-            return Err(DemoError::CorpusShort {
-                found: bytes.len(),
-                needed: (HELD_OUT - 1) * BLOCK.max(window) + window,
-                window,
-            });
+            bail!(
+                "the corpus has {} bytes; with one block in twenty held out and windows of {window} \
+                 bytes it needs at least {}",
+                bytes.len(),
+                (HELD_OUT - 1) * BLOCK.max(window) + window
+            );
         }
         Ok(Self {
             bytes,
@@ -80,37 +81,39 @@ impl Corpus {
         })
     }
 
-    /// The number of bytes.
+    /// Counts the bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there are none; never, once loaded.
+    /// Tells whether there are none; never, once loaded.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The number of files.
+    /// Counts the files.
     pub fn files(&self) -> usize {
         self.files
     }
 
-    /// A hash of the text, in hexadecimal digits.
+    /// Gives a hash of the text (FNV-1a, 64 bits), in hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        format!("{:016x}", fnv(&self.bytes))
+        let mut hasher = FnvHasher::default();
+        hasher.write(&self.bytes);
+        format!("{:016x}", hasher.finish())
     }
 
-    /// The bytes of a window.
+    /// Gives the bytes of a window.
     pub fn window(&self, start: usize, length: usize) -> &[u8] {
         &self.bytes[start..start + length]
     }
 
-    /// How many training windows of `length` bytes there are.
+    /// Counts the training windows of `length` bytes.
     pub fn train_windows(&self, length: usize) -> usize {
         self.train.iter().map(|part| part.len() - length + 1).sum()
     }
 
-    /// Where training window `index` begins, of those of `length` bytes.
+    /// Finds where training window `index` of `length` bytes begins.
     pub fn train_window(&self, mut index: usize, length: usize) -> usize {
         for part in &self.train {
             let windows = part.len() - length + 1;
@@ -123,7 +126,7 @@ impl Corpus {
         self.train[0].start
     }
 
-    /// Where up to `count` held-out windows of `length` bytes begin, side by side at most and spread
+    /// Finds where up to `count` held-out windows of `length` bytes begin, without overlap and spread
     /// evenly over the text.
     pub fn held_out_windows(&self, count: usize, length: usize) -> Vec<usize> {
         let starts: Vec<usize> = self
@@ -141,27 +144,26 @@ impl Corpus {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DemoError> {
-    fs::read(path).map_err(|source| DemoError::CorpusUnreadable {
-        path: path.to_owned(),
-        source,
-    })
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("corpus {}", path.display()))
 }
 
-/// The files of a text of the user's own, sorted by path.
-fn user_files(path: &Path) -> Result<Vec<PathBuf>, DemoError> {
-    if !path.exists() {
-        return Err(DemoError::CorpusMissing { path: path.into() });
-    }
+/// Lists the files of a text of the user's own, sorted by path.
+fn user_files(path: &Path) -> Result<Vec<PathBuf>> {
+    ensure!(
+        path.exists(),
+        "corpus {}: no such file or directory",
+        path.display()
+    );
     if path.is_dir() {
         return walk(path, &|_| true);
     }
     Ok(vec![path.to_owned()])
 }
 
-/// The Rust files of the `burn` packages that `Cargo.lock` pins, sorted by package and path: the same
+/// Lists the Rust files of the `burn` packages that `Cargo.lock` pins, sorted by package and path: the same
 /// bytes on every machine.
-fn burn_sources() -> Result<Vec<PathBuf>, DemoError> {
+fn burn_sources() -> Result<Vec<PathBuf>> {
     let mut packages: Vec<_> = metadata()?
         .packages
         .into_iter()
@@ -185,7 +187,7 @@ fn burn_sources() -> Result<Vec<PathBuf>, DemoError> {
 }
 
 /// Lists the locked packages, off line if what is downloaded suffices.
-fn metadata() -> Result<cargo_metadata::Metadata, DemoError> {
+fn metadata() -> Result<cargo_metadata::Metadata> {
     let run = |options: &[&str]| {
         let mut command = MetadataCommand::new();
         command.manifest_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
@@ -196,26 +198,24 @@ fn metadata() -> Result<cargo_metadata::Metadata, DemoError> {
     let host = ["--locked", "--filter-platform", "host-tuple"];
     run(&[host.as_slice(), &["--offline"]].concat())
         .or_else(|_| run(&host))
-        .map_err(|source| DemoError::Packages {
-            source: Box::new(source),
-        })
+        .context(
+            "cannot list the locked packages: `cargo fetch --locked` brings what is missing, and \
+             `--corpus` takes a text of your own",
+        )
 }
 
 /// The files under `root` that `keep` keeps, sorted by path.
-fn walk(root: &Path, keep: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>, DemoError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        |source| DemoError::CorpusUnreadable { path, source }
-    };
+fn walk(root: &Path, keep: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let place = |path: &Path| format!("corpus {}", path.display());
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(unreadable(&folder))? {
-            let path = entry.map_err(unreadable(&folder))?.path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if keep(&path) => files.push(path),
-                false => {}
+        for entry in fs::read_dir(&folder).with_context(|| place(&folder))? {
+            let path = entry.with_context(|| place(&folder))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if keep(&path) {
+                files.push(path);
             }
         }
     }
@@ -265,10 +265,12 @@ mod tests {
     #[test]
     fn a_text_is_long_enough_from_where_the_error_says() {
         let error = Corpus::split(text(1000), 1, WINDOW).expect_err("too short");
-        let DemoError::CorpusShort { needed, found, .. } = error else {
+        let error = error.to_string();
+        let numbers = error.split(' ').filter_map(|word| word.parse().ok());
+        let [found, window, needed] = numbers.collect::<Vec<usize>>()[..] else {
             panic!("{error}");
         };
-        assert_eq!(found, 1000);
+        assert_eq!((found, window), (1000, WINDOW));
         assert!(Corpus::split(text(needed - 1), 1, WINDOW).is_err());
         assert!(Corpus::split(text(needed), 1, WINDOW).is_ok());
     }
@@ -292,22 +294,24 @@ mod tests {
     #[test]
     fn a_wrong_corpus_is_named() {
         let folder = tempfile::tempdir().expect("a directory");
-        let load = |path: &Path| Corpus::load(Some(path), WINDOW).expect_err("wrong");
+        let load = |path: &Path| {
+            let error = Corpus::load(Some(path), WINDOW).expect_err("wrong");
+            format!("{error:#}")
+        };
+        let named = |path: &Path, problem: &str| format!("corpus {}: {problem}", path.display());
         let missing = folder.path().join("missing");
-        assert!(matches!(load(&missing), DemoError::CorpusMissing { path } if path == missing));
-        assert!(matches!(load(folder.path()), DemoError::CorpusEmpty { .. }));
+        assert_eq!(load(&missing), named(&missing, "no such file or directory"));
+        assert_eq!(load(folder.path()), named(folder.path(), "no text in it"));
         let empty = folder.path().join("empty");
         fs::write(&empty, "").expect("a file");
-        assert!(matches!(load(&empty), DemoError::CorpusEmpty { path } if path == empty));
+        assert_eq!(load(&empty), named(&empty, "no text in it"));
         // A link to itself is there to be listed, and cannot be opened by anyone.
         #[cfg(unix)]
         {
             let link = folder.path().join("link");
             std::os::unix::fs::symlink(&link, &link).expect("a link");
-            assert!(matches!(
-                load(folder.path()),
-                DemoError::CorpusUnreadable { path, .. } if path == link
-            ));
+            let error = load(folder.path());
+            assert!(error.starts_with(&named(&link, "")), "{error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Batches.
+//! Batches of windows: random ones to train on, and the same held-out ones every time.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::config::Settings;
-use crate::corpus::Corpus;
+use crate::spec::Settings;
+use crate::text::Corpus;
 
 /// Windows of text: every byte is to be predicted from those before it.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The windows that begin at `starts`.
+    /// Cuts the windows that begin at `starts`.
     pub fn new(corpus: &Corpus, starts: &[usize], context: usize, device: &Device) -> Self {
         let shape = [starts.len(), context];
         let take = |offset: usize| {
@@ -41,11 +41,11 @@ impl Batch {
     }
 }
 
-/// Draws the training windows of an epoch.
+/// Takes random training windows, an epoch at a time.
 ///
-/// Windows are drawn with replacement, those of step `t` by the seed and `t` alone: every arm sees the
-/// same text in the same order, and so does a resumed one. Iterating for the k-th time gives epoch
-/// `first + k`.
+/// Windows are random with replacement, and those of step `t` depend on the seed and `t` alone: every
+/// run sees the same text in the same order, and so does a resumed one. Iterating for the k-th time
+/// gives epoch `first + k`.
 #[derive(Clone)]
 pub struct TrainLoader {
     corpus: Arc<Corpus>,
@@ -61,7 +61,7 @@ pub struct TrainLoader {
 }
 
 impl TrainLoader {
-    /// A loader of `total_steps` steps, from epoch `first` (0 is the first one) on.
+    /// Makes a loader of `total_steps` steps, from epoch `first` (0 is the first one) on.
     pub fn new(
         corpus: Arc<Corpus>,
         settings: &Settings,
@@ -82,7 +82,7 @@ impl TrainLoader {
         }
     }
 
-    /// Where the windows of step `t` begin.
+    /// Finds where the windows of step `t` begin.
     pub fn starts(&self, t: usize) -> Vec<usize> {
         let window = self.context + 1;
         let windows = self.corpus.train_windows(window);
@@ -145,14 +145,15 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// Up to `count` windows, spread evenly over the text.
+    /// Takes up to `count` windows, spread evenly over the text.
     pub fn new(corpus: Arc<Corpus>, settings: &Settings, count: usize, device: &Device) -> Self {
         let starts = corpus.held_out_windows(count, settings.context + 1);
         // Batches of one size, so that the mean over batches is the mean over windows.
         let whole = starts.len() - starts.len() % settings.batch;
-        let starts = match whole {
-            0 => starts,
-            whole => starts[..whole].to_vec(),
+        let starts = if whole == 0 {
+            starts
+        } else {
+            starts[..whole].to_vec()
         };
         Self {
             corpus,
@@ -163,12 +164,12 @@ impl HeldOut {
         }
     }
 
-    /// The number of windows.
+    /// Counts the windows.
     pub fn windows(&self) -> usize {
         self.starts.len()
     }
 
-    /// The batches.
+    /// Gives the batches.
     pub fn batches(&self) -> impl Iterator<Item = Batch> + '_ {
         self.starts
             .chunks(self.batch)

@@ -1,17 +1,19 @@
-use crate::row::Row;
+//! Means over seeds, how far they spread, and differences paired by seed.
+
+use crate::result::RunResult;
 
 /// A mean over seeds, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    /// The mean.
-    pub(super) mean: f64,
-    /// The standard deviation, of a sample; none of a single value.
-    pub(super) sd: Option<f64>,
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation of the sample; `None` for a single value.
+    pub sd: Option<f64>,
 }
 
 impl Spread {
-    /// Of these values, if there are any.
-    pub(super) fn of(values: &[f64]) -> Option<Self> {
+    /// Computes the spread of these values, if there are any.
+    pub fn of(values: &[f64]) -> Option<Self> {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
@@ -21,13 +23,13 @@ impl Spread {
         })
     }
 
-    /// `1.1232 +- 0.0098`.
-    pub(super) fn show(self, decimals: usize) -> String {
+    /// Prints as in `1.1232 +- 0.0098`.
+    pub fn show(self, decimals: usize) -> String {
         self.with_sd(format!("{:.decimals$}", self.mean), decimals)
     }
 
-    /// `-0.1132 +- 0.0031`, the sign always there.
-    pub(super) fn show_signed(self, decimals: usize) -> String {
+    /// Prints as in `-0.1132 +- 0.0031`, always with the sign.
+    pub fn show_signed(self, decimals: usize) -> String {
         self.with_sd(format!("{:+.decimals$}", self.mean), decimals)
     }
 
@@ -39,22 +41,22 @@ impl Spread {
     }
 }
 
-/// What `of` makes of the rows of the same seed, seed by seed.
-pub(super) fn paired<T>(ours: &[Row], theirs: &[Row], of: impl Fn(&Row, &Row) -> T) -> Vec<T> {
-    let pair = |our: &Row| {
+/// Applies `of` to the results of the same seed, seed by seed.
+pub fn paired<T>(ours: &[RunResult], theirs: &[RunResult], of: impl Fn(&RunResult, &RunResult) -> T) -> Vec<T> {
+    let pair = |our: &RunResult| {
         let their = theirs.iter().find(|their| their.seed == our.seed)?;
         Some(of(our, their))
     };
     ours.iter().filter_map(pair).collect()
 }
 
-/// The losses of the one minus those of the other, seed by seed.
-pub(super) fn differences(ours: &[Row], theirs: &[Row]) -> Vec<f64> {
+/// Subtracts the losses of `theirs` from those of `ours`, seed by seed.
+pub fn differences(ours: &[RunResult], theirs: &[RunResult]) -> Vec<f64> {
     paired(ours, theirs, |our, their| our.loss - their.loss)
 }
 
-/// How many values have the sign of their mean.
-pub(super) fn of_one_sign(values: &[f64]) -> usize {
+/// Counts the values that have the sign of their mean.
+pub fn of_one_sign(values: &[f64]) -> usize {
     let sum: f64 = values.iter().sum();
     values.iter().filter(|value| **value * sum > 0.0).count()
 }
@@ -62,7 +64,7 @@ pub(super) fn of_one_sign(values: &[f64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::row;
+    use crate::result::tests::result;
 
     #[test]
     fn the_spread_is_that_of_a_sample() {
@@ -77,11 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_of_the_same_seed_are_compared() {
-        let row = |seed, loss| Row {
+    fn only_results_of_the_same_seed_are_compared() {
+        let row = |seed, loss| RunResult {
             seed,
             loss,
-            ..row("a")
+            ..result("a")
         };
         let ours = [row(0, 1.5), row(1, 1.0), row(3, 9.0)];
         let theirs = [row(1, 1.25), row(0, 1.0), row(2, 7.0)];
