@@ -1,221 +1,259 @@
+//! An experiment as it is asked for: its runs, what is done of them, and doing the rest.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::arm::Arm;
-use crate::config::Settings;
-use crate::corpus::Corpus;
-use crate::error::DemoError;
-use crate::experiment::{Experiment, Length};
-use crate::experiments::{ExperimentCli, Places, finished, preset};
-use crate::job::{self, Listed};
-use crate::origin::{Origin, machine};
-use crate::progress::{Board, Display};
-use crate::queue;
-use crate::row::Row;
-use crate::run::Context;
-use crate::stop::Stop;
-use crate::store::{self, Store};
-use crate::unit::Unit;
+use anyhow::{Context as _, Result, bail};
+
+use crate::files;
+use crate::json::{Overlay, as_written};
+use crate::log::Store;
+use crate::result::{Origin, RunResult, finished};
+use crate::run::{Board, Context, Display, Run, Stop, run_all, shared};
+use crate::spec::{Backend, Experiment, Length, Settings, Spec, reject};
+use crate::table;
+use crate::text::Corpus;
+
+/// Which part of an experiment is asked for, and on which machine.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Seeds, instead of the experiment's.
+    pub seeds: Option<Vec<u64>>,
+    /// Names of runs; absent, all of them.
+    pub runs: Option<Vec<String>>,
+    /// How many runs go on at once.
+    pub jobs: Option<usize>,
+    pub device: Option<Backend>,
+    /// A file of settings for another machine.
+    pub config: Option<PathBuf>,
+    pub length: Length,
+}
 
 /// An experiment as it is asked for.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// Every run, those of one seed after those of the other.
-    pub listed: Vec<Listed>,
-    /// The text.
+    /// All runs, one seed after the other.
+    pub runs: Vec<Run>,
     corpus: Arc<Corpus>,
-    /// Its fingerprint.
-    text: String,
     /// The settings that all runs have in common.
-    pub(super) settings: Settings,
+    settings: Settings,
+}
+
+/// Where experiments are, and where what they make goes.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The experiment files.
+    pub files: PathBuf,
+    /// The results of finished runs.
+    pub results: PathBuf,
+    /// The runs that go on.
+    pub work: PathBuf,
+}
+
+impl Places {
+    /// Gives the places of a workspace.
+    pub fn of(workspace: &Path, length: Length) -> Self {
+        let lab = workspace.join("lab");
+        let files = lab.join("experiments");
+        let (results, work) = match length {
+            Length::Full => (lab, workspace.join("target/experiments")),
+            Length::Short => {
+                let work = workspace.join("target/experiments-short");
+                (work.clone(), work)
+            }
+        };
+        Self {
+            files,
+            results: results.join("results.jsonl"),
+            work,
+        }
+    }
 }
 
 impl Campaign {
-    /// What the command line asks for of `experiment`.
+    /// Works out what is asked for of `experiment`.
     ///
     /// # Errors
     ///
-    /// When a setting is wrong, an arm is not there or cannot be, or there is no text.
-    pub fn of(experiment: &Experiment, cli: &ExperimentCli) -> Result<Self, DemoError> {
+    /// When a setting is wrong, a run does not exist or is impossible, or there is no text.
+    pub fn of(experiment: &Experiment, asked: &Asked) -> Result<Self> {
         let mut settings = experiment.settings(&Settings::default())?;
-        if let Some(path) = &cli.config {
+        if let Some(path) = &asked.config {
             let (place, preset) = (path.display().to_string(), preset(path)?);
             experiment.accept(&place, &preset)?;
             settings = settings.laid(&place, &preset)?;
         }
-        settings.device = cli.device.unwrap_or(settings.device);
-        settings.jobs = cli.jobs.or(settings.jobs);
+        settings.device = asked.device.unwrap_or(settings.device);
+        settings.jobs = asked.jobs.or(settings.jobs);
         settings.validate()?;
-        let length = match cli.short {
-            true => Length::Short,
-            false => Length::Full,
-        };
-        let seeds = match (&cli.seeds, length) {
+        let seeds = match (&asked.seeds, asked.length) {
             (Some(seeds), _) => seeds,
             (None, Length::Full) => &experiment.seeds,
             (None, Length::Short) => &experiment.seeds[..experiment.seeds.len().min(1)],
         };
-        let arms: Vec<&Arm> = match &cli.arms {
+        let specs: Vec<&Spec> = match &asked.runs {
             Some(names) => experiment.select(names)?,
-            None => experiment.arms.iter().collect(),
+            None => experiment.specs.iter().collect(),
         };
         let corpus = Corpus::load(settings.corpus.as_deref(), settings.context + 1)?;
         let text = corpus.fingerprint();
-        let units = experiment.units(&arms, &settings, seeds, length)?;
-        let listed = units.into_iter().map(|unit| listed(unit, &text));
         Ok(Self {
-            listed: listed.collect::<Result<_, _>>()?,
+            runs: Run::all(experiment, &specs, &settings, seeds, &text, asked.length)?,
             corpus: Arc::new(corpus),
-            text,
             settings,
         })
     }
 
-    /// Does what is not done yet, `workers` runs at once, and says whether all of it now is.
+    /// Gives how many runs go on at once.
+    pub fn workers(&self) -> usize {
+        self.settings.workers()
+    }
+
+    /// Does what is not done yet, `workers` runs at once, and tells whether all of it now is.
     ///
     /// # Errors
     ///
-    /// When the rows cannot be read or written, the directory is in use, or a run fails.
+    /// When the results cannot be read or written, the directory is in use, or a run fails.
     pub fn run(
         &self,
         places: &Places,
         workers: usize,
         stop: Arc<Stop>,
         display: Display,
-    ) -> Result<bool, DemoError> {
+    ) -> Result<bool> {
         let _alone = lock(&places.work)?;
         let done = self.here(places)?;
         let mut due = BTreeSet::new();
-        // Arms that come to the same run are one.
-        let once = |listed: &&Listed| due.insert(listed.id.clone());
-        let all: Vec<Listed> = self.listed.iter().filter(once).cloned().collect();
+        // Runs that come to the same numbers are one.
+        let once = |run: &&Run| due.insert(run.key.clone());
+        let all: Vec<Run> = self.runs.iter().filter(once).cloned().collect();
         let context = Context {
             corpus: self.corpus.clone(),
             store: Store::at(&places.work),
             stop,
             dashboard: false,
         };
-        let jobs = job::jobs(&context.store, &self.text, &all, |listed| {
-            !done.contains_key(&listed.id)
-        })?;
-        let width = jobs.iter().map(|job| job.listed.label.len()).max();
+        let open = |run: &Run| !done.contains_key(&run.key);
+        let runs = shared(&context.store, &all, open)?;
+        let width = runs.iter().map(|run| run.label.len()).max();
         let board = Board::new(display, width.unwrap_or_default());
-        let left = all.iter().filter(|listed| !done.contains_key(&listed.id));
-        board.say(&format!("{} runs, {} to do", all.len(), left.count()));
+        let left = all.iter().filter(|run| open(run)).count();
+        board.say(&format!("{} runs, {left} to do", all.len()));
         let origin = Origin::here(self.settings.device);
-        queue::run_all(&context, jobs, workers, &board, &|job, model, rows| {
-            let row = finished::row(&job.listed, model, rows, &self.corpus, &origin)?;
-            row.append(&places.results)
+        run_all(&context, runs, workers, &board, &|run, model, log| {
+            let result = finished(run, model, log, &self.corpus, &origin)?;
+            result.append(&places.results)
         })
     }
 
-    /// The rows that this machine has made, by their runs.
-    fn here(&self, places: &Places) -> Result<BTreeMap<String, Row>, DemoError> {
-        let machine = machine(self.settings.device);
-        let rows = Row::read_all(&places.results)?.into_iter();
-        let here = rows.filter(|row| row.machine == machine);
-        Ok(here.map(|row| (row.id.clone(), row)).collect())
+    /// Finds the results that this machine has made, by the keys of their runs.
+    fn here(&self, places: &Places) -> Result<BTreeMap<String, RunResult>> {
+        let machine = Origin::here(self.settings.device).machine;
+        let results = RunResult::read_all(&places.results)?.into_iter();
+        let here = results.filter(|result| result.machine == machine);
+        Ok(here.map(|result| (result.id.clone(), result)).collect())
     }
 
-    /// The rows of its runs that are done on this machine, each with the arm as it is called here.
+    /// Lists the results of its runs that are done on this machine, each with its specification as it is
+    /// called here.
     ///
     /// # Errors
     ///
-    /// When the rows cannot be read.
-    pub fn rows(&self, places: &Places) -> Result<Vec<Row>, DemoError> {
-        let rows = self.here(places)?;
+    /// When the results cannot be read.
+    pub fn results(&self, places: &Places) -> Result<Vec<RunResult>> {
+        let done = self.here(places)?;
         let mut found = Vec::new();
-        for listed in &self.listed {
-            if let Some(row) = rows.get(&listed.id) {
-                found.push(Row {
-                    arm: store::json(&places.results, &listed.unit.arm)?,
-                    ..row.clone()
+        for run in &self.runs {
+            if let Some(result) = done.get(&run.key) {
+                found.push(RunResult {
+                    spec: as_written(&run.spec)?,
+                    ..result.clone()
                 });
             }
         }
         Ok(found)
     }
 
-    /// The losses of its arms: every seed that is done, and their mean.
-    pub(super) fn table(&self, places: &Places) -> Result<String, DemoError> {
-        let rows = self.here(places)?;
-        let mut losses: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        let mut names: Vec<&str> = Vec::new();
-        for listed in &self.listed {
-            let name = listed.unit.arm.name.as_str();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-            let found = rows.get(&listed.id);
-            losses
-                .entry(name)
-                .or_default()
-                .extend(found.map(|row| row.loss));
-        }
-        let width = names
-            .iter()
-            .map(|name| name.len())
-            .max()
-            .unwrap_or_default();
-        let line = |name: &str| {
-            let losses = losses.get(name).map(Vec::as_slice).unwrap_or_default();
-            let each: String = losses.iter().map(|loss| format!("  {loss:.4}")).collect();
-            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-            match losses {
-                [] => format!("{name:<width$}  not done\n"),
-                [_] => format!("{name:<width$}{each}\n"),
-                _ => format!("{name:<width$}{each}  mean {mean:.4}\n"),
-            }
-        };
-        Ok(names.into_iter().map(line).collect())
-    }
-
-    /// Every run in a line, those that are done marked.
-    pub(super) fn list(&self, places: &Places) -> Result<String, DemoError> {
+    /// Tabulates the losses of its runs: every seed that is done, and their mean.
+    ///
+    /// # Errors
+    ///
+    /// When the results cannot be read.
+    pub fn table(&self, places: &Places) -> Result<String> {
         let done = self.here(places)?;
-        let line = |listed: &Listed| {
-            let unit = &listed.unit;
-            let mark = match done.contains_key(&listed.id) {
-                true => "done",
-                false => "    ",
+        let mut losses: Vec<(&str, Vec<f64>)> = Vec::new();
+        for run in &self.runs {
+            let name = run.spec.name.as_str();
+            let loss = done.get(&run.key).map(|result| result.loss);
+            match losses.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, losses)) => losses.extend(loss),
+                None => losses.push((name, loss.into_iter().collect())),
+            }
+        }
+        let rows = losses.into_iter().map(|(name, losses)| {
+            let each: Vec<String> = losses.iter().map(|loss| format!("{loss:.4}")).collect();
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            let (each, mean) = match losses.len() {
+                0 => ("not done".to_owned(), String::new()),
+                1 => (each.join("  "), String::new()),
+                _ => (each.join("  "), format!("{mean:.4}")),
             };
-            let (id, seed, steps) = (&listed.id, unit.settings.seed, unit.steps);
-            format!(
-                "{mark} {id} seed {seed} {steps:>6} steps {:.2e} FLOPs  {}\n",
-                unit.flops(steps),
-                unit.arm.name
-            )
+            vec![name.to_owned(), each, mean]
+        });
+        Ok(table::terminal(
+            &["run", "losses", "mean"],
+            &rows.collect::<Vec<_>>(),
+        ))
+    }
+
+    /// Lists every run in a line, those that are done marked.
+    ///
+    /// # Errors
+    ///
+    /// When the results cannot be read.
+    pub fn list(&self, places: &Places) -> Result<String> {
+        let done = self.here(places)?;
+        let row = |run: &Run| {
+            let mark = done.get(&run.key).map_or("", |_| "done");
+            vec![
+                mark.to_owned(),
+                run.key.clone(),
+                run.settings.seed.to_string(),
+                run.steps.to_string(),
+                format!("{:.2e}", run.flops(run.steps)),
+                run.spec.name.clone(),
+            ]
         };
-        Ok(self.listed.iter().map(line).collect())
+        let rows: Vec<_> = self.runs.iter().map(row).collect();
+        Ok(table::terminal(
+            &["", "id", "seed", "steps", "FLOPs", "run"],
+            &rows,
+        ))
     }
 }
 
-fn listed(unit: Unit, text: &str) -> Result<Listed, DemoError> {
-    let id = unit.identity(text).id()?;
-    Ok(Listed {
-        key: id.clone(),
-        label: format!("{}, seed {}", unit.arm.name, unit.settings.seed),
-        id,
-        unit,
-    })
+/// Reads settings of a machine: all but which runs there are, and where they go.
+fn preset(path: &Path) -> Result<Overlay> {
+    let settings = files::toml(path)?;
+    let place = path.display().to_string();
+    reject(&place, &settings, &["runs", "out", "seed"])?;
+    Ok(settings)
 }
 
-/// Two processes in one directory would write over each other. Released with the file.
-fn lock(folder: &Path) -> Result<File, DemoError> {
+/// Locks a directory: two processes in one would write over each other. Released with the file.
+fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
-    let unusable = |source| DemoError::File {
-        path: path.clone(),
-        source,
-    };
-    fs::create_dir_all(folder).map_err(unusable)?;
-    let file = File::create(&path).map_err(unusable)?;
+    let place = || path.display().to_string();
+    fs::create_dir_all(folder).with_context(place)?;
+    let file = File::create(&path).with_context(place)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(DemoError::Busy {
-            directory: folder.to_owned(),
-        }),
-        Err(fs::TryLockError::Error(source)) => Err(unusable(source)),
+        Err(fs::TryLockError::WouldBlock) => bail!(
+            "{}: another process runs experiments there",
+            folder.display()
+        ),
+        Err(fs::TryLockError::Error(error)) => Err(error).with_context(place),
     }
 }

@@ -1,44 +1,29 @@
-//! A byte-level mixture-of-experts language model that widens while it trains.
+//! The experiments on burn-grow: what is run, measured and published.
 //!
-//! An experiment compares arms, each a plain burn-train run: the small model, the wide one from scratch,
-//! and others that grow on the way. Grown arms go on from the small one's checkpoint, so all of them
-//! share a first part. The demonstration is the experiment that the program carries with it.
+//! One run has four names on its way. A [`spec::Spec`] says in an experiment file what to do; a
+//! [`run::Run`] is that under settings and with a seed, everything worked out; a [`log::Log`] is what it
+//! writes down while it trains; a [`result::RunResult`] is what it has to show at its end, a line of
+//! `lab/results.jsonl`. Runs that grow continue from the checkpoint of the small one, so all of them share
+//! a prefix.
+//!
+//! A [`campaign::Campaign`] does the runs of an experiment, [`page`] publishes their results. The
+//! demonstration ([`demo`]) is the experiment that the program carries with it; it has a [`report`].
+//!
+//! Modules use those above them in this list: `json`, `files`, `table`, `chart`; `spec`; `text`; `log`;
+//! `measure`; `run`; `result`; `page`, `report`; `campaign`, `demo`; `cli`.
 
-pub mod arm;
+pub mod campaign;
+pub mod chart;
 pub mod cli;
-pub mod config;
-pub mod corpus;
-pub mod counted;
 pub mod demo;
-pub mod device;
-pub mod error;
-pub mod experiment;
-pub mod experiments;
-pub mod generate;
-pub mod grid;
-pub mod job;
-pub mod language_model;
-pub mod loader;
-pub mod optimizer;
-pub mod phase;
-pub mod planning;
-pub mod probe;
-pub mod progress;
-pub mod queue;
-pub mod recorder;
+pub mod files;
+pub mod json;
+pub mod log;
+pub mod measure;
+pub mod page;
 pub mod report;
-pub mod row;
+pub mod result;
 pub mod run;
-pub mod sample;
-pub mod schedule;
-pub mod scores;
-pub mod stop;
-pub mod store;
-pub mod summary;
-pub mod unit;
-
-mod hash;
-mod origin;
-mod silent;
-
-pub use demo::demo;
+pub mod spec;
+pub mod table;
+pub mod text;

@@ -1,9 +1,9 @@
-//! The demonstration's command line.
+//! The lab's program.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use moe_lm::cli::Cli;
+use lab::cli::Cli;
 
 // Training allocates and frees a graph every step.
 #[global_allocator]
@@ -11,13 +11,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     env_logger::init();
-    let cli = Cli::parse();
-    match moe_lm::demo(&cli) {
+    match Cli::parse().run() {
         Ok(true) => ExitCode::SUCCESS,
         // What a shell reports for a program stopped by Ctrl-C.
         Ok(false) => ExitCode::from(130),
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

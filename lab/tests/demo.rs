@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use burn_grow::moe::MoeConfig;
 use clap::Parser;
-use moe_lm::config::Settings;
-use moe_lm::demo::perform;
-use moe_lm::error::DemoError;
-use moe_lm::optimizer::{AgeSetting, OptimizerKind};
-use moe_lm::progress::Display;
-use moe_lm::report::{
-    FROM_SCRATCH, LOCKED_CONTROL, NAIVE_COPY, Report, SMALL, SMALL_LONGER, SPARKLING,
+use lab::chart::palette::{
+    FROM_SCRATCH, LOCKED_CONTROL, NAIVE_COPY, SMALL, SMALL_LONGER, SPARKLING,
 };
-use moe_lm::sample::{SampleCli, sample};
-use moe_lm::stop::Stop;
-use moe_lm::store::{Rows, Store};
+use lab::cli::{SampleCli, sample};
+use lab::demo::perform;
+use lab::log::{Log, Store};
+use lab::report::Report;
+use lab::run::{Display, Stop};
+use lab::spec::{AgeSetting, OptimizerKind, Settings};
 use tempfile::TempDir;
 
-const ARMS: [&str; 6] = [
+const RUNS: [&str; 6] = [
     SMALL,
     SMALL_LONGER,
     FROM_SCRATCH,
@@ -70,15 +68,15 @@ fn finish(settings: Settings, resume: bool) -> Report {
     .expect("a run")
 }
 
-/// Runs until `when` holds of the rows of `arm`, then stops.
-fn interrupt(settings: &Settings, resume: bool, arm: &str, when: fn(&Rows) -> bool) -> Report {
+/// Runs until `when` holds of the log of `run`, then stops.
+fn interrupt(settings: &Settings, resume: bool, run: &str, when: fn(&Log) -> bool) -> Report {
     let stop = Arc::new(Stop::default());
-    let rows = settings.out.join("arms").join(arm).join("rows.json");
+    let log = settings.out.join("runs").join(run).join("log.json");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.stopped() {
-                let text = std::fs::read(&rows).unwrap_or_default();
-                if serde_json::from_slice::<Rows>(&text).is_ok_and(|rows| when(&rows)) {
+                let text = std::fs::read(&log).unwrap_or_default();
+                if serde_json::from_slice::<Log>(&text).is_ok_and(|log| when(&log)) {
                     stop.stop();
                 }
                 std::thread::sleep(Duration::from_millis(1));
@@ -88,7 +86,7 @@ fn interrupt(settings: &Settings, resume: bool, arm: &str, when: fn(&Rows) -> bo
     })
 }
 
-/// A run of every arm that nothing interrupts.
+/// All runs, with nothing to interrupt them.
 fn whole() -> &'static (TempDir, Report) {
     static WHOLE: OnceLock<(TempDir, Report)> = OnceLock::new();
     WHOLE.get_or_init(|| {
@@ -98,39 +96,39 @@ fn whole() -> &'static (TempDir, Report) {
     })
 }
 
-/// The rows of an arm without what depends on the machine's mood.
-fn timeless(folder: &Path, arm: &str) -> Rows {
-    let path = folder.join("out/arms").join(arm).join("rows.json");
-    let text = std::fs::read(path).expect("rows");
-    let mut rows: Rows = serde_json::from_slice(&text).expect("rows");
-    for epoch in &mut rows.epochs {
+/// The log of a run without what depends on the machine's mood.
+fn timeless(folder: &Path, run: &str) -> Log {
+    let path = folder.join("out/runs").join(run).join("log.json");
+    let text = std::fs::read(path).expect("a log");
+    let mut log: Log = serde_json::from_slice(&text).expect("a log");
+    for epoch in &mut log.epochs {
         epoch.wall_s = 0.0;
     }
-    if let Some(expansion) = &mut rows.expansion {
+    for expansion in &mut log.expansions {
         expansion.seconds = 0.0;
     }
-    if let Some(end) = &mut rows.end {
+    if let Some(end) = &mut log.end {
         end.wall_s = 0.0;
     }
-    rows
+    log
 }
 
 #[test]
-fn a_run_interrupted_twice_ends_with_the_rows_of_one_that_was_not() {
+fn a_run_interrupted_twice_ends_with_the_logs_of_one_that_was_not() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {
         jobs: Some(1),
         ..settings(folder.path())
     };
-    let report = interrupt(&settings, false, SMALL, |rows| !rows.epochs.is_empty());
+    let report = interrupt(&settings, false, SMALL, |log| !log.epochs.is_empty());
     assert!(!report.finished);
-    let report = interrupt(&settings, true, SPARKLING, |rows| !rows.epochs.is_empty());
+    let report = interrupt(&settings, true, SPARKLING, |log| !log.epochs.is_empty());
     assert!(!report.finished);
-    assert!(report.arm(SMALL).expect("there").val_loss.is_some());
-    assert_eq!(report.arm(SPARKLING).expect("there").val_loss, None);
+    assert!(report.run(SMALL).expect("there").val_loss.is_some());
+    assert_eq!(report.run(SPARKLING).expect("there").val_loss, None);
     assert!(finish(settings, true).finished);
     let (other, _) = whole();
-    for arm in ARMS {
+    for arm in RUNS {
         assert_eq!(
             timeless(folder.path(), arm),
             timeless(other.path(), arm),
@@ -140,10 +138,10 @@ fn a_run_interrupted_twice_ends_with_the_rows_of_one_that_was_not() {
 }
 
 #[test]
-fn a_grown_arm_is_the_same_with_and_without_the_small_one_beside_it() {
+fn a_grown_run_is_the_same_with_and_without_the_small_one_beside_it() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {
-        arms: Some(vec![SPARKLING.into()]),
+        runs: Some(vec![SPARKLING.into()]),
         ..settings(folder.path())
     };
     finish(settings, false);
@@ -155,30 +153,30 @@ fn a_grown_arm_is_the_same_with_and_without_the_small_one_beside_it() {
 }
 
 #[test]
-fn an_arm_that_is_not_there_is_named_with_those_that_are() {
+fn a_run_that_does_not_exist_is_named_with_those_that_do() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {
-        arms: Some(vec![SMALL.into(), "sparkler".into()]),
+        runs: Some(vec![SMALL.into(), "sparkler".into()]),
         ..settings(folder.path())
     };
-    let error = perform(settings, false, Arc::default(), Display::Nothing).expect_err("no arm");
-    assert!(matches!(&error, DemoError::UnknownArm { name, .. } if name == "sparkler"));
-    assert!(error.to_string().contains(&ARMS.join(", ")), "{error}");
+    let error = perform(settings, false, Arc::default(), Display::Nothing).expect_err("no run");
+    assert!(error.to_string().contains("no run `sparkler`"), "{error}");
+    assert!(error.to_string().contains(&RUNS.join(", ")), "{error}");
 }
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over() {
     let folder = tempfile::tempdir().expect("a directory");
     let settings = Settings {
-        arms: Some(vec![SMALL.into()]),
+        runs: Some(vec![SMALL.into()]),
         ..settings(folder.path())
     };
-    interrupt(&settings, false, SMALL, |rows| rows.epochs.len() > 2);
-    let rows = timeless(folder.path(), SMALL);
-    let last = rows.epochs.last().expect("epochs").epoch;
+    interrupt(&settings, false, SMALL, |log| log.epochs.len() > 2);
+    let log = timeless(folder.path(), SMALL);
+    let last = log.epochs.last().expect("epochs").epoch;
     let file = folder
         .path()
-        .join(format!("out/arms/small/checkpoint/model-{last}.bpk"));
+        .join(format!("out/runs/small/checkpoint/model-{last}.bpk"));
     let bytes = std::fs::read(&file).expect("a checkpoint");
     std::fs::write(&file, &bytes[..bytes.len() / 2]).expect("a torn one");
     finish(settings, true);
@@ -195,12 +193,11 @@ fn other_settings_do_not_resume_a_run() {
     let settings = settings(folder.path());
     Store::open(&settings, false).expect("a directory");
     let mut other = settings.clone();
-    other.arms = Some(vec![SMALL.into()]);
+    other.runs = Some(vec![SMALL.into()]);
     other.jobs = None;
     assert!(Store::open(&other, true).is_ok());
     other.model.inner = 6;
     let error = Store::open(&other, true).expect_err("another run");
-    assert!(matches!(&error, DemoError::OtherRun { field, .. } if field == "model.inner"));
     assert!(
         error.to_string().contains("model.inner = 4, not 6"),
         "{error}"
@@ -208,10 +205,10 @@ fn other_settings_do_not_resume_a_run() {
 }
 
 #[test]
-fn the_arms_show_what_they_should() {
+fn the_runs_show_what_they_should() {
     let (_, report) = whole();
     assert_only_sparkling_breaks_the_lock(report);
-    let arm = |name| report.arm(name).expect("there");
+    let arm = |name| report.run(name).expect("there");
     let sparkling = arm(SPARKLING);
     let expansion = sparkling.expansion.as_ref().expect("it grew");
     assert_eq!(expansion.step, report.expand_at);
@@ -229,7 +226,7 @@ fn the_arms_show_what_they_should() {
 
 fn assert_only_sparkling_breaks_the_lock(report: &Report) {
     let cosine = |name| {
-        let arm = report.arm(name).expect("there");
+        let arm = report.run(name).expect("there");
         arm.cosine.as_ref().expect("it grew")
     };
     for name in [NAIVE_COPY, LOCKED_CONTROL] {
@@ -249,17 +246,17 @@ fn under_muon_only_sparkling_breaks_the_lock() {
     settings.optimizer.kind = OptimizerKind::Muon;
     let report = finish(settings, false);
     assert_only_sparkling_breaks_the_lock(&report);
-    let small = |report: &Report| report.arm(SMALL).expect("there").val_loss;
+    let small = |report: &Report| report.run(SMALL).expect("there").val_loss;
     assert_ne!(small(&report), small(&whole().1));
 }
 
 #[test]
-fn own_age_changes_the_arm_whose_state_begins_anew() {
+fn own_age_changes_the_run_whose_state_begins_anew() {
     let folder = tempfile::tempdir().expect("a directory");
     let mut settings = settings(folder.path());
     settings.optimizer.age = AgeSetting::Own;
     finish(settings, false);
-    for arm in ARMS {
+    for arm in RUNS {
         let same = timeless(folder.path(), arm) == timeless(whole().0.path(), arm);
         assert_eq!(same, arm != SPARKLING, "{arm}");
     }
@@ -271,7 +268,7 @@ fn the_report_has_the_promised_form() {
     let text = std::fs::read(folder.path().join("out/report.json")).expect("a report");
     let json: serde_json::Value = serde_json::from_slice(&text).expect("valid");
     let typed: Report = serde_json::from_value(json.clone()).expect("the same form");
-    assert_eq!(typed.arms.len(), report.arms.len());
+    assert_eq!(typed.runs.len(), report.runs.len());
     assert_eq!(json["schema"], 1);
     for key in [
         "git",
@@ -342,7 +339,7 @@ fn the_page_stands_alone() {
 
 fn sampling(run: &Path) -> SampleCli {
     let run = run.display().to_string();
-    SampleCli::parse_from(["moe-sample", "--run", &run, "--bytes", "40"])
+    SampleCli::parse_from(["sample", "--out", &run, "--bytes", "40"])
 }
 
 #[test]
@@ -363,7 +360,7 @@ fn text_comes_from_before_and_after_the_expansion() {
 
     let one = SampleCli {
         epochs: vec![6],
-        arm: SMALL.into(),
+        run: SMALL.into(),
         ..cli.clone()
     };
     let text = sample(&one).expect("a sample");
@@ -384,18 +381,14 @@ fn text_comes_from_before_and_after_the_expansion() {
         "{error}"
     );
     let nowhere = sampling(&folder.path().join("nowhere"));
-    assert!(matches!(sample(&nowhere), Err(DemoError::NoRun { .. })));
+    let error = sample(&nowhere).expect_err("no run").to_string();
+    assert!(error.ends_with("settings.json: no such file, so no run"), "{error}");
     let cold = SampleCli {
         temperature: -1.0,
         ..cli
     };
-    assert!(matches!(
-        sample(&cold),
-        Err(DemoError::Setting {
-            name: "temperature",
-            ..
-        })
-    ));
+    let error = sample(&cold).expect_err("a mistake").to_string();
+    assert!(error.starts_with("setting `temperature` is -1"), "{error}");
 }
 
 #[test]
@@ -410,7 +403,7 @@ fn the_load_of_the_experts_is_a_metric() {
         let name = name.replace(' ', "_");
         let file = settings
             .out
-            .join("arms/small/valid/epoch-6")
+            .join("runs/small/valid/epoch-6")
             .join(name + ".log");
         let text = std::fs::read_to_string(&file).expect("a log");
         let value = text

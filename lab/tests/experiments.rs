@@ -1,21 +1,14 @@
-//! Experiments from their files to their rows, those that are run on models of a few hundred parameters.
+//! Experiments from their files to their results, on models of a few hundred parameters.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use moe_lm::config::Settings;
-use moe_lm::corpus::Corpus;
-use moe_lm::error::DemoError;
-use moe_lm::experiment::{Experiment, Length, files};
-use moe_lm::experiments::{Campaign, ExperimentCli, Places};
-use moe_lm::job::{Listed, jobs};
-use moe_lm::language_model::initial;
-use moe_lm::progress::Display;
-use moe_lm::row::Row;
-use moe_lm::run::callback;
-use moe_lm::stop::Stop;
-use moe_lm::store::Store;
+use lab::campaign::{Asked, Campaign, Places};
+use lab::log::Store;
+use lab::result::RunResult;
+use lab::run::{Display, Run, Stop, callback, initial, shared};
+use lab::spec::{Experiment, Length, Settings, files};
 use tempfile::TempDir;
 
 const SETTINGS: &str = r#"
@@ -30,18 +23,18 @@ model = { n_layers = 1, hidden = 8, inner = 4, n_heads = 2, n_kv_heads = 1, head
 "#;
 
 const SMALL: &str = r#"
-[[arms]]
+[[runs]]
 name = "small"
 about = "no growth"
 "#;
 
 const GROWN: &str = r#"
-[[arms]]
+[[runs]]
 name = "sparkling"
 about = "state zeroed and rate re-warmed where new"
 growth = { rewarmup = {} }
 
-[[arms]]
+[[runs]]
 name = "early"
 about = "the same, earlier"
 settings = { at = 0.25 }
@@ -49,7 +42,7 @@ growth = { rewarmup = {} }
 "#;
 
 const SCRATCH: &str = r#"
-[[arms]]
+[[runs]]
 name = "from-scratch"
 about = "wide from the start, equal FLOPs"
 wide = true
@@ -72,12 +65,6 @@ impl Workspace {
         Places::of(self.0.path(), Length::Full)
     }
 
-    /// The fingerprint of the text.
-    fn text(&self) -> String {
-        let corpus = Corpus::load(Some(&self.0.path().join("text")), 17);
-        corpus.expect("a text").fingerprint()
-    }
-
     fn experiment(&self, arms: &str) -> Experiment {
         let path = self.0.path().join("toy.toml");
         let corpus = self.0.path().join("text");
@@ -91,7 +78,7 @@ impl Workspace {
     }
 
     fn campaign(&self, arms: &str) -> Campaign {
-        Campaign::of(&self.experiment(arms), &ExperimentCli::default()).expect("a campaign")
+        Campaign::of(&self.experiment(arms), &Asked::default()).expect("a campaign")
     }
 
     fn run(&self, campaign: &Campaign, stop: Arc<Stop>) -> bool {
@@ -100,14 +87,14 @@ impl Workspace {
             .expect("a run")
     }
 
-    fn finish(&self, campaign: &Campaign) -> Vec<Row> {
+    fn finish(&self, campaign: &Campaign) -> Vec<RunResult> {
         assert!(self.run(campaign, Arc::default()));
         self.rows(campaign)
     }
 
-    /// The rows of `campaign` without what depends on the machine's mood.
-    fn rows(&self, campaign: &Campaign) -> Vec<Row> {
-        let mut rows = campaign.rows(&self.places()).expect("rows");
+    /// The results of `campaign` without what depends on the machine's mood.
+    fn rows(&self, campaign: &Campaign) -> Vec<RunResult> {
+        let mut rows = campaign.results(&self.places()).expect("results");
         for row in &mut rows {
             row.wall_s = None;
         }
@@ -115,17 +102,17 @@ impl Workspace {
     }
 
     fn lines(&self) -> usize {
-        Row::read_all(&self.places().results).expect("rows").len()
+        RunResult::read_all(&self.places().results).expect("rows").len()
     }
 
-    /// Runs `campaign` until run `key` has rows, then stops.
+    /// Runs `campaign` until run `key` has an epoch, then stops.
     fn interrupt(&self, campaign: &Campaign, key: &str) {
         let stop: Arc<Stop> = Arc::default();
         let store = Store::at(self.places().work);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !stop.stopped() {
-                    if store.rows(key).is_ok_and(|rows| !rows.epochs.is_empty()) {
+                    if store.log(key).is_ok_and(|log| !log.epochs.is_empty()) {
                         stop.stop();
                     }
                     std::thread::sleep(Duration::from_millis(1));
@@ -137,7 +124,7 @@ impl Workspace {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")
 }
 
 #[test]
@@ -147,19 +134,19 @@ fn every_experiment_can_be_run_at_both_lengths() {
     for (name, path) in files {
         let experiment = Experiment::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!experiment.seeds.is_empty(), "{name}");
-        let arms: Vec<_> = experiment.arms.iter().collect();
+        let specs: Vec<_> = experiment.specs.iter().collect();
         let settings = experiment.settings(&Settings::default()).expect("settings");
         for length in [Length::Full, Length::Short] {
-            let units = experiment.units(&arms, &settings, &[0], length);
-            let units = units.unwrap_or_else(|error| panic!("{name}: {error}"));
-            for unit in units {
-                let place = format!("{name}, {}", unit.arm.name);
-                let model = initial(&unit).unwrap_or_else(|error| panic!("{place}: {error}"));
-                let built = callback(&unit).build(&model);
+            let runs = Run::all(&experiment, &specs, &settings, &[0], "", length);
+            let runs = runs.unwrap_or_else(|error| panic!("{name}: {error}"));
+            for run in runs {
+                let place = format!("{name}, {}", run.spec.name);
+                let model = initial(&run).unwrap_or_else(|error| panic!("{place}: {error}"));
+                let built = callback(&run).build(&model);
                 built.unwrap_or_else(|error| panic!("{place}: {error}"));
-                assert!(unit.steps > 0, "{place}");
+                assert!(run.steps > 0, "{place}");
                 let short = length == Length::Short;
-                assert!(!short || unit.steps <= 2000, "{place}: {}", unit.steps);
+                assert!(!short || run.steps <= 2000, "{place}: {}", run.steps);
             }
         }
     }
@@ -172,9 +159,9 @@ fn settings_of_a_machine_fit_what_does_not_set_them_itself() {
     for (_, preset) in presets {
         let campaign = |name: &str| {
             let experiment = Experiment::read(&folder().join(name)).expect("an experiment");
-            let cli = ExperimentCli {
+            let cli = Asked {
                 config: Some(preset.clone()),
-                ..ExperimentCli::default()
+                ..Asked::default()
             };
             Campaign::of(&experiment, &cli)
         };
@@ -183,18 +170,13 @@ fn settings_of_a_machine_fit_what_does_not_set_them_itself() {
             "table1",
             "state",
             "ablation",
-            "rivals",
+            "baselines",
             "init-pairs",
         ] {
             let campaign = campaign(&format!("{name}.toml")).expect("runs");
-            assert!(campaign.listed.len() > 15, "{name}");
-            let parameters = |listed: &Listed| listed.unit.phases[0].size.params;
-            assert!(
-                campaign
-                    .listed
-                    .iter()
-                    .all(|listed| parameters(listed) > 50_000_000)
-            );
+            assert!(campaign.runs.len() > 15, "{name}");
+            let parameters = |run: &Run| run.phases[0].size.params;
+            assert!(campaign.runs.iter().all(|run| parameters(run) > 50_000_000));
         }
         for (name, setting) in [
             ("iso-compute", "steps"),
@@ -213,28 +195,28 @@ fn a_grown_dense_model_costs_what_the_experts_of_a_token_do() {
     let read = |name: &str| {
         let experiment = Experiment::read(&folder().join(name)).expect("an experiment");
         let settings = experiment.settings(&Settings::default()).expect("settings");
-        let small = experiment.arm("small").expect("an arm");
-        let unit = experiment.unit(small, &settings, Length::Full);
-        unit.expect("a run").phases[0].size.active
+        let small = experiment.spec("small").expect("a spec");
+        let run = Run::of(&experiment, small, &settings, "", Length::Full);
+        run.expect("a run").phases[0].size.active
     };
     // But for the routers, of 32 x 8 and 32 x 1 in each of two layers.
     assert_eq!(read("table1.toml") - read("dense.toml"), 2.0 * 32.0 * 7.0);
 }
 
 #[test]
-fn a_run_stopped_twice_ends_with_the_rows_of_one_that_was_not() {
+fn a_run_stopped_twice_ends_with_the_results_of_one_that_was_not() {
     let arms = [SMALL, GROWN, SCRATCH].concat();
     let (whole, stopped) = (Workspace::new(), Workspace::new());
     let campaign = stopped.campaign(&arms);
-    stopped.interrupt(&campaign, &campaign.listed[0].key);
-    stopped.interrupt(&campaign, &campaign.listed[1].key);
+    stopped.interrupt(&campaign, &campaign.runs[0].key);
+    stopped.interrupt(&campaign, &campaign.runs[1].key);
     let rows = stopped.finish(&campaign);
     assert_eq!(rows.len(), 4);
     assert_eq!(rows, whole.finish(&whole.campaign(&arms)));
     assert_eq!(stopped.lines(), 4);
-    let names: Vec<_> = rows.iter().map(|row| row.arm["name"].clone()).collect();
+    let names: Vec<_> = rows.iter().map(|row| row.spec["name"].clone()).collect();
     assert_eq!(names, ["small", "sparkling", "early", "from-scratch"]);
-    let at = |row: &Row| -> Vec<usize> { row.expansions.iter().map(|e| e.step).collect() };
+    let at = |row: &RunResult| -> Vec<usize> { row.expansions.iter().map(|e| e.step).collect() };
     assert_eq!(
         rows.iter().map(at).collect::<Vec<_>>(),
         [vec![], vec![24], vec![12], vec![]]
@@ -246,7 +228,7 @@ fn a_run_stopped_twice_ends_with_the_rows_of_one_that_was_not() {
         assert_eq!(row.curve.last().map(|point| point.0), Some(row.steps));
     }
     // What grows later shares more with the small one; at its very step it still is the same function.
-    let same = |row: &Row, epoch: usize| rows[0].curve[epoch - 1] == row.curve[epoch - 1];
+    let same = |row: &RunResult, epoch: usize| rows[0].curve[epoch - 1] == row.curve[epoch - 1];
     for (row, at) in [(&rows[1], 4), (&rows[2], 2)] {
         assert!((1..at).all(|epoch| same(row, epoch)));
         assert!((at + 1..=8).all(|epoch| !same(row, epoch)));
@@ -265,18 +247,18 @@ fn a_run_is_done_once_whatever_it_is_called() {
     let path = workspace.0.path().join("other.toml");
     let toy = std::fs::read_to_string(workspace.0.path().join("toy.toml")).expect("a file");
     let head = toy.split("[settings]").next().expect("a head");
-    let settings = toy.split("[[arms]]").next().expect("settings");
+    let settings = toy.split("[[runs]]").next().expect("settings");
     let body = renamed.split_once('\n').expect("a grid");
     let settings = settings.strip_prefix(head).expect("the same");
     std::fs::write(&path, format!("{head}{}\n{settings}{}", body.0, body.1)).expect("a file");
     let other = Experiment::read(&path).expect("an experiment");
-    let other = Campaign::of(&other, &ExperimentCli::default()).expect("a campaign");
+    let other = Campaign::of(&other, &Asked::default()).expect("a campaign");
     let again = workspace.finish(&other);
     assert_eq!(
         std::fs::read(workspace.places().results).expect("a file"),
         file
     );
-    let names: Vec<_> = again.iter().map(|row| row.arm["name"].clone()).collect();
+    let names: Vec<_> = again.iter().map(|row| row.spec["name"].clone()).collect();
     assert_eq!(
         names,
         ["small/axis=both", "method/axis=both", "early/axis=both"]
@@ -287,9 +269,9 @@ fn a_run_is_done_once_whatever_it_is_called() {
 }
 
 #[test]
-fn arms_of_one_experiment_that_come_to_the_same_run_are_one() {
+fn runs_of_one_experiment_that_come_to_the_same_numbers_are_one() {
     let workspace = Workspace::new();
-    let other = "[[arms]]\nname = \"other\"\nabout = \"the same\"\nsettings = { rho = 1.3 }\n";
+    let other = "[[runs]]\nname = \"other\"\nabout = \"the same\"\nsettings = { rho = 1.3 }\n";
     let campaign = workspace.campaign(&[SMALL, other].concat());
     let rows = workspace.finish(&campaign);
     assert_eq!((rows.len(), workspace.lines()), (2, 1));
@@ -297,18 +279,17 @@ fn arms_of_one_experiment_that_come_to_the_same_run_are_one() {
 }
 
 #[test]
-fn grown_arms_share_a_first_part_that_nobody_listed() {
+fn grown_runs_share_a_prefix_that_nobody_listed() {
     let (with, without) = (Workspace::new(), Workspace::new());
     let campaign = without.campaign(GROWN);
-    let listed = &campaign.listed;
+    let listed = &campaign.runs;
     let store = Store::at(without.places().work);
-    let text = without.text();
-    let found = jobs(&store, &text, listed, |_| true).expect("jobs");
+    let found = shared(&store, listed, |_| true).expect("runs");
     assert_eq!(found.len(), 3);
-    assert_eq!(found[0].until, Some(3));
-    assert_eq!(found[0].keep.iter().copied().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(found[0].share.until, Some(3));
+    assert_eq!(found[0].share.keep.iter().copied().collect::<Vec<_>>(), [1, 3]);
     // One alone shares nothing.
-    let found = jobs(&store, &text, &listed[..1], |_| true).expect("jobs");
+    let found = shared(&store, &listed[..1], |_| true).expect("runs");
     assert_eq!(found.len(), 1);
     let rows = without.finish(&campaign);
     assert_eq!(without.lines(), 2);
@@ -316,22 +297,21 @@ fn grown_arms_share_a_first_part_that_nobody_listed() {
     assert_eq!(rows, listed[1..]);
     // And nothing where a first part is.
     let alone = Workspace::new();
-    let single = GROWN.split("[[arms]]").nth(1).expect("an arm");
-    let single = alone.finish(&alone.campaign(&format!("[[arms]]{single}")));
+    let single = GROWN.split("[[runs]]").nth(1).expect("an arm");
+    let single = alone.finish(&alone.campaign(&format!("[[runs]]{single}")));
     assert_eq!(single, rows[..1]);
 }
 
 #[test]
-fn grown_arms_go_on_from_the_small_one_of_another_experiment() {
+fn grown_runs_continue_from_the_small_one_of_another_experiment() {
     let workspace = Workspace::new();
     let first = [SMALL, GROWN].concat();
-    let small = workspace.campaign(&first).listed.remove(0);
+    let small = workspace.campaign(&first).runs.remove(0);
     workspace.finish(&workspace.campaign(&first));
     let other = workspace.campaign(&GROWN.replace("rewarmup = {}", ""));
     let store = Store::at(workspace.places().work);
-    let text = workspace.text();
-    let found = jobs(&store, &text, &other.listed, |_| true).expect("jobs");
-    let branches: Vec<_> = found.into_iter().map(|job| job.branch).collect();
+    let found = shared(&store, &other.runs, |_| true).expect("runs");
+    let branches: Vec<_> = found.into_iter().map(|run| run.share.from).collect();
     assert_eq!(
         branches,
         [Some((small.key.clone(), 3)), Some((small.key, 1))]
@@ -340,7 +320,7 @@ fn grown_arms_go_on_from_the_small_one_of_another_experiment() {
 }
 
 #[test]
-fn a_first_part_that_went_by_is_made_again() {
+fn a_prefix_that_was_not_kept_is_made_again() {
     let workspace = Workspace::new();
     workspace.finish(&workspace.campaign(&[SMALL, GROWN].concat()));
     // The small one is done, and kept nothing for these.
@@ -358,35 +338,35 @@ fn a_first_part_that_went_by_is_made_again() {
 }
 
 #[test]
-fn a_run_whose_row_was_lost_is_not_trained_again() {
+fn a_run_whose_result_was_lost_is_not_trained_again() {
     let workspace = Workspace::new();
     let campaign = workspace.campaign(&[SMALL, GROWN].concat());
     let rows = workspace.finish(&campaign);
     std::fs::remove_file(workspace.places().results).expect("a file");
     let checkpoint = |key: &str| {
-        let folder = workspace.places().work.join("arms").join(key);
+        let folder = workspace.places().work.join("runs").join(key);
         let file = folder.join("checkpoint/model-8.bpk");
         file.metadata()
             .and_then(|data| data.modified())
             .expect("a checkpoint")
     };
-    let before = checkpoint(&campaign.listed[1].key);
+    let before = checkpoint(&campaign.runs[1].key);
     assert_eq!(workspace.finish(&campaign), rows);
-    assert_eq!(checkpoint(&campaign.listed[1].key), before);
+    assert_eq!(checkpoint(&campaign.runs[1].key), before);
 }
 
 #[test]
 fn a_model_can_grow_several_times() {
     let workspace = Workspace::new();
     let arms = r#"
-[[arms]]
+[[runs]]
 name = "two-stages"
 about = "inner, then hidden"
-[arms.growth]
+[runs.growth]
 rewarmup = {}
 stages = [{ at = 0.25, axis = "inner" }, { at = 0.5, axis = "hidden" }]
 
-[[arms]]
+[[runs]]
 name = "from-scratch"
 about = "wide from the start, equal FLOPs"
 wide = true
@@ -416,15 +396,15 @@ budget = { flops-of = "two-stages" }
 }
 
 #[test]
-fn arms_are_found_by_name_and_by_the_name_of_their_grid() {
+fn runs_are_found_by_name_and_by_the_name_of_their_grid() {
     let experiment = Experiment::read(&folder().join("table1.toml")).expect("an experiment");
     let names = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        experiment.select(&names).map(|arms| arms.len())
+        experiment.select(&names).map(|specs| specs.len())
     };
     assert_eq!(names(&["sparkling", "small/axis=both"]).expect("arms"), 7);
     let error = names(&["spark"]).expect_err("no such arm");
-    assert!(matches!(&error, DemoError::UnknownArm { name, .. } if name == "spark"));
+    assert!(error.to_string().contains("no run `spark`"), "{error}");
     assert!(
         error.to_string().contains("sparkling/axis=both/rho=1.3"),
         "{error}"
@@ -438,45 +418,45 @@ fn a_mistake_in_an_experiment_is_named() {
         let path = workspace.0.path().join("toy.toml");
         std::fs::write(&path, format!("about = \"a toy\"\nseeds = [0]\n{arms}")).expect("a file");
         let experiment = Experiment::read(&path)?;
-        Campaign::of(&experiment, &ExperimentCli::default()).map(|_| ())
+        Campaign::of(&experiment, &Asked::default()).map(|_| ())
     };
-    let arm = |rest: &str| format!("[[arms]]\nname = \"a\"\nabout = \"\"\n{rest}");
+    let arm = |rest: &str| format!("[[runs]]\nname = \"a\"\nabout = \"\"\n{rest}");
     let cases = [
         (arm("bugdet = \"steps\""), "unknown field `bugdet`"),
         (
             arm("settings = { rhoo = 2 }"),
-            "settings of arm `a`: unknown field `rhoo`",
+            "settings of run `a`: unknown field `rhoo`",
         ),
         (
             arm("settings = { seed = 2 }"),
-            "settings of arm `a`: `seed` is none of its own",
+            "settings of run `a`: `seed` may not be set there",
         ),
         (arm("settings = { at = 0.51 }"), "setting `at` is 0.51"),
         (arm("rate = -1.0"), "setting `rate` is -1"),
         (
             arm("budget = { flops-of = \"b\" }"),
-            "there is no arm `b`: the arms are a",
+            "there is no run `b`: the runs are a",
         ),
         (
             arm("budget = { flops-of = \"a\" }"),
-            "arm `a` is to cost what `a` costs",
+            "run `a` is to cost what `a` costs",
         ),
         (
             arm("growth = {}\nbudget = { flops-of = \"a\" }"),
-            "arm `a`: one that grows",
+            "run `a`: one that grows",
         ),
         (
             arm("growth = { stages = [{ at = 0.5 }, { at = 0.25 }] }"),
             "later than",
         ),
-        (arm("") + &arm(""), "two arms are called `a`"),
+        (arm("") + &arm(""), "two runs are called `a`"),
         (
             format!("settings = {{ out = \"b\" }}\n{}", arm("")),
-            "`out` is none of its own",
+            "`out` may not be set there",
         ),
     ];
     for (text, message) in cases {
-        let error = read(&text).expect_err(message).to_string();
+        let error = format!("{:#}", read(&text).expect_err(message));
         assert!(error.contains(message), "{error}");
     }
 }
@@ -489,7 +469,8 @@ fn two_processes_do_not_work_in_one_directory() {
     let file = std::fs::File::create(workspace.places().work.join("lock")).expect("a file");
     file.lock().expect("a lock");
     let outcome = campaign.run(&workspace.places(), 1, Arc::default(), Display::Nothing);
-    assert!(matches!(outcome, Err(DemoError::Busy { .. })));
+    let error = outcome.expect_err("busy").to_string();
+    assert!(error.ends_with("another process runs experiments there"), "{error}");
     drop(file);
     assert_eq!(workspace.finish(&campaign).len(), 1);
 }

@@ -3,15 +3,12 @@
 
 mod bench;
 mod cargo;
-mod demo;
-mod experiment;
 mod fuzz;
 mod kill_loop;
+mod lab;
 mod parity;
-mod plan;
 mod python;
 mod remote;
-mod sample;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -27,16 +24,16 @@ struct Cli {
 enum Command {
     /// Trains a small language model that widens mid-run, beside its controls (`-- --help`)
     #[command(disable_help_flag = true)]
-    Demo(demo::Demo),
-    /// Runs an experiment, or goes on with it: all its arms, over seeds (`--list`, `--help`)
+    Demo(lab::Lab),
+    /// Runs an experiment, or goes on with it: all its runs, over seeds (`--list`, `--help`)
     #[command(disable_help_flag = true)]
-    Experiment(experiment::Experiment),
+    Experiment(lab::Lab),
     /// Prints what an expansion would do and cost, before anything is trained (`--help`)
     #[command(disable_help_flag = true)]
-    Plan(plan::Plan),
+    Plan(lab::Lab),
     /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
     #[command(disable_help_flag = true)]
-    Sample(sample::Sample),
+    Sample(lab::Lab),
     /// Checks everything: format, lints, documentation, tests, and the quick demo
     Test,
     /// Compares the transformer of experts with Hugging Face's, and writes `docs/parity.md`
@@ -53,10 +50,10 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Demo(demo) => demo.run(),
-        Command::Experiment(experiment) => experiment.run(),
-        Command::Plan(plan) => plan.run(),
-        Command::Sample(sample) => sample.run(),
+        Command::Demo(lab) => lab.run("demo"),
+        Command::Experiment(lab) => lab.run("run"),
+        Command::Plan(lab) => lab.run("plan"),
+        Command::Sample(lab) => lab.run("sample"),
         Command::Test => test::run(),
         Command::Parity => parity::run(),
         Command::KillLoop(kills) => kills.run(),

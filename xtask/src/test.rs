@@ -27,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     parity::check()?;
 
     step("quick demo");
-    let demo = "run --bin moe-lm -- --quick --out target/demo-quick";
+    let demo = "run --bin lab -- demo --quick --out target/demo-quick";
     cargo(demo.split(' '), &[])?;
 
     step("lints");

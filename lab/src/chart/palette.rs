@@ -73,6 +73,11 @@ impl Idea {
     }
 }
 
+/// Writes a colour as SVG and CSS do.
+pub fn hex(RGBColor(red, green, blue): RGBColor) -> String {
+    format!("#{red:02X}{green:02X}{blue:02X}")
+}
+
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ink {
@@ -131,7 +136,6 @@ impl Ink {
         if self.dash == 0 {
             return svg.to_owned();
         }
-        let hex = |RGBColor(red, green, blue): RGBColor| format!("#{red:02X}{green:02X}{blue:02X}");
         let marked = format!("stroke=\"{}\"", hex(self.marked()));
         let (stroke, dashes) = (hex(self.colour), DASHES[self.dash]);
         let dashed = format!("stroke=\"{stroke}\" stroke-dasharray=\"{dashes}\"");

@@ -221,7 +221,7 @@ fn flops_at(run: &Results, step: f64) -> f64 {
 /// Gives lines that can be told apart their inks; `None` if there are none, or too many.
 fn lines(named: Vec<(String, Vec<(f64, f64)>)>) -> Option<Vec<Line>> {
     let inks = Ink::all(named.iter().map(|(name, _)| name.as_str()))?;
-    let line = |((name, points), ink)| Line {
+    let line = |((name, points), ink): ((String, Vec<(f64, f64)>), Ink)| Line {
         bold: Idea::of(&name) == Some(Idea::Sparkling),
         name,
         ink,

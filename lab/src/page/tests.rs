@@ -1,12 +1,11 @@
-use crate::experiment::{Experiment, Figure};
-use crate::result::tests::result;
-use crate::result::{RunResult, Expanded};
-use crate::measure::{Scores, Hits};
-use crate::page::curves::curves;
-use crate::page::figure::figure;
+use std::collections::BTreeMap;
+
+use crate::measure::{Hits, Scores};
 use crate::page::gather::{Results, Scratch};
-use crate::spec::{Group, groups};
-use crate::page::{Page, tables};
+use crate::page::{Evidence, figures, tables};
+use crate::result::tests::result;
+use crate::result::{Expanded, RunResult};
+use crate::spec::{Experiment, Group, Published, groups};
 
 fn results(name: &str, losses: [(u64, f64); 2]) -> Results {
     let rows = losses.map(|(seed, loss)| RunResult {
@@ -25,10 +24,10 @@ fn results(name: &str, losses: [(u64, f64); 2]) -> Results {
     }
 }
 
-/// An arm that grows, one that does not, one from scratch, and one that is not run.
+/// A run that grows, one that does not, one from scratch, and one that is not run.
 fn compared() -> Vec<Results> {
     let paper = |loss| {
-        Some(Figure {
+        Some(Published {
             loss,
             saved: None,
             speed: None,
@@ -43,13 +42,13 @@ fn compared() -> Vec<Results> {
         flops: 4e12,
         counted: 5e12,
     });
-    sparkling.figure = Some(Figure {
+    sparkling.published = Some(Published {
         loss: 2.2415,
         saved: Some(0.35),
         speed: Some(1.49),
     });
     let mut small = results("small/axis=both", [(1, 1.5), (2, 1.0)]);
-    small.figure = paper(2.3673);
+    small.published = paper(2.3673);
     let mut scratch = results("from-scratch/axis=both", [(0, 1.0), (1, 1.375)]);
     scratch.wide = true;
     for row in &mut scratch.seeds {
@@ -59,6 +58,19 @@ fn compared() -> Vec<Results> {
     let mut absent = results("not-run/axis=both", [(0, 0.0), (1, 0.0)]);
     absent.seeds.clear();
     vec![sparkling, small, scratch, absent]
+}
+
+/// A Markdown table without the blanks that align its columns.
+fn compact(table: &str) -> String {
+    let cell = |cell: &str| match cell.trim() {
+        rule if rule.starts_with("---") => "---".to_owned(),
+        text => format!(" {text} "),
+    };
+    let line = |line: &str| -> String {
+        let cells: Vec<String> = line.split('|').map(cell).collect();
+        format!("|{}|\n", cells[1..cells.len() - 1].join("|"))
+    };
+    table.lines().map(line).collect()
 }
 
 fn grouped(compared: &[Results], reference: Option<&str>) -> Group {
@@ -73,21 +85,21 @@ fn losses_stand_beside_those_of_the_reference_and_the_papers() {
     let compared = compared();
     let group = grouped(&compared, Some("sparkling"));
     let expected = "\
-| arm | seeds | loss | minus sparkling, paired | seeds of that sign | paper: loss | paper: minus sparkling |
+| run | seeds | loss | minus sparkling, paired | seeds of that sign | paper: loss | paper: minus sparkling |
 |---|---|---|---|---|---|---|
 | sparkling | 2 | 1.1875 +- 0.0884 |  |  | 2.2415 |  |
 | small | 2 | 1.2500 +- 0.3536 | +0.2500 | 1 of 1 | 2.3673 | +0.1258 |
 | from-scratch | 2 | 1.1875 +- 0.2652 | +0.0000 +- 0.1768 | 0 of 2 |  |  |
 ";
-    assert_eq!(tables::losses(&group, &compared), expected);
+    assert_eq!(compact(&tables::losses(&group, &compared)), expected);
 }
 
 #[test]
 fn without_a_reference_or_figures_their_columns_are_left_out() {
     let compared = vec![results("a", [(0, 1.0), (1, 2.0)])];
     let group = grouped(&compared, None);
-    let expected = "| arm | seeds | loss |\n|---|---|---|\n| a | 2 | 1.5000 +- 0.7071 |\n";
-    assert_eq!(tables::losses(&group, &compared), expected);
+    let expected = "| run | seeds | loss |\n|---|---|---|\n| a | 2 | 1.5000 +- 0.7071 |\n";
+    assert_eq!(compact(&tables::losses(&group, &compared)), expected);
 }
 
 #[test]
@@ -98,22 +110,20 @@ fn several_groups_stand_side_by_side() {
         results("off/steps=20", [(0, 1.0), (1, 1.0)]),
         results("peak/steps=20/rho=2.0", [(0, 1.5), (2, 9.0)]),
         Results {
-            rows: Vec::new(),
+            seeds: Vec::new(),
             ..results("peak/steps=20/rho=3.0", [(0, 0.0), (1, 0.0)])
         },
     ];
     let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
     let groups = groups(Some("off"), &names).expect("groups");
     let expected = "\
-| arm | steps=10 | steps=20 |
+| run | steps=10 | steps=20 |
 |---|---|---|
 | off | 1.3750 +- 0.1768 | 1.0000 +- 0.0000 |
 | peak/rho=2.0 | -0.2500 +- 0.0000 | +0.5000 |
 ";
-    assert_eq!(
-        tables::overview(&groups, &compared).as_deref(),
-        Some(expected)
-    );
+    let overview = tables::overview(&groups, &compared).expect("a table");
+    assert_eq!(compact(&overview), expected);
     assert_eq!(tables::overview(&groups[..1], &compared), None);
 }
 
@@ -121,7 +131,7 @@ fn several_groups_stand_side_by_side() {
 fn savings_are_against_the_last_model_from_scratch() {
     let compared = compared();
     let group = grouped(&compared, Some("sparkling"));
-    let table = tables::costs(&group, &compared);
+    let table = compact(&tables::costs(&group, &compared));
     let row = table.lines().nth(2).expect("a row");
     assert_eq!(
         row,
@@ -165,7 +175,7 @@ fn scores_are_percents_of_what_there_is() {
         }];
     }
     let group = grouped(&compared, Some("sparkling"));
-    let table = tables::scores(&group, &compared[..]);
+    let table = compact(&tables::scores(&group, &compared));
     let row = table.lines().nth(2).expect("a row");
     assert_eq!(
         row,
@@ -174,35 +184,51 @@ fn scores_are_percents_of_what_there_is() {
     assert!(!table.contains("closing brackets"));
 }
 
+/// Counts the circles, or the broad lines, that a drawing has beside its axes.
+fn count(drawing: &str, element: &str, widths: &[&str]) -> usize {
+    let broad = |line: &&str| {
+        let has = |width| line.contains(&format!("stroke-width=\"{width}\""));
+        widths.is_empty() || widths.iter().any(has)
+    };
+    let elements = drawing.lines().filter(|line| line.starts_with(element));
+    elements.filter(broad).count()
+}
+
 #[test]
 fn the_figure_has_a_dot_for_every_seed_of_both() {
     let compared = compared();
-    let drawing = figure(&grouped(&compared, Some("sparkling")), &compared).expect("a figure");
+    let draw = |reference, of: &[Results]| {
+        figures::losses(&grouped(of, reference), of).expect("drawn")
+    };
+    let drawing = draw(Some("sparkling"), &compared).expect("a figure");
     // small shares one seed with the reference, from-scratch two.
-    assert_eq!(drawing.matches(r#"class="seed""#).count(), 3);
-    assert_eq!(drawing.matches(r#"class="mean""#).count(), 2);
-    assert!(drawing.contains(">small<") && !drawing.contains(">not-run<"));
-    assert!(drawing.starts_with(r#"<svg xmlns="http://www.w3.org/2000/svg" "#));
-    let losses = figure(&grouped(&compared, None), &compared).expect("a figure");
-    assert_eq!(losses.matches(r#"class="seed""#).count(), 6);
-    let nothing = vec![compared[3].clone()];
-    assert_eq!(figure(&grouped(&nothing, None), &nothing), None);
+    assert_eq!(count(&drawing, "<circle", &[]), 3);
+    assert_eq!(count(&drawing, "<polyline", &["8"]), 2);
+    assert!(drawing.contains("\nsmall\n") && !drawing.contains("\nnot-run\n"));
+    assert!(drawing.starts_with("<svg ") && drawing.contains("http://www.w3.org/2000/svg"));
+    let losses = draw(None, &compared).expect("a figure");
+    assert_eq!(count(&losses, "<circle", &[]), 6);
+    let nothing = [compared[3].clone()];
+    assert_eq!(draw(None, &nothing), None);
 }
 
 #[test]
 fn curves_are_drawn_while_they_can_be_told_apart() {
     let mut many = compared();
-    let drawing = curves(&grouped(&many, Some("sparkling")), &many).expect("curves");
-    assert_eq!(drawing.matches(r#"class="line "#).count(), 3);
+    let draw = |of: &[Results]| {
+        figures::curves(&grouped(of, Some("sparkling")), of).expect("drawn")
+    };
+    let drawing = draw(&many).expect("curves");
+    assert_eq!(count(&drawing, "<polyline", &["8", "12"]), 3);
     for index in 0..13 {
         many.push(results(
-            &format!("arm {index}/axis=both"),
+            &format!("run {index}/axis=both"),
             [(0, 1.0), (1, 1.0)],
         ));
     }
-    assert!(curves(&grouped(&many, Some("sparkling")), &many).is_some());
+    assert!(draw(&many).is_some());
     many.push(results("one more/axis=both", [(0, 1.0), (1, 1.0)]));
-    assert_eq!(curves(&grouped(&many, Some("sparkling")), &many), None);
+    assert_eq!(draw(&many), None);
 }
 
 fn demo() -> Vec<(String, Experiment)> {
@@ -210,65 +236,66 @@ fn demo() -> Vec<(String, Experiment)> {
     vec![("demo".into(), demo)]
 }
 
+fn evidence(page: &str) -> anyhow::Result<Evidence> {
+    let pages = BTreeMap::from([("page.md".to_owned(), page.to_owned())]);
+    Evidence::of(&pages, &demo(), &[])
+}
+
 #[test]
 fn a_page_is_filled_between_its_marks_and_left_alone_elsewhere() {
-    let text = "# Page\n<!-- experiment: demo -->\nold\n<!-- end -->\nmore\n";
-    let page = Page::of(text, &demo(), &[]).expect("a page");
-    assert!(page.text.starts_with("# Page\n<!-- experiment: demo -->\n"));
-    assert!(page.text.ends_with("yet.\n<!-- end -->\nmore\n"));
-    assert!(!page.text.contains("old") && page.text.contains("cargo xtask experiment demo"));
-    let best = "<!-- equal FLOPs: demo -->\nold\n<!-- end -->\n";
-    let page = Page::of(&format!("{text}{best}"), &demo(), &[]).expect("a page");
-    assert!(
-        page.text
-            .contains("<!-- equal FLOPs: demo -->\n| arms | tokens for")
-    );
-    assert!(!page.text.contains("old"));
+    let text = "# Page\n<!-- equal FLOPs: demo -->\nold\n<!-- end -->\nmore\n";
+    let found = evidence(text).expect("a page");
+    let page = &found.pages["page.md"];
+    assert!(page.starts_with("# Page\n<!-- equal FLOPs: demo -->\n\n| runs | tokens for"));
+    assert!(page.ends_with("|\n\n<!-- end -->\nmore\n"), "{page}");
+    assert!(!page.contains("old"));
     // What was filled fills to itself.
-    assert_eq!(Page::of(&page.text, &demo(), &[]).expect("a page"), page);
-    let none = Page::of("# Page\n", &demo(), &[]).expect("no row, no place");
-    assert_eq!(none.text, "# Page\n");
+    assert_eq!(evidence(page).expect("a page"), found);
+    let none = evidence("# Page\n").expect("no place");
+    assert_eq!(none.pages["page.md"], "# Page\n");
+    let data = &found.data["demo.md"];
+    assert!(data.contains("cargo xtask experiment demo") && data.ends_with("Not run yet.\n"));
 }
 
 #[test]
 fn a_place_that_cannot_be_filled_is_named() {
-    let place = "<!-- experiment: demo -->\n<!-- end -->\n";
+    let place = "<!-- equal FLOPs: demo -->\n<!-- end -->\n";
     let cases = [
-        ("<!-- experiment: demo -->\n".to_owned(), "does not end"),
+        ("<!-- equal FLOPs: demo -->\n".to_owned(), "does not end"),
         (
-            "<!-- experiment: demo\n<!-- end -->".to_owned(),
+            "<!-- equal FLOPs: demo\n<!-- end -->".to_owned(),
             "does not end",
         ),
         (
-            format!("<!-- experiment: demo -->\n{place}"),
+            format!("<!-- equal FLOPs: demo -->\n{place}"),
             "does not end",
         ),
         (
-            place.replace("demo", "dmo"),
-            "`<!-- experiment: dmo -->` is of no",
-        ),
-        (place.repeat(2), "there twice"),
-        (
-            "<!-- equal FLOPs: demo, dmo -->\n<!-- end -->".to_owned(),
-            "`<!-- equal FLOPs: demo, dmo -->` names what is no experiment",
+            place.replace("demo", "demo, dmo"),
+            "`<!-- equal FLOPs: demo, dmo -->` names an experiment that does not exist",
         ),
     ];
     for (text, message) in cases {
-        let error = Page::of(&text, &demo(), &[]).expect_err("a mistake");
-        assert!(error.to_string().contains(message), "{error}");
+        let error = format!("{:#}", evidence(&text).expect_err("a mistake"));
+        assert!(error.starts_with("page.md: ") && error.contains(message), "{error}");
     }
 }
 
 #[test]
-fn figures_of_arms_that_are_gone_are_removed() {
+fn figures_and_pages_that_are_gone_are_removed() {
     let folder = tempfile::tempdir().expect("a directory");
-    let figures = folder.path().join("results");
-    std::fs::create_dir_all(&figures).expect("a directory");
-    std::fs::write(figures.join("gone.svg"), "<svg/>").expect("written");
-    let page = Page {
-        text: "text\n".into(),
-        figures: [("new.svg".to_owned(), "<svg></svg>\n".to_owned())].into(),
+    let root = folder.path().join("docs/src/evidence");
+    for gone in ["figures/gone.svg", "data/gone.md"] {
+        let path = root.join(gone);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, "text").expect("written");
+    }
+    let file = |name: &str| BTreeMap::from([(name.to_owned(), "text\n".to_owned())]);
+    let evidence = Evidence {
+        pages: file("page.md"),
+        data: file("new.md"),
+        figures: file("new.svg"),
     };
-    page.write(folder.path(), "page.md").expect("written");
-    assert_eq!(Page::read(folder.path(), "page.md").expect("read"), page);
+    evidence.write(folder.path()).expect("written");
+    assert_eq!(Evidence::read(folder.path()).expect("read"), evidence);
 }

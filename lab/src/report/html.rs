@@ -1,382 +1,366 @@
-use core::fmt::Write;
+//! The report as one page that needs nothing else.
 
-use crate::report::dumbbell::{Dumbbell, dumbbells};
-use crate::report::json::{ArmReport, Report};
-use crate::report::plot::{Chart, Line, escape, thousands};
-use crate::report::{
-    COLUMNS, FROM_SCRATCH, LOCKED_CONTROL, NAIVE_COPY, SMALL, SMALL_LONGER, SPARKLING, rows,
+use anyhow::Result;
+use minijinja::{Environment, context};
+use serde::Serialize;
+
+use crate::chart::palette::{
+    FROM_SCRATCH, Idea, Ink, LOCKED_CONTROL, NAIVE_COPY, SMALL, SMALL_LONGER, SPARKLING, hex,
 };
+use crate::chart::{Line, Lines, Mark, Row, Rows, inline, thousands};
+use crate::report::json::{Report, RunReport};
+use crate::report::{COLUMNS, cells};
 
+const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("style.css");
 
-/// The report as one page that needs nothing else.
-pub(crate) fn page(report: &Report) -> String {
-    let mut body = String::new();
+const LOSS: &str = "held-out loss (nats per byte)";
+
+/// The room for names.
+const NAMES: u32 = 112;
+
+/// A number to read first.
+#[derive(Serialize)]
+struct Tile {
+    number: String,
+    text: String,
+}
+
+/// A line of the table.
+#[derive(Serialize)]
+struct TableRow<'a> {
+    name: &'a str,
+    about: &'a str,
+    colour: String,
+    cells: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Figure {
+    title: &'static str,
+    /// What there is to see.
+    about: String,
+    drawing: String,
+}
+
+/// Makes the page.
+///
+/// # Errors
+///
+/// When a figure cannot be drawn.
+pub(super) fn page(report: &Report) -> Result<String> {
     let growing = match report.axis.as_str() {
         "both" => "hidden and inner width".to_owned(),
         axis => format!("{axis} width"),
     };
-    // Writing to a string does not fail.
-    let _ = write!(
-        body,
-        "<h1>A language model that widens while it trains</h1>\
-         <p class=\"lead\">A byte-level mixture of experts whose {growing} grows \
-         {factor}-fold at step {at} of {steps}, beside the runs it has to be compared with: same data, \
-         same order, same first half. Losses are cross entropies in nats per byte, on text held out from \
-         training.</p>",
-        factor = report.factor,
-        at = thousands(report.expand_at as f64),
-        steps = thousands(report.steps as f64),
-    );
-    if !report.finished {
-        body += "<p class=\"warning\">This run was stopped: what follows is what was done by then. \
-                 <code>--resume</code> goes on with it.</p>";
-    }
-    body += &tiles(report);
-    body += &table(report);
-    body += "<div class=\"grid\">";
-    for (title, about, drawing) in figures(report) {
-        body += &card("card", title, &about, &drawing);
-    }
-    body += "</div>";
-    body += &footer(report);
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>A language model that widens while it trains</title><style>{STYLE}</style></head>\
-         <body><main>{body}</main></body></html>\n"
-    )
+    let rows: Vec<_> = report.runs.iter().map(|run| row(report, run)).collect();
+    let mut environment = Environment::new();
+    environment.add_filter("thousands", |value: f64| thousands(value));
+    environment.add_template("report.html", TEMPLATE)?;
+    let page = environment.get_template("report.html")?.render(context! {
+        style => STYLE,
+        accent => hex(Idea::Sparkling.colour()),
+        warning => hex(Idea::NaiveCopy.colour()),
+        report,
+        growing,
+        narrow => report.model.narrow,
+        wide => report.model.wide,
+        tiles => tiles(report),
+        columns => COLUMNS,
+        rows,
+        figures => figures(report)?,
+    })?;
+    Ok(page)
 }
 
-fn card(class: &str, title: &str, about: &str, content: &str) -> String {
-    format!(
-        "<section class=\"{class}\"><h2>{}</h2><p>{}</p>{content}</section>",
-        escape(title),
-        escape(about)
-    )
+fn row<'a>(report: &Report, run: &'a RunReport) -> TableRow<'a> {
+    let cells = cells(report, run).into_iter().skip(1);
+    TableRow {
+        name: &run.name,
+        about: &run.about,
+        colour: hex(ink(run).colour()),
+        cells: cells.map(|cell| cell.replace('-', "\u{2212}")).collect(),
+    }
 }
 
-/// The numbers to read first.
-fn tiles(report: &Report) -> String {
+/// Gives the numbers to read first.
+fn tiles(report: &Report) -> Vec<Tile> {
+    let loss = |name| report.run(name).and_then(|run| run.val_loss);
+    let tile = |number: String, text: &str| Tile {
+        number: number.replace('-', "\u{2212}"),
+        text: text.to_owned(),
+    };
     let mut tiles = Vec::new();
-    let loss = |name| report.arm(name).and_then(|arm| arm.val_loss);
     if let Some(sparkling) = loss(SPARKLING) {
-        tiles.push((
+        tiles.push(tile(
             format!("{sparkling:.4}"),
-            "held-out loss of the grown model".to_owned(),
+            "held-out loss of the grown model",
         ));
-        let mut against = |name, text: &str| {
+        for (name, text) in [
+            (NAIVE_COPY, "against naive growth"),
+            (SMALL_LONGER, "against the small model at equal FLOPs"),
+            (FROM_SCRATCH, "against from scratch at equal FLOPs"),
+        ] {
             if let Some(other) = loss(name) {
-                tiles.push((signed(sparkling - other), text.to_owned()));
+                tiles.push(tile(format!("{:+.4}", sparkling - other), text));
             }
-        };
-        against(NAIVE_COPY, "against naive growth");
-        against(SMALL_LONGER, "against the small model at equal FLOPs");
-        against(FROM_SCRATCH, "against from scratch at equal FLOPs");
+        }
     }
     let saved = &report.saved;
-    let wall = saved
-        .wall
-        .map(|wall| format!(" and {:.0} % of the time here", 100.0 * wall).replace('-', "\u{2212}"))
-        .unwrap_or_default();
-    tiles.push((
-        format!(
-            "{:.0} %",
-            100.0 * saved.flops_vs_from_scratch_at_equal_tokens
-        ),
-        format!("of FLOPs{wall} saved, against from scratch at equal tokens"),
+    let wall = saved.wall.map_or_else(String::new, |wall| {
+        format!(" and {:.0} % of the time here", 100.0 * wall).replace('-', "\u{2212}")
+    });
+    let flops = 100.0 * saved.flops_vs_from_scratch_at_equal_tokens;
+    tiles.push(tile(
+        format!("{flops:.0} %"),
+        &format!("of FLOPs{wall} saved, against from scratch at equal tokens"),
     ));
-    let mut html = String::from("<div class=\"tiles\">");
-    for (number, text) in tiles {
-        let _ = write!(
-            html,
-            "<div class=\"tile\"><b>{}</b><span>{}</span></div>",
-            escape(&number),
-            escape(&text)
-        );
-    }
-    html + "</div>"
+    tiles
 }
 
-fn signed(value: f64) -> String {
-    format!("{value:+.4}").replace('-', "\u{2212}")
-}
-
-fn table(report: &Report) -> String {
-    let mut html = String::from("<table><thead><tr>");
-    for column in COLUMNS {
-        let _ = write!(html, "<th>{column}</th>");
-    }
-    html += "</tr></thead><tbody>";
-    for (row, arm) in rows(report).iter().skip(1).zip(&report.arms) {
-        let _ = write!(
-            html,
-            "<tr class=\"{0}\"><td class=\"arm\"><span class=\"dot {0}\"></span>{0} \
-             <small>{1}</small></td>",
-            escape(&arm.name),
-            escape(&arm.about)
-        );
-        for cell in &row[1..] {
-            let _ = write!(html, "<td>{}</td>", escape(&cell.replace('-', "\u{2212}")));
-        }
-        html += "</tr>";
-    }
-    html += "</tbody></table>";
-    card(
-        "card wide",
-        "The arms",
-        "Grown arms share the small one's first half, which their time and FLOPs include. FLOPs are \
-         6 x active parameters x tokens; savings are against the wide model on as many tokens.",
-        &html,
-    )
-}
-
-fn footer(report: &Report) -> String {
-    let commit = match &report.git {
-        Some(commit) => format!(" at <code>{}</code>", escape(commit)),
-        None => String::new(),
-    };
-    let sizes = &report.model;
-    format!(
-        "<footer>Seed {seed}{commit}. {bytes} bytes of text from {files} files. {layers} layers, \
-         {experts} experts of which {top} are active, hidden {hidden} \u{2192} {wide_hidden}, inner {inner} \
-         \u{2192} {wide_inner}; {active} \u{2192} {wide_active} active parameters. Re-warmup to {rho} times \
-         the rate in {tau} steps: a higher peak than the paper's 1.3, which is for far longer horizons. \
-         The numbers are in <code>report.json</code>.</footer>",
-        seed = report.seed,
-        bytes = thousands(report.corpus.bytes as f64),
-        files = thousands(report.corpus.files as f64),
-        layers = sizes.narrow.n_layers,
-        experts = sizes.narrow.n_experts,
-        top = sizes.narrow.top_k,
-        hidden = sizes.narrow.hidden,
-        wide_hidden = sizes.wide.hidden,
-        inner = sizes.narrow.inner,
-        wide_inner = sizes.wide.inner,
-        active = thousands(sizes.active_params.0),
-        wide_active = thousands(sizes.active_params.1),
-        rho = report.rho,
-        tau = report.tau_steps,
-    )
-}
-
-/// The figures: title, what to see, drawing.
-fn figures(report: &Report) -> Vec<(&'static str, String, String)> {
-    let mut figures = vec![
-        (
-            "Held-out loss against steps",
-            "At the end of every epoch, on fewer windows than the table's: compare lines, not the two."
-                .to_owned(),
-            losses(report, "step", false),
-        ),
+fn figures(report: &Report) -> Result<Vec<Figure>> {
+    let rise = format!(
+        "New coordinates start at the present learning rate, climb to {} times it in {} steps, and end with \
+         the old ones. The locked control moves all coordinates on that line.",
+        report.rho, report.tau_steps
+    );
+    let figures = [
         (
             "Held-out loss against FLOPs",
-            "Where lines end at the same place, they cost the same.".to_owned(),
-            losses(report, "FLOPs, 6ND, in units of 10\u{b9}\u{b2}", true),
+            "Where lines end at the same place, they cost the same. The last loss of the table is on more \
+             windows: compare lines, not the two."
+                .to_owned(),
+            Some(losses(report, true)),
         ),
-    ];
-    if let Some(drawing) = around(report) {
-        figures.push((
+        (
+            "Held-out loss against steps",
+            "At the end of every epoch, on fewer windows than the table's.".to_owned(),
+            Some(losses(report, false)),
+        ),
+        (
             "Training loss around the expansion",
             "Growing by a whole factor keeps the function, so nothing jumps at the step itself. What rises \
-             after it is how the wide model takes its rate, re-warmed or not."
-                .into(),
-            drawing,
-        ));
-    }
-    if let Some(drawing) = rates(report) {
-        let about = format!(
-            "New coordinates start at the present rate, climb to {} times it in {} steps, and end with the \
-             old ones. The locked control moves all coordinates on that line.",
-            report.rho, report.tau_steps
-        );
-        figures.push(("Learning rates", about, drawing));
-    }
-    if let Some(drawing) = cosines(report) {
-        figures.push((
+             after it is how the wide model takes its learning rate, re-warmed or not."
+                .to_owned(),
+            around(report),
+        ),
+        ("Learning rates", rise, rates(report)),
+        (
             "Cosine between old units and their copies",
             "At 1 the copies still are copies: the symmetry lock, in which a wider model can do no more \
              than the small one."
-                .into(),
-            drawing,
-        ));
+                .to_owned(),
+            cosines(report),
+        ),
+    ];
+    let mut drawn = Vec::new();
+    for (title, about, lines) in figures {
+        if let Some(lines) = lines {
+            drawn.push(Figure {
+                title,
+                about,
+                drawing: inline(&lines.svg()?),
+            });
+        }
     }
-    if let Some((drawing, step)) = activations(report) {
-        let about = format!(
-            "Root mean square at step {}, before (ring) and after (dot) the expansion.",
-            thousands(step as f64)
-        );
-        figures.push(("Activations across the expansion", about, drawing));
+    if let Some((rows, step)) = activations(report) {
+        drawn.push(Figure {
+            title: "Activations across the expansion",
+            about: format!(
+                "Root mean square at step {}, before (ring) and after (dot) the expansion.",
+                thousands(step as f64)
+            ),
+            drawing: inline(&rows.svg()?),
+        });
     }
-    figures
+    Ok(drawn)
 }
 
-fn line(arm: &ArmReport, points: Vec<(f64, f64)>) -> Line {
+fn ink(run: &RunReport) -> Ink {
+    Ink::of(Idea::of(&run.name).unwrap_or(Idea::Small))
+}
+
+fn line(run: &RunReport, points: Vec<(f64, f64)>) -> Line {
     Line {
-        name: arm.name.clone(),
-        class: arm.name.clone(),
+        name: run.name.clone(),
+        ink: ink(run),
+        bold: run.name == SPARKLING,
         points,
     }
 }
 
-/// The method is drawn last, over the others.
-fn arms(report: &Report) -> impl Iterator<Item = &ArmReport> {
-    let last = |arm: &&ArmReport| arm.name == SPARKLING;
-    let others = report.arms.iter().filter(move |arm| !last(arm));
-    others.chain(report.arms.iter().filter(last))
+/// Lists the runs, the method last: it is drawn over the others.
+fn runs(report: &Report) -> impl Iterator<Item = &RunReport> {
+    let last = |run: &&RunReport| run.name == SPARKLING;
+    let others = report.runs.iter().filter(move |run| !last(run));
+    others.chain(report.runs.iter().filter(last))
 }
 
 fn points(points: &[(usize, f64)]) -> Vec<(f64, f64)> {
-    points
-        .iter()
-        .map(|(step, value)| (*step as f64, *value))
-        .collect()
+    let points = points.iter();
+    points.map(|(step, value)| (*step as f64, *value)).collect()
 }
 
-/// The losses, from where they have fallen most of the way.
-fn losses(report: &Report, x_label: &'static str, by_flops: bool) -> String {
+/// Shows the losses, from where they have fallen most of the way.
+fn losses(report: &Report, by_flops: bool) -> Lines {
     let mut lines = Vec::new();
     let (mut low, mut high) = (f64::MAX, f64::MIN);
-    for arm in arms(report) {
-        for (step, loss) in &arm.val_curve {
+    let mut mark = report.expand_at as f64;
+    for run in runs(report) {
+        for (step, loss) in &run.val_curve {
             low = low.min(*loss);
             if *step * 8 >= report.steps {
                 high = high.max(*loss);
             }
         }
-        let mut curve = points(&arm.val_curve);
+        let mut curve = points(&run.val_curve);
         if by_flops {
             for point in &mut curve {
-                point.0 = report.flops(arm, point.0) / 1e12;
+                point.0 = report.flops(run, point.0) / 1e12;
+            }
+            if run.expansion.is_some() {
+                mark = report.flops(run, report.expand_at as f64) / 1e12;
             }
         }
-        lines.push(line(arm, curve));
+        lines.push(line(run, curve));
     }
+    let steps = report.runs.iter().map(|run| run.steps).max();
+    let steps = steps.unwrap_or(0).max(report.steps) as f64;
+    let grown = report.runs.iter().any(|run| run.expansion.is_some());
     let margin = 0.03 * (high - low);
-    Chart {
-        x_label,
-        y_label: "held-out loss",
+    Lines {
+        x: if by_flops {
+            "training FLOPs, 6ND (10\u{b9}\u{b2})".into()
+        } else {
+            "step".into()
+        },
+        y: LOSS.into(),
         lines,
-        mark: (!by_flops).then_some((report.expand_at as f64, "expansion")),
-        x_range: (!by_flops).then(|| {
-            let steps = report.arms.iter().map(|arm| arm.steps).max();
-            (0.0, steps.unwrap_or(0).max(report.steps) as f64)
-        }),
+        mark: grown.then_some((mark, "expansion")),
+        x_range: (!by_flops).then_some((0.0, steps)),
         y_range: (high > low).then_some((low - margin, high)),
-        ..Chart::default()
+        names: NAMES,
+        ..Lines::default()
     }
-    .svg()
 }
 
-/// The training losses of the grown arms and the small one near the expansion, smoothed.
-fn around(report: &Report) -> Option<String> {
+/// Shows the training losses of the grown runs and the small one near the expansion, smoothed.
+fn around(report: &Report) -> Option<Lines> {
     let at = report.expand_at as f64;
     let reach = 0.06 * report.steps as f64;
     let range = (at - reach, at + 2.0 * reach);
     let mut lines = Vec::new();
-    for arm in arms(report) {
-        if arm.expansion.is_none() && arm.name != SMALL {
+    for run in runs(report) {
+        if run.expansion.is_none() && run.name != SMALL {
             continue;
         }
-        let curve = smoothed(&points(&arm.train_loss));
+        let curve = smoothed(&points(&run.train_loss));
         let near = |point: &(f64, f64)| (range.0..=range.1).contains(&point.0);
-        lines.push(line(arm, curve.into_iter().filter(near).collect()));
+        lines.push(line(run, curve.into_iter().filter(near).collect()));
     }
-    lines.iter().any(|line| line.points.len() > 4).then(|| {
-        Chart {
-            x_label: "step",
-            y_label: "training loss",
-            lines,
-            mark: Some((at, "expansion")),
-            x_range: Some(range),
-            ..Chart::default()
-        }
-        .svg()
+    let enough = lines.iter().any(|line| line.points.len() > 4);
+    enough.then(|| Lines {
+        x: "step".into(),
+        y: "training loss (nats per byte)".into(),
+        lines,
+        mark: Some((at, "expansion")),
+        x_range: Some(range),
+        names: NAMES,
+        ..Lines::default()
     })
 }
 
-/// An exponential mean that reaches back about eight points.
+/// Smooths by an exponential mean that reaches back about eight points.
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut mean = None;
-    points
-        .iter()
-        .map(|(x, y)| {
-            let next = mean.map_or(*y, |mean| 0.875 * mean + 0.125 * y);
-            mean = Some(next);
-            (*x, next)
-        })
-        .collect()
+    let smooth = |(x, y): &(f64, f64)| {
+        let next = mean.map_or(*y, |mean| 0.875 * mean + 0.125 * y);
+        mean = Some(next);
+        (*x, next)
+    };
+    points.iter().map(smooth).collect()
 }
 
-fn rates(report: &Report) -> Option<String> {
-    let grown = report.arm(SPARKLING).or_else(|| report.arm(LOCKED_CONTROL));
+/// Shows the learning rates of old and new units, and of the wide model from scratch.
+fn rates(report: &Report) -> Option<Lines> {
+    let grown = report.run(SPARKLING).or_else(|| report.run(LOCKED_CONTROL))?;
     let mut lines = Vec::new();
-    if let Some(arm) = report.arm(FROM_SCRATCH) {
-        let curve = arm.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));
-        lines.push(line(arm, curve.collect()));
+    if let Some(run) = report.run(FROM_SCRATCH) {
+        let curve = run.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));
+        lines.push(line(run, curve.collect()));
     }
-    let arm = grown?;
-    let old = arm.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));
-    let new = arm.lr.iter();
+    let old = grown.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));
+    let new = grown.lr.iter();
     let new = new.filter_map(|(step, _, rate)| rate.map(|rate| (*step as f64, rate)));
-    for (name, class, points) in [
-        ("old units", "small", old.collect::<Vec<_>>()),
-        ("new units", "sparkling", new.collect()),
+    for (name, idea, points) in [
+        ("old units", Idea::Small, old.collect::<Vec<_>>()),
+        ("new units", Idea::Sparkling, new.collect()),
     ] {
         lines.push(Line {
             name: name.into(),
-            class: class.into(),
+            ink: Ink::of(idea),
+            bold: idea == Idea::Sparkling,
             points,
         });
     }
     let highest = lines.iter().flat_map(|line| &line.points);
     let highest = highest.fold(0.0, |highest: f64, point| highest.max(point.1));
-    let chart = Chart {
-        x_label: "step",
-        y_label: "learning rate",
+    Some(Lines {
+        x: "step".into(),
+        y: "learning rate".into(),
         lines,
         mark: Some((report.expand_at as f64, "expansion")),
         x_range: Some((0.0, report.steps as f64)),
         y_range: Some((0.0, 1.12 * highest)),
-        ..Chart::default()
-    };
-    Some(chart.svg())
+        names: NAMES,
+        ..Lines::default()
+    })
 }
 
-fn cosines(report: &Report) -> Option<String> {
+/// Shows how far copies still are copies.
+fn cosines(report: &Report) -> Option<Lines> {
     let mut lines = Vec::new();
     let mut low: f64 = 0.9;
-    for arm in arms(report) {
-        if let Some(cosine) = arm.cosine.as_ref().filter(|cosine| !cosine.is_empty()) {
+    for run in runs(report) {
+        if let Some(cosine) = run.cosine.as_ref().filter(|cosine| !cosine.is_empty()) {
             low = cosine.iter().fold(low, |low, point| low.min(point.1));
-            lines.push(line(arm, points(cosine)));
+            lines.push(line(run, points(cosine)));
         }
     }
-    if lines.is_empty() {
-        return None;
-    }
-    let chart = Chart {
-        x_label: "step",
-        y_label: "mean cosine",
+    (!lines.is_empty()).then(|| Lines {
+        x: "step".into(),
+        y: "mean cosine".into(),
         lines,
         x_range: Some((report.expand_at as f64, report.steps as f64)),
         y_range: Some((if low < 0.0 { -1.0 } else { 0.0 }, 1.04)),
-        ..Chart::default()
-    };
-    Some(chart.svg())
+        names: NAMES,
+        ..Lines::default()
+    })
 }
 
-fn activations(report: &Report) -> Option<(String, usize)> {
-    let arm = arms(report).filter(|arm| arm.expansion.is_some()).last()?;
-    let expansion = arm.expansion.as_ref()?;
+/// Shows the activations across the expansion, and gives its step.
+fn activations(report: &Report) -> Option<(Rows, usize)> {
+    let run = runs(report).filter(|run| run.expansion.is_some()).last()?;
+    let expansion = run.expansion.as_ref()?;
+    let short = |value: f64| crate::chart::number(value);
     let rows: Vec<_> = expansion
         .rms
         .iter()
-        .map(|rms| Dumbbell {
+        .map(|rms| Row {
             name: rms.site.clone(),
-            before: rms.before,
-            after: rms.after,
+            ink: Ink::of(Idea::Sparkling),
+            marks: vec![(rms.before, Mark::Ring), (rms.after, Mark::Dot)],
+            joined: true,
+            note: format!("{} \u{2192} {}", short(rms.before), short(rms.after)),
         })
         .collect();
-    (!rows.is_empty()).then(|| (dumbbells(&rows, "RMS of the activation"), expansion.step))
+    let chart = Rows {
+        x: "RMS of the activation".into(),
+        rows,
+        log: true,
+        names: 136,
+        notes: 118,
+        ..Rows::default()
+    };
+    (!chart.rows.is_empty()).then_some((chart, expansion.step))
 }

@@ -1,13 +1,15 @@
+//! The contents of `report.json`. Others read it: its fields keep their names.
+
+use anyhow::Result;
 use burn_grow::moe::MoeConfig;
 use burn_grow::training_flops;
 use serde::{Deserialize, Serialize};
 
-use crate::error::DemoError;
-use crate::origin;
-use crate::probe::Rms;
-use crate::report::{FROM_SCRATCH, SPARKLING, Subject};
-use crate::store::Rows;
-use crate::unit::Unit;
+use crate::chart::palette::{FROM_SCRATCH, SPARKLING};
+use crate::log::{Log, Rms};
+use crate::report::Subject;
+use crate::result::commit;
+use crate::run::Run;
 
 /// The most points a curve is written with.
 const POINTS: usize = 400;
@@ -19,7 +21,7 @@ pub struct Report {
     pub schema: u32,
     /// The commit the program was run from, if that is known.
     pub git: Option<String>,
-    /// Whether every arm ended.
+    /// All runs ended.
     pub finished: bool,
     /// The text.
     pub corpus: CorpusReport,
@@ -41,8 +43,8 @@ pub struct Report {
     pub expand_at: usize,
     /// The seed.
     pub seed: u64,
-    /// The arms.
-    pub arms: Vec<ArmReport>,
+    #[serde(rename = "arms")]
+    pub runs: Vec<RunReport>,
     /// What growing saves.
     pub saved: Saved,
 }
@@ -67,9 +69,9 @@ pub struct ModelReport {
     pub active_params: (f64, f64),
 }
 
-/// One arm.
+/// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ArmReport {
+pub struct RunReport {
     /// Its name.
     pub name: String,
     /// What it is.
@@ -120,17 +122,17 @@ pub struct ExpansionReport {
 pub struct Saved {
     /// The fraction of FLOPs.
     pub flops_vs_from_scratch_at_equal_tokens: f64,
-    /// The fraction of wall time, at the wide model's measured pace; none unless both arms ended.
+    /// The fraction of wall time, at the wide model's measured pace; `None` unless both runs ended.
     pub wall: Option<f64>,
 }
 
 impl Report {
-    /// The report of what is done so far.
+    /// Reports what is done so far.
     ///
     /// # Errors
     ///
-    /// When the rows of an arm cannot be read.
-    pub fn of(subject: &Subject<'_>) -> Result<Self, DemoError> {
+    /// When the log of a run cannot be read.
+    pub fn of(subject: &Subject<'_>) -> Result<Self> {
         let Subject {
             context,
             settings,
@@ -138,20 +140,20 @@ impl Report {
             ..
         } = subject;
         let (narrow, wide) = (&grown.phases[0], grown.phase(grown.steps));
-        let mut arms = Vec::new();
+        let mut runs = Vec::new();
         let mut finished = true;
-        for listed in &subject.arms {
-            let rows = context.store.rows(&listed.key)?;
-            finished &= rows.end.is_some();
-            arms.push(arm_report(&listed.unit, wide.begins, rows));
+        for run in &subject.runs {
+            let log = context.store.log(&run.key)?;
+            finished &= log.end.is_some();
+            runs.push(run_report(run, wide.begins, log));
         }
         let saved = Saved {
             flops_vs_from_scratch_at_equal_tokens: grown.saved(),
-            wall: saved_wall(&arms, settings.steps),
+            wall: saved_wall(&runs, settings.steps),
         };
         Ok(Self {
             schema: 1,
-            git: origin::commit(),
+            git: commit(),
             finished,
             corpus: CorpusReport {
                 bytes: context.corpus.len(),
@@ -170,55 +172,55 @@ impl Report {
             step_tokens: settings.step_tokens(),
             expand_at: wide.begins,
             seed: settings.seed,
-            arms,
+            runs,
             saved,
         })
     }
 
-    /// What an arm cost up to `step`.
-    pub(crate) fn flops(&self, arm: &ArmReport, step: f64) -> f64 {
+    /// Computes what a run cost up to `step`.
+    pub(super) fn flops(&self, run: &RunReport, step: f64) -> f64 {
         let tokens = self.step_tokens as f64;
         let (narrow, wide) = self.model.active_params;
-        let before = match &arm.cosine {
+        let before = match &run.cosine {
             Some(_) => step.min(self.expand_at as f64),
-            None => return training_flops(arm.active_params, step * tokens),
+            None => return training_flops(run.active_params, step * tokens),
         };
         training_flops(narrow, before * tokens) + training_flops(wide, (step - before) * tokens)
     }
 
-    /// The arm of that name.
-    pub fn arm(&self, name: &str) -> Option<&ArmReport> {
-        self.arms.iter().find(|arm| arm.name == name)
+    /// Finds the run of that name.
+    pub fn run(&self, name: &str) -> Option<&RunReport> {
+        self.runs.iter().find(|run| run.name == name)
     }
 }
 
-/// `at` is where arms grow, if they do.
-fn arm_report(unit: &Unit, at: usize, rows: Rows) -> ArmReport {
-    let steps = rows.steps();
-    let size = unit.phase(steps).size;
-    let wall_s = match (&rows.end, rows.epochs.last()) {
+/// Reports one run; `at` is where runs grow, if they do.
+fn run_report(run: &Run, at: usize, log: Log) -> RunReport {
+    let steps = log.steps();
+    let size = run.phase(steps).size;
+    let wall_s = match (&log.end, log.epochs.last()) {
         (Some(end), _) => end.wall_s,
         (None, Some(epoch)) => epoch.wall_s,
         (None, None) => 0.0,
     };
-    let val_curve: Vec<_> = rows
+    let val_curve: Vec<_> = log
         .epochs
         .iter()
         .map(|row| (row.step, row.val_loss))
         .collect();
-    ArmReport {
-        name: unit.arm.name.clone(),
-        about: unit.arm.about.clone(),
+    RunReport {
+        name: run.spec.name.clone(),
+        about: run.spec.about.clone(),
         steps,
-        val_loss: rows.end.map(|end| end.val_loss),
-        train_loss: thinned(&rows.train),
+        val_loss: log.end.map(|end| end.val_loss),
+        train_loss: thinned(&log.train),
         val_curve: thinned(&val_curve),
-        flops: unit.flops(steps),
+        flops: run.flops(steps),
         wall_s,
         params: size.params,
         active_params: size.active,
-        cosine: unit.growth.as_ref().map(|_| thinned(&rows.cosine)),
-        expansion: rows.expansion.map(|expansion| ExpansionReport {
+        cosine: run.growth.as_ref().map(|_| thinned(&log.cosine)),
+        expansion: log.expansions.into_iter().next().map(|expansion| ExpansionReport {
             step: expansion.step,
             loss_before: expansion.loss_before,
             loss_after: expansion.loss_after,
@@ -226,14 +228,14 @@ fn arm_report(unit: &Unit, at: usize, rows: Rows) -> ArmReport {
             seconds: expansion.seconds,
             rms: expansion.rms,
         }),
-        lr: rates(unit, at),
+        lr: rates(run, at),
     }
 }
 
-/// The learning rate of an arm, and that of what it re-warms.
-fn rates(unit: &Unit, at: usize) -> Vec<(usize, f64, Option<f64>)> {
-    let schedule = unit.schedule();
-    let rewarmup = unit
+/// Lists the learning rate of a run, and that of what it re-warms.
+fn rates(run: &Run, at: usize) -> Vec<(usize, f64, Option<f64>)> {
+    let schedule = run.schedule();
+    let rewarmup = run
         .growth
         .as_ref()
         .and_then(|growing| growing.rewarmup.as_ref());
@@ -251,7 +253,7 @@ fn rates(unit: &Unit, at: usize) -> Vec<(usize, f64, Option<f64>)> {
     let corners = [
         schedule.warmup - 1,
         at,
-        at + unit.settings.rewarmup_steps(),
+        at + run.settings.rewarmup_steps(),
         schedule.total - 1,
     ];
     let every = steps.len().div_ceil(POINTS - corners.len());
@@ -259,7 +261,7 @@ fn rates(unit: &Unit, at: usize) -> Vec<(usize, f64, Option<f64>)> {
     steps.into_iter().map(rate).collect()
 }
 
-/// At most [`POINTS`] of the points, the last one among them.
+/// Keeps at most [`POINTS`] of the points, the last one among them.
 fn thinned<T: Copy>(points: &[T]) -> Vec<T> {
     let every = points.len().div_ceil(POINTS).max(1);
     let last = points.len().saturating_sub(1);
@@ -269,11 +271,11 @@ fn thinned<T: Copy>(points: &[T]) -> Vec<T> {
         .collect()
 }
 
-/// What the method saves of the wall time that the wide model would take for all steps.
-fn saved_wall(arms: &[ArmReport], steps: usize) -> Option<f64> {
+/// Computes what the method saves of the wall time that the wide model would take for all steps.
+fn saved_wall(runs: &[RunReport], steps: usize) -> Option<f64> {
     let ended = |name: &str| {
-        let arm = arms.iter().find(|arm| arm.name == name)?;
-        arm.val_loss.map(|_| arm)
+        let run = runs.iter().find(|run| run.name == name)?;
+        run.val_loss.map(|_| run)
     };
     let (grown, scratch) = (ended(SPARKLING)?, ended(FROM_SCRATCH)?);
     let pace = scratch.wall_s / scratch.steps as f64;

@@ -1,78 +1,49 @@
-//! What a run has to show: `report.json`, `report.html`, and the table on the terminal.
+//! What the demonstration shows: `report.json`, `report.html`, and the table on the terminal.
 
-mod dumbbell;
 mod html;
 mod json;
-pub(crate) mod plot;
 
-pub use json::{ArmReport, CorpusReport, ExpansionReport, ModelReport, Report, Saved};
+use anyhow::Result;
 
-use crate::config::Settings;
-use crate::error::DemoError;
-use crate::job::Listed;
-use crate::run::Context;
-use crate::store;
-use crate::unit::Unit;
+pub use json::{CorpusReport, ExpansionReport, ModelReport, Report, RunReport, Saved};
 
-/// The arms of the demonstration that its report compares.
-pub const SMALL: &str = "small";
-/// See [`SMALL`].
-pub const SMALL_LONGER: &str = "small-longer";
-/// See [`SMALL`].
-pub const FROM_SCRATCH: &str = "from-scratch";
-/// See [`SMALL`].
-pub const NAIVE_COPY: &str = "naive-copy";
-/// See [`SMALL`].
-pub const LOCKED_CONTROL: &str = "locked-control";
-/// See [`SMALL`].
-pub const SPARKLING: &str = "sparkling";
+use crate::chart::palette::NAIVE_COPY;
+use crate::files;
+use crate::run::{Context, Run};
+use crate::spec::Settings;
+use crate::table;
 
 /// What is reported.
 pub struct Subject<'a> {
-    /// Text and directory.
     pub context: &'a Context,
-    /// The settings.
     pub settings: &'a Settings,
     /// The run that shows how models grow here.
-    pub grown: &'a Unit,
-    /// The arms that were asked for.
-    pub arms: Vec<&'a Listed>,
+    pub grown: &'a Run,
+    /// The runs that were asked for.
+    pub runs: Vec<&'a Run>,
 }
 
 /// Writes the report of what is done so far.
 ///
 /// # Errors
 ///
-/// When rows cannot be read, or a file cannot be written.
-pub fn write(subject: &Subject<'_>) -> Result<Report, DemoError> {
+/// When a log cannot be read, or a file cannot be written.
+pub fn write(subject: &Subject<'_>) -> Result<Report> {
     let report = Report::of(subject)?;
-    let store = &subject.context.store;
-    let root = store.root();
-    store.write(&root.join("report.json"), &report)?;
-    store::write(&root.join("report.html"), html::page(&report).as_bytes())?;
+    let root = subject.context.store.root();
+    files::write_json(&root.join("report.json"), &report)?;
+    files::write(&root.join("report.html"), html::page(&report)?.as_bytes())?;
     Ok(report)
 }
 
-/// The final table, for a terminal.
+/// Gives the final table, for a terminal.
 pub fn table(report: &Report) -> String {
-    let rows = rows(report);
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    let mut table = String::new();
-    for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            match column {
-                0 => table += &format!("{cell:<width$}"),
-                _ => table += &format!("  {cell:>width$}"),
-            }
-        }
-        table = table.trim_end().to_owned() + "\n";
-    }
-    table
+    let rows = report.runs.iter().map(|run| cells(report, run).to_vec());
+    table::terminal(&COLUMNS, &rows.collect::<Vec<_>>())
 }
 
 const COLUMNS: [&str; 7] = [
-    "arm",
+    "run",
     "steps",
     "held-out loss",
     "to naive copy",
@@ -81,40 +52,29 @@ const COLUMNS: [&str; 7] = [
     "FLOPs saved",
 ];
 
-/// The table: a head, then a row for each arm.
-fn rows(report: &Report) -> Vec<[String; 7]> {
-    let naive = report.arms.iter().find(|arm| arm.name == NAIVE_COPY);
-    let naive = naive.and_then(|arm| arm.val_loss);
-    let mut rows = vec![COLUMNS.map(String::from)];
-    for arm in &report.arms {
-        let blank = String::new;
-        let loss = match arm.val_loss {
-            Some(loss) => format!("{loss:.4}"),
-            None if arm.steps == 0 => "not begun".into(),
-            None => "stopped".into(),
-        };
-        let difference = match (arm.val_loss, naive) {
-            (Some(loss), Some(naive)) if arm.name != NAIVE_COPY => {
-                format!("{:+.4}", loss - naive)
-            }
-            _ => blank(),
-        };
-        let saved = match arm.expansion {
-            Some(_) => format!(
-                "{:.0} %",
-                100.0 * report.saved.flops_vs_from_scratch_at_equal_tokens
-            ),
-            None => blank(),
-        };
-        rows.push([
-            arm.name.clone(),
-            arm.steps.to_string(),
-            loss,
-            difference,
-            format!("{:.2e}", arm.flops),
-            format!("{:.0}", arm.wall_s),
-            saved,
-        ]);
-    }
-    rows
+/// Gives the line of a run in the table.
+fn cells(report: &Report, run: &RunReport) -> [String; 7] {
+    let naive = report.run(NAIVE_COPY).and_then(|naive| naive.val_loss);
+    let loss = match run.val_loss {
+        Some(loss) => format!("{loss:.4}"),
+        None if run.steps == 0 => "not begun".into(),
+        None => "stopped".into(),
+    };
+    let difference = match (run.val_loss, naive) {
+        (Some(loss), Some(naive)) if run.name != NAIVE_COPY => format!("{:+.4}", loss - naive),
+        _ => String::new(),
+    };
+    let saved = run.expansion.as_ref().map_or_else(String::new, |_| {
+        let saved = report.saved.flops_vs_from_scratch_at_equal_tokens;
+        format!("{:.0} %", 100.0 * saved)
+    });
+    [
+        run.name.clone(),
+        run.steps.to_string(),
+        loss,
+        difference,
+        format!("{:.2e}", run.flops),
+        format!("{:.0}", run.wall_s),
+        saved,
+    ]
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use finished::finished;
-pub use origin::Origin;
+pub use origin::{Origin, commit};
 
 use crate::measure::Scores;
 

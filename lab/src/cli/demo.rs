@@ -1,41 +1,43 @@
-//! The command line.
+//! `lab demo`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::{Result, bail};
 use clap::Parser;
 
-use crate::config::{Growth, Settings};
-use crate::device::Backend;
-use crate::error::DemoError;
-use crate::optimizer::{AgeSetting, OptimizerKind};
+use crate::demo::perform;
+use crate::files;
+use crate::report;
+use crate::run::{Display, Stop};
+use crate::spec::{AgeSetting, Backend, OptimizerKind, Settings, WidthAxis};
 
 /// Trains a byte-level mixture-of-experts language model that widens mid-run, beside the runs it has to
-/// be compared with, and writes report.json and report.html.
+/// be compared with, and writes report.json and report.html
 #[derive(Clone, Debug, Default, Parser)]
-#[command(name = "moe-lm", version)]
-pub struct Cli {
+pub struct DemoCli {
     /// Optimizer steps of a run at full length; rounded up to whole epochs
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
     /// Which widths grow
     #[arg(long, value_enum)]
-    pub axis: Option<Growth>,
-    /// Peak of the re-warmup, as a multiple of the rate at the expansion
+    pub axis: Option<WidthAxis>,
+    /// Peak of the re-warmup, as a multiple of the learning rate at the expansion
     #[arg(long)]
     pub rho: Option<f64>,
     /// Length of the re-warmup's climb, as a fraction of the steps
     #[arg(long)]
     pub tau: Option<f64>,
-    /// What moves the projections of attention and experts; AdamW moves all else
+    /// Optimizer of the projections of attention and experts; AdamW does the rest
     #[arg(long, value_enum)]
     pub optimizer: Option<OptimizerKind>,
-    /// Whether the bias correction of new coordinates starts anew
+    /// Bias correction of new coordinates: shared with the old ones, or of their own age
     #[arg(long, value_enum)]
     pub age: Option<AgeSetting>,
-    /// The arms to run
+    /// The runs to do
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    pub arms: Option<Vec<String>>,
-    /// What the initial model and the data order are drawn with
+    pub runs: Option<Vec<String>>,
+    /// Seed of the initial model and of the data order
     #[arg(long)]
     pub seed: Option<u64>,
     /// A text of your own, file or directory, instead of the sources of Burn
@@ -53,13 +55,13 @@ pub struct Cli {
     /// A run of seconds, which shows nothing about the method
     #[arg(long, conflicts_with = "config")]
     pub quick: bool,
-    /// Burn's terminal dashboard instead of progress bars, one arm after the other
+    /// Burn's terminal dashboard instead of progress bars, one run after the other
     #[arg(long)]
     pub tui: bool,
     /// Where the tensors live
     #[arg(long, value_enum)]
     pub device: Option<Backend>,
-    /// How many arms run at once
+    /// How many runs go on at once
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
     /// Print every setting as a settings file, and stop
@@ -67,15 +69,15 @@ pub struct Cli {
     pub print_config: bool,
 }
 
-impl Cli {
-    /// The settings: the defaults, or the quick ones; then the file; then the command line.
+impl DemoCli {
+    /// Gives the settings: the defaults, or the quick ones; then the file; then the command line.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, or a setting is out of its range.
-    pub fn settings(&self) -> Result<Settings, DemoError> {
+    pub fn settings(&self) -> Result<Settings> {
         let mut settings = match (&self.config, self.quick) {
-            (Some(path), _) => Settings::read(path)?,
+            (Some(path), _) => files::toml(path)?,
             (None, true) => Settings::quick(),
             (None, false) => Settings::default(),
         };
@@ -92,12 +94,35 @@ impl Cli {
         set(&mut settings.device, &self.device);
         settings.corpus = self.corpus.clone().or(settings.corpus);
         settings.jobs = self.jobs.or(settings.jobs);
-        settings.arms = self.arms.clone().or(settings.arms);
+        settings.runs = self.runs.clone().or(settings.runs);
         settings.validate()?;
         if self.tui && !cfg!(feature = "tui") {
-            return Err(DemoError::Dashboard);
+            bail!("the terminal dashboard is not compiled in: build with `--features tui`");
         }
         Ok(settings)
+    }
+
+    /// Runs the demonstration to its report, and tells whether all of it ended.
+    ///
+    /// # Errors
+    ///
+    /// When a setting, the corpus or the directory is wrong, or a run fails.
+    pub fn run(&self) -> Result<bool> {
+        let settings = self.settings()?;
+        if self.print_config {
+            print!("{}", toml::to_string(&settings)?);
+            return Ok(true);
+        }
+        let stop = Arc::new(Stop::default());
+        stop.listen("the report will hold what is done, `--resume` goes on")?;
+        let display = if self.tui {
+            Display::Dashboard
+        } else {
+            Display::Bars
+        };
+        let report = perform(settings, self.resume, stop, display)?;
+        println!("{}", report::table(&report));
+        Ok(report.finished)
     }
 }
 

@@ -1,10 +1,10 @@
-//! What an expansion of a model would do and cost, from a configuration file alone.
+//! `lab plan`: what an expansion of a model would do and cost, from a configuration file alone.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
@@ -13,12 +13,11 @@ use burn_grow::{
 use clap::Parser;
 use serde::Serialize;
 
-use crate::error::DemoError;
+use crate::files;
 
 /// Prints what an expansion of a mixture-of-experts model does to every parameter, what it costs, and
-/// what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter.
+/// what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter
 #[derive(Clone, Debug, Parser)]
-#[command(name = "cargo xtask plan", version)]
 pub struct PlanCli {
     /// A model configuration, TOML or JSON by its extension; what it leaves out keeps its default
     #[arg(long, value_name = "FILE")]
@@ -32,10 +31,10 @@ pub struct PlanCli {
     /// How the consumers are rescaled
     #[arg(long, value_enum, default_value_t)]
     pub scaling: ScalingRule,
-    /// What everything drawn is seeded with
+    /// Seed of everything random
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// What remembers something of every parameter
+    /// The optimizer whose state is counted
     #[arg(long, value_enum, default_value_t)]
     pub optimizer: OptimizerName,
     /// The tokens of the run
@@ -102,15 +101,16 @@ pub enum OptimizerName {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "no number".to_owned())?;
-    match number.is_finite() && number > 0.0 {
-        true => Ok(number),
-        false => Err("expected a positive number".into()),
+    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if number.is_finite() && number > 0.0 {
+        Ok(number)
+    } else {
+        Err("expected a positive number".into())
     }
 }
 
 impl PlanCli {
-    /// The expansion asked for.
+    /// Gives the expansion asked for.
     pub fn expansion(&self) -> Expansion {
         let scaling = match self.scaling {
             ScalingRule::RmsPreserving => Scaling::RmsPreserving,
@@ -159,13 +159,13 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// What the command line asks for.
+    /// Plans what the command line asks for.
     ///
     /// # Errors
     ///
     /// When the configuration cannot be read or describes no model, or the model cannot grow that way.
-    pub fn of(cli: &PlanCli) -> Result<Self, DemoError> {
-        let model = read(&cli.config)?.try_init(&Device::flex())?;
+    pub fn of(cli: &PlanCli) -> Result<Self> {
+        let model = read(&cli.config)?.try_init(&Device::flex()).context("model")?;
         let expansion = cli.expansion();
         let plan = Plan::new(&Blueprint::of_lazy(&model)?, &expansion)?;
         let forecast = |budget| Forecast::new(budget, plan.active_params());
@@ -188,39 +188,29 @@ impl fmt::Display for Planned {
     }
 }
 
-fn read(path: &Path) -> Result<MoeConfig, DemoError> {
-    let text = fs::read_to_string(path).map_err(|source| DemoError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
-        return serde_json::from_str(&text).map_err(|source| DemoError::Json {
-            path: path.to_owned(),
-            source,
-        });
+fn read(path: &Path) -> Result<MoeConfig> {
+    let json = path.extension().is_some_and(|extension| extension == "json");
+    if json {
+        let missing = || format!("{}: no such file", path.display());
+        files::json(path)?.with_context(missing)
+    } else {
+        files::toml(path)
     }
-    toml::from_str(&text).map_err(|source| DemoError::SettingsFile {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
 }
 
-/// The text that the command line asks for.
-///
-/// # Errors
-///
-/// As [`Planned::of`].
-pub fn plan(cli: &PlanCli) -> Result<String, DemoError> {
-    let planned = Planned::of(cli)?;
-    match cli.json {
-        false => Ok(planned.to_string()),
-        true => serde_json::to_string_pretty(&planned).map_err(|source| DemoError::Json {
-            path: cli.config.clone(),
-            source,
-        }),
+impl PlanCli {
+    /// Gives the text that the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Planned::of`].
+    pub fn text(&self) -> Result<String> {
+        let planned = Planned::of(self)?;
+        if self.json {
+            Ok(serde_json::to_string_pretty(&planned)?)
+        } else {
+            Ok(planned.to_string())
+        }
     }
 }
 
@@ -244,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let planned = |name: &str, text: &str| {
             let config = folder.path().join(name);
-            fs::write(&config, text).expect("a file");
+            std::fs::write(&config, text).expect("a file");
             let line = [
                 "plan",
                 "--axis",

@@ -1,32 +1,28 @@
-//! A look at what an arm has learnt: text from its checkpoints, before and after it grew.
+//! `lab sample`: text from the checkpoints of a run, before and after it grew.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result, bail};
 use burn::module::Module;
-use burn_grow::{Growing, TrainError, saved_epochs};
+use burn_grow::{Growing, saved_epochs};
 use clap::Parser;
 
-use crate::config::Settings;
-use crate::error::DemoError;
-use crate::experiment::{Experiment, Length};
-use crate::generate::{Sampler, generate};
-use crate::language_model::{LanguageModel, initial};
-use crate::recorder::Recorder;
-use crate::run::callback;
-use crate::store::Store;
+use crate::log::Store;
+use crate::run::{LanguageModel, Recorder, Run, callback, initial};
+use crate::spec::{Experiment, Length, Settings, out_of_range};
+use crate::text::{Sampler, generate};
 
-/// Continues a text with the models that a run has saved: of an arm that grew, with the last narrow one and
-/// the last wide one.
+/// Continues a text with the models that a run of the demonstration has saved: if it grew, with the last
+/// narrow one and the last wide one
 #[derive(Clone, Debug, Parser)]
-#[command(name = "moe-sample", version)]
 pub struct SampleCli {
-    /// The directory of the run
+    /// The directory of the demonstration
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
-    pub run: PathBuf,
-    /// The arm
+    pub out: PathBuf,
+    /// The run
     #[arg(long, default_value = "sparkling")]
-    pub arm: String,
+    pub run: String,
     /// The epochs whose checkpoints are read, instead of the last one at every width
     #[arg(long, value_delimiter = ',', value_name = "N,N")]
     pub epochs: Vec<usize>,
@@ -39,26 +35,23 @@ pub struct SampleCli {
     /// What the logits are divided by: 0 takes the most probable byte every time
     #[arg(long, default_value_t = 0.7)]
     pub temperature: f64,
-    /// What the bytes are drawn with
+    /// Seed of the bytes
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
 
-/// The texts.
+/// Gives the texts.
 ///
 /// # Errors
 ///
 /// When the directory holds no run, or no checkpoint that was asked for, or one is damaged.
-pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
+pub fn sample(cli: &SampleCli) -> Result<String> {
     if !(cli.temperature.is_finite() && cli.temperature >= 0.0) {
-        return Err(DemoError::Setting {
-            name: "temperature",
-            value: cli.temperature.to_string(),
-            expected: "a number of at least 0".into(),
-        });
+        let expected = "a number of at least 0";
+        return Err(out_of_range("temperature", cli.temperature, expected));
     }
-    let (store, settings) = Store::read(&cli.run)?;
-    let rows = store.rows(&cli.arm)?;
+    let (store, settings) = Store::read(&cli.out)?;
+    let log = store.log(&cli.run)?;
     let mut text = String::new();
     for (epoch, model) in models(cli, &settings, &store)? {
         let clock = model.clock();
@@ -67,14 +60,14 @@ pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
         let mut sampler = Sampler::new(cli.temperature, cli.seed);
         let prompt = cli.prompt.as_bytes();
         let more = generate(&model, prompt, cli.bytes, settings.context, &mut sampler);
-        let loss = rows.epochs.iter().find(|row| row.epoch == epoch);
-        let loss = loss.map_or_else(String::new, |row| {
-            format!(", held-out loss {:.4}", row.val_loss)
+        let loss = log.epochs.iter().find(|end| end.epoch == epoch);
+        let loss = loss.map_or_else(String::new, |end| {
+            format!(", held-out loss {:.4}", end.val_loss)
         });
         let _ = writeln!(
             text,
             "== {}, epoch {epoch}, step {}: hidden {}, inner {}{loss}\n{}{}\n",
-            cli.arm,
+            cli.run,
             clock.step,
             config.hidden,
             config.inner,
@@ -85,41 +78,38 @@ pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
     Ok(text)
 }
 
-/// The models to look at, oldest first.
+/// Loads the models to look at, oldest first.
 fn models(
     cli: &SampleCli,
     settings: &Settings,
     store: &Store,
-) -> Result<Vec<(usize, Growing<LanguageModel>)>, DemoError> {
+) -> Result<Vec<(usize, Growing<LanguageModel>)>> {
     let demo = Experiment::demo()?;
-    let unit = demo.unit(demo.arm(&cli.arm)?, settings, Length::Full)?;
-    let directory = store.run(&cli.arm);
-    let trained = |source: TrainError| DemoError::Train {
-        arm: cli.arm.clone(),
-        source: Box::new(source),
-    };
+    let run = Run::of(&demo, demo.spec(&cli.run)?, settings, "", Length::Full)?;
+    let directory = store.run(&cli.run);
+    let named = || format!("run `{}`", cli.run);
     let narrow = LanguageModel {
-        model: initial(&unit)?,
+        model: initial(&run)?,
         recorder: Recorder::idle(),
     };
-    let callback = callback(&unit).build(&narrow).map_err(trained)?;
-    let saved = saved_epochs(&directory).map_err(trained)?;
-    let wanted = match cli.epochs.is_empty() {
-        true => saved.clone(),
-        false => cli.epochs.clone(),
+    let callback = callback(&run).build(&narrow).with_context(named)?;
+    let saved = saved_epochs(&directory).with_context(named)?;
+    let wanted = if cli.epochs.is_empty() {
+        &saved
+    } else {
+        &cli.epochs
     };
+    let place = directory.display();
     if let Some(missing) = wanted.iter().find(|epoch| !saved.contains(epoch)) {
-        return Err(DemoError::NoCheckpoint {
-            directory,
-            epoch: Some(*missing),
-            saved,
-        });
+        bail!(
+            "{place}: no checkpoint of epoch {missing}; there are those of the epochs {saved:?}"
+        );
     }
     let mut models: Vec<(usize, Growing<LanguageModel>)> = Vec::new();
-    for epoch in wanted {
+    for epoch in wanted.iter().copied() {
         let model = callback
             .load_model(&directory, epoch, narrow.clone())
-            .map_err(trained)?;
+            .with_context(named)?;
         // Newest first, so the first one of a width is its last.
         let stage = model.clock().stage;
         if cli.epochs.is_empty() && models.iter().any(|(_, model)| model.clock().stage == stage) {
@@ -128,11 +118,7 @@ fn models(
         models.push((epoch, model));
     }
     if models.is_empty() {
-        return Err(DemoError::NoCheckpoint {
-            directory,
-            epoch: None,
-            saved,
-        });
+        bail!("{place}: no checkpoint");
     }
     models.sort_by_key(|(epoch, _)| *epoch);
     Ok(models)
