@@ -9,7 +9,7 @@ use std::path::Path;
 use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::{Position, InitPair, TrainError};
+use burn_grow::{InitPair, Position, TrainError};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 

@@ -20,6 +20,7 @@ mod active;
 mod apply;
 mod axis;
 mod axis_plan;
+mod baseline;
 mod blueprint;
 mod constants;
 mod copy_map;
@@ -33,20 +34,22 @@ mod fields;
 mod forecast;
 mod gather;
 mod growable;
+mod hash;
 mod init;
 mod layers;
 mod noise;
 mod plan;
-mod baseline;
 mod role;
 mod scaling;
 mod table;
 mod verify;
+mod visit;
 mod width;
 
 pub use active::ActiveFraction;
 pub use axis::Axis;
 pub use axis_plan::{AxisPlan, Origin};
+pub use baseline::{Baseline, SplitRatio};
 pub use blueprint::{Blueprint, ParamBlueprint};
 pub use constants::Constants;
 pub use copy_map::CopyMap;
@@ -57,10 +60,11 @@ pub use expansion::{Expansion, Method, Target};
 pub use forecast::{Budget, Forecast, ForecastPoint};
 pub use gather::Fill;
 pub use growable::Growable;
+#[doc(hidden)]
+pub use hash::fnv1a;
 pub use init::{Init, InitPair};
 pub use layers::{Layer, LayerRoles};
 pub use plan::{ParamPlan, Plan};
-pub use baseline::{Baseline, SplitRatio};
 pub use role::{Part, Role, RoleKind, Term};
 pub use scaling::{Factor, Scaling};
 #[doc(hidden)]
@@ -69,3 +73,5 @@ pub use verify::{
     Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
     Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
 };
+#[doc(hidden)]
+pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};

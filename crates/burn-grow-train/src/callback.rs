@@ -12,7 +12,7 @@ use crate::metric::{
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 use crate::run::Run;
-use crate::{At, MetricCheckpointing, Growing, TrainError, WidthExpansionBuilder};
+use crate::{At, Growing, MetricCheckpointing, TrainError, WidthExpansionBuilder};
 
 /// Widens a model at set points of a run, or when a metric says so.
 ///

@@ -31,39 +31,41 @@
 //! ```
 //!
 //! The parts are [`burn_grow_core`] (what grows, and how), [`burn_grow_derive`],
-//! [`burn_grow_optim`] (optimizer state and rates), [`burn_grow_train`] (the callback) and, as
-//! [`moe`], a growable mixture-of-experts transformer.
+//! [`burn_grow_optim`] (optimizer state and rates) and [`burn_grow_train`] (the callback).
 //!
 //! # Feature flags
 //!
-//! All but `hf` only forward to Burn: `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch` choose backends,
-//! `tui` the terminal dashboard. `hf` reads and writes checkpoints of Hugging Face's transformers in [`moe`].
+//! - `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch`: backends, and `tui`: the terminal dashboard.
+//!   They only forward to Burn.
+//! - `moe`: the module `moe`, a growable mixture-of-experts transformer.
+//! - `hf`: `moe` with checkpoints of Hugging Face's `transformers`.
 
 pub use burn_grow_core::{
-    Activations, ActiveFraction, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,
-    CopySymmetry, Cost, CostChange, Describer, Expansion, Factor, Fill, Forecast, ForecastPoint,
-    GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method, Origin,
-    ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Baseline, Role, RoleKind,
-    RoleMismatch, Scaling, SplitRatio, SiteRms, StateSize, Symmetry, Target, Term, Verification,
+    Activations, ActiveFraction, Axis, AxisPlan, Baseline, Blueprint, Budget, Constant, Constants,
+    CopyMap, CopySymmetry, Cost, CostChange, Describer, Expansion, Factor, Fill, Forecast,
+    ForecastPoint, GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method,
+    Origin, ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Role, RoleKind,
+    RoleMismatch, Scaling, SiteRms, SplitRatio, StateSize, Symmetry, Target, Term, Verification,
     grown_rms, saved_flops, symmetry, symmetry_of, training_flops, two_width_check, verify,
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
-    BiasCorrection, Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, Extent,
-    MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp, Region,
-    Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
+    Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, BiasCorrection,
+    Extent, MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp,
+    Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
     expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Position,
-    CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
-    MetricSplit, NewRateMetric, OldRateMetric, Plateau, Growing, Refractory, RmsDriftMetric,
-    RmsRatioMetric, SavedFlopsMetric, WatchedMetric, Slope, TrainError, Trial, TrialReport, When,
+    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, CopySymmetryMetric,
+    Event, ExpansionReport, FlopsMetric, Growing, History, MetricCheckpointing, MetricSplit,
+    NewRateMetric, OldRateMetric, Plateau, Position, Refractory, RmsDriftMetric, RmsRatioMetric,
+    SavedFlopsMetric, Slope, TrainError, Trial, TrialReport, WatchedMetric, When,
     WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, discard_after, saved_epochs,
     try_launch,
 };
 
 /// A growable mixture-of-experts transformer.
+#[cfg(feature = "moe")]
 pub mod moe {
     pub use burn_grow_moe::*;
 }
@@ -71,13 +73,8 @@ pub mod moe {
 /// What a program that grows a model usually needs.
 pub mod prelude {
     pub use crate::{
-        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, PerExpert, Plan,
-        Growing, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
+        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, Growing,
+        PerExpert, Plan, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
         WidthExpansionCallback,
     };
 }
-
-/// The code in the README compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct Readme;
