@@ -156,8 +156,8 @@ impl Campaign {
         Ok(here.map(|result| (result.id.clone(), result)).collect())
     }
 
-    /// Lists the results of its runs that are done on this machine, each with its specification as it is
-    /// called here.
+    /// Lists the results of its runs that are done on this machine, each with its specification as
+    /// it is called here.
     ///
     /// # Errors
     ///

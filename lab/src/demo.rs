@@ -54,7 +54,9 @@ pub fn perform(
     let mut waiting = Vec::new();
     for run in all.iter().filter(|run| asked(run)) {
         match context.store.log(&run.key)?.end {
-            Some(end) => board.run(&run.label, run.steps).end(end.val_loss, end.wall_s),
+            Some(end) => board
+                .run(&run.label, run.steps)
+                .end(end.val_loss, end.wall_s),
             None => waiting.push(&run.key),
         }
     }

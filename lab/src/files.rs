@@ -26,9 +26,7 @@ pub fn text(path: &Path) -> Result<String> {
 pub fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let place = || path.display().to_string();
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .with_context(place),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(place),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(place),
     }

@@ -119,7 +119,10 @@ mod tests {
         assert_eq!(paths(&over), ["model.inner"]);
         let (path, old, new) =
             difference(&Value::Object(base), &Value::Object(expected)).expect("a difference");
-        assert_eq!((path.as_str(), old, new), ("model.inner", json!(4), json!(6)));
+        assert_eq!(
+            (path.as_str(), old, new),
+            ("model.inner", json!(4), json!(6))
+        );
     }
 
     #[test]

@@ -128,11 +128,11 @@ fn a_run_interrupted_twice_ends_with_the_logs_of_one_that_was_not() {
     assert_eq!(report.run(SPARKLING).expect("there").val_loss, None);
     assert!(finish(settings, true).finished);
     let (other, _) = whole();
-    for arm in RUNS {
+    for run in RUNS {
         assert_eq!(
-            timeless(folder.path(), arm),
-            timeless(other.path(), arm),
-            "{arm}"
+            timeless(folder.path(), run),
+            timeless(other.path(), run),
+            "{run}"
         );
     }
 }
@@ -145,10 +145,10 @@ fn a_grown_run_is_the_same_with_and_without_the_small_one_beside_it() {
         ..settings(folder.path())
     };
     finish(settings, false);
-    let arm = SPARKLING;
+    let run = SPARKLING;
     assert_eq!(
-        timeless(folder.path(), arm),
-        timeless(whole().0.path(), arm)
+        timeless(folder.path(), run),
+        timeless(whole().0.path(), run)
     );
 }
 
@@ -180,10 +180,10 @@ fn a_damaged_checkpoint_is_passed_over() {
     let bytes = std::fs::read(&file).expect("a checkpoint");
     std::fs::write(&file, &bytes[..bytes.len() / 2]).expect("a torn one");
     finish(settings, true);
-    let arm = SMALL;
+    let run = SMALL;
     assert_eq!(
-        timeless(folder.path(), arm),
-        timeless(whole().0.path(), arm)
+        timeless(folder.path(), run),
+        timeless(whole().0.path(), run)
     );
 }
 
@@ -208,15 +208,15 @@ fn other_settings_do_not_resume_a_run() {
 fn the_runs_show_what_they_should() {
     let (_, report) = whole();
     assert_only_sparkling_breaks_the_lock(report);
-    let arm = |name| report.run(name).expect("there");
-    let sparkling = arm(SPARKLING);
+    let run = |name| report.run(name).expect("there");
+    let sparkling = run(SPARKLING);
     let expansion = sparkling.expansion.as_ref().expect("it grew");
     assert_eq!(expansion.step, report.expand_at);
     assert!(expansion.max_logit_diff < 1e-5);
     assert!((expansion.loss_before - expansion.loss_after).abs() < 1e-5);
     assert_eq!(expansion.rms.len(), 5);
     // The shared first half is one and the same.
-    let small = arm(SMALL);
+    let small = run(SMALL);
     let shared = |curve: &[(usize, f64)]| -> Vec<(usize, f64)> {
         let first = |point: &&(usize, f64)| point.0 < report.expand_at;
         curve.iter().filter(first).copied().collect()
@@ -226,8 +226,8 @@ fn the_runs_show_what_they_should() {
 
 fn assert_only_sparkling_breaks_the_lock(report: &Report) {
     let cosine = |name| {
-        let arm = report.run(name).expect("there");
-        arm.cosine.as_ref().expect("it grew")
+        let run = report.run(name).expect("there");
+        run.cosine.as_ref().expect("it grew")
     };
     for name in [NAIVE_COPY, LOCKED_CONTROL] {
         let locked = cosine(name).iter().all(|point| point.1 > 0.999);
@@ -256,9 +256,9 @@ fn own_age_changes_the_run_whose_state_begins_anew() {
     let mut settings = settings(folder.path());
     settings.optimizer.age = AgeSetting::Own;
     finish(settings, false);
-    for arm in RUNS {
-        let same = timeless(folder.path(), arm) == timeless(whole().0.path(), arm);
-        assert_eq!(same, arm != SPARKLING, "{arm}");
+    for run in RUNS {
+        let same = timeless(folder.path(), run) == timeless(whole().0.path(), run);
+        assert_eq!(same, run != SPARKLING, "{run}");
     }
 }
 
@@ -289,7 +289,7 @@ fn the_report_has_the_promised_form() {
     assert!(saved["wall"].is_f64());
     let arms = json["arms"].as_array().expect("a list");
     assert_eq!(arms.len(), 6);
-    for arm in arms {
+    for run in arms {
         for key in [
             "name",
             "val_loss",
@@ -298,10 +298,10 @@ fn the_report_has_the_promised_form() {
             "params",
             "active_params",
         ] {
-            assert!(!arm[key].is_null(), "{key}");
+            assert!(!run[key].is_null(), "{key}");
         }
         for curve in ["train_loss", "val_curve"] {
-            let points = arm[curve].as_array().expect("a curve");
+            let points = run[curve].as_array().expect("a curve");
             assert!(!points.is_empty() && points.len() <= 400);
             assert!(
                 points
@@ -309,8 +309,8 @@ fn the_report_has_the_promised_form() {
                     .all(|point| point[0].is_u64() && point[1].is_f64())
             );
         }
-        let grows = !arm["expansion"].is_null();
-        assert_eq!(grows, arm["cosine"].is_array());
+        let grows = !run["expansion"].is_null();
+        assert_eq!(grows, run["cosine"].is_array());
         if grows {
             for key in [
                 "step",
@@ -319,7 +319,7 @@ fn the_report_has_the_promised_form() {
                 "max_logit_diff",
                 "seconds",
             ] {
-                assert!(arm["expansion"][key].is_number(), "{key}");
+                assert!(run["expansion"][key].is_number(), "{key}");
             }
         }
     }
@@ -382,7 +382,10 @@ fn text_comes_from_before_and_after_the_expansion() {
     );
     let nowhere = sampling(&folder.path().join("nowhere"));
     let error = sample(&nowhere).expect_err("no run").to_string();
-    assert!(error.ends_with("settings.json: no such file, so no run"), "{error}");
+    assert!(
+        error.ends_with("settings.json: no such file, so no run"),
+        "{error}"
+    );
     let cold = SampleCli {
         temperature: -1.0,
         ..cli

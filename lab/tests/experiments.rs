@@ -102,7 +102,9 @@ impl Workspace {
     }
 
     fn lines(&self) -> usize {
-        RunResult::read_all(&self.places().results).expect("rows").len()
+        RunResult::read_all(&self.places().results)
+            .expect("rows")
+            .len()
     }
 
     /// Runs `campaign` until run `key` has an epoch, then stops.
@@ -227,7 +229,8 @@ fn a_run_stopped_twice_ends_with_the_results_of_one_that_was_not() {
         assert!(row.flops > 0.0 && row.loss > 0.0);
         assert_eq!(row.curve.last().map(|point| point.0), Some(row.steps));
     }
-    // What grows later shares more with the small one; at its very step it still is the same function.
+    // What grows later shares more with the small one; at its very step it still is the same
+    // function.
     let same = |row: &RunResult, epoch: usize| rows[0].curve[epoch - 1] == row.curve[epoch - 1];
     for (row, at) in [(&rows[1], 4), (&rows[2], 2)] {
         assert!((1..at).all(|epoch| same(row, epoch)));
@@ -287,7 +290,10 @@ fn grown_runs_share_a_prefix_that_nobody_listed() {
     let found = shared(&store, listed, |_| true).expect("runs");
     assert_eq!(found.len(), 3);
     assert_eq!(found[0].share.until, Some(3));
-    assert_eq!(found[0].share.keep.iter().copied().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(
+        found[0].share.keep.iter().copied().collect::<Vec<_>>(),
+        [1, 3]
+    );
     // One alone shares nothing.
     let found = shared(&store, &listed[..1], |_| true).expect("runs");
     assert_eq!(found.len(), 1);
@@ -470,7 +476,10 @@ fn two_processes_do_not_work_in_one_directory() {
     file.lock().expect("a lock");
     let outcome = campaign.run(&workspace.places(), 1, Arc::default(), Display::Nothing);
     let error = outcome.expect_err("busy").to_string();
-    assert!(error.ends_with("another process runs experiments there"), "{error}");
+    assert!(
+        error.ends_with("another process runs experiments there"),
+        "{error}"
+    );
     drop(file);
     assert_eq!(workspace.finish(&campaign).len(), 1);
 }

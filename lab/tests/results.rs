@@ -41,8 +41,8 @@ fn the_evidence_is_what_the_results_give() {
     }
 }
 
-/// The numbers of links to a heading are its name alone: a page with two of one name has an anchor with a
-/// number in it.
+/// The numbers of links to a heading are its name alone: a page with two of one name has an anchor
+/// with a number in it.
 #[test]
 fn headings_of_a_data_page_are_unique() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

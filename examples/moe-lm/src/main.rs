@@ -1,7 +1,8 @@
-//! Trains a byte-level mixture-of-experts language model that doubles its width midway, and lets it write.
+//! Trains a byte-level mixture-of-experts language model that doubles its width midway, and lets it
+//! write.
 //!
-//! `cargo run --release -p moe-lm -- [TEXT]` takes about a minute on two cores. `TEXT` is a file or a
-//! folder; without it the model learns the Rust sources of this workspace.
+//! `cargo run --release -p moe-lm -- [TEXT]` takes about a minute on two cores. `TEXT` is a file or
+//! a folder; without it the model learns the Rust sources of this workspace.
 
 mod corpus;
 mod model;
@@ -44,8 +45,9 @@ fn main() -> Result<()> {
         transformer: MoeConfig::default().init(&device),
     };
 
-    // 3. What grows and when. New units begin as copies of old ones and keep the function as it is; their
-    //    optimizer state begins at zero and their learning rate climbs again, so that they drift apart.
+    // 3. What grows and when. New units begin as copies of old ones and keep the function as it is;
+    //    their
+    //    optimizer state begins at zero and their learning rate climbs again: they drift apart.
     let expansion = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
     println!("{}", Plan::new(&Blueprint::of(&model)?, &expansion)?);
     let callback = WidthExpansionCallback::builder(total_steps)

@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 
 /// Continues `prompt` by `count` bytes, drawn from `softmax(logits / temperature)`.
 ///
-/// The cache keeps what was computed of earlier bytes. A model knows no more positions than the `context` it
-/// was trained on: once these are full, the newer half of them is read again.
+/// The cache keeps what was computed of earlier bytes. A model knows no more positions than the
+/// `context` it was trained on: once these are full, the newer half of them is read again.
 pub(crate) fn generate(
     model: &MoeTransformer,
     prompt: &[u8],

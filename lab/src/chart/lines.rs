@@ -172,7 +172,8 @@ fn spread(heights: &[f64], bottom: f64) -> Vec<f64> {
     places
 }
 
-/// Gives the parts of a line that lie within the range of x and below `top`, cut where it crosses that.
+/// Gives the parts of a line that lie within the range of x and below `top`, cut where it crosses
+/// that.
 fn clipped(points: &[(f64, f64)], x: (f64, f64), top: f64) -> Vec<Vec<(f64, f64)>> {
     let mut parts = vec![Vec::new()];
     let mut before: Option<(f64, f64)> = None;

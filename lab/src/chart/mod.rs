@@ -9,10 +9,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-pub use lines::{Lines, Line};
+pub use lines::{Line, Lines};
 pub use rows::{Mark, Row, Rows};
-
-use palette::TEXT;
 
 /// The width of a chart on a page.
 const WIDTH: u32 = 640;
@@ -22,7 +20,8 @@ const FINE: u32 = 4;
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws an SVG of that height. Widths and sizes given to `draw` are those on the page times [`FINE`].
+/// Draws an SVG of that height. Widths and sizes given to `draw` are those on the page times
+/// [`FINE`].
 fn svg(height: u32, about: &str, draw: impl FnOnce(&Canvas<'_>) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     let (wide, high) = (WIDTH * FINE, height * FINE);
@@ -35,7 +34,10 @@ fn svg(height: u32, about: &str, draw: impl FnOnce(&Canvas<'_>) -> Result<()>) -
     let (head, body) = svg.split_once('\n').unwrap_or(("", &svg));
     let head = head
         .replace(&format!("width=\"{wide}\""), &format!("width=\"{WIDTH}\""))
-        .replace(&format!("height=\"{high}\""), &format!("height=\"{height}\""))
+        .replace(
+            &format!("height=\"{high}\""),
+            &format!("height=\"{height}\""),
+        )
         .replace("<svg ", "<svg role=\"img\" ");
     Ok(format!("{head}\n{title}\n{body}"))
 }
@@ -54,7 +56,13 @@ fn font(colour: &RGBColor) -> TextStyle<'static> {
     ("system-ui, sans-serif", size).into_font().color(colour)
 }
 
-fn text(canvas: &Canvas<'_>, text: &str, at: (i32, i32), side: HPos, colour: RGBColor) -> Result<()> {
+fn text(
+    canvas: &Canvas<'_>,
+    text: &str,
+    at: (i32, i32),
+    side: HPos,
+    colour: RGBColor,
+) -> Result<()> {
     let style = font(&colour).pos(Pos::new(side, VPos::Center));
     canvas
         .draw(&Text::new(text.to_owned(), at, style))

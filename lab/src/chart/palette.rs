@@ -94,8 +94,8 @@ impl Ink {
         }
     }
 
-    /// Gives the inks of lines with these names: those of one idea share its colour and differ in their
-    /// dashes. `None` if there are more lines than can be told apart.
+    /// Gives the inks of lines with these names: those of one idea share its colour and differ in
+    /// their dashes. `None` if there are more lines than can be told apart.
     pub fn all<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Vec<Self>> {
         let mut inks: Vec<Self> = Vec::new();
         let mut others = OTHERS.iter().cycle().copied();
@@ -119,8 +119,8 @@ impl Ink {
         told_apart.then_some(inks)
     }
 
-    /// Gives the colour that the drawing library is handed. It cannot dash a path, so the dash is kept in
-    /// the last bits of the colour until the drawing is done.
+    /// Gives the colour that the drawing library is handed. It cannot dash a path, so the dash is
+    /// kept in the last bits of the colour until the drawing is done.
     pub(super) fn marked(self) -> RGBColor {
         let RGBColor(red, green, blue) = self.colour;
         RGBColor(red, green, blue & !3 | self.dash as u8)
@@ -149,7 +149,12 @@ mod tests {
 
     #[test]
     fn an_idea_has_one_colour_and_its_lines_differ() {
-        let names = ["sparkling/rho=2.0", "sparkling/rho=1.3", "from-scratch", "net2net"];
+        let names = [
+            "sparkling/rho=2.0",
+            "sparkling/rho=1.3",
+            "from-scratch",
+            "net2net",
+        ];
         let inks = Ink::all(names).expect("inks");
         assert_eq!(inks[0].colour, inks[1].colour);
         let mut marks: Vec<_> = inks.iter().map(|ink| ink.marked()).collect();

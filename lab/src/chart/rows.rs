@@ -68,7 +68,11 @@ impl Rows {
                 let (low, high) = (low.max(1e-6) / 1.25, high.max(1e-6) * 1.25);
                 self.draw(canvas, (low..high).log_scale())
             } else {
-                let margin = if high > low { 0.05 * (high - low) } else { 0.01 };
+                let margin = if high > low {
+                    0.05 * (high - low)
+                } else {
+                    0.01
+                };
                 self.draw(canvas, low - margin..high + margin)
             }
         })

@@ -12,8 +12,8 @@ use crate::report;
 use crate::run::{Display, Stop};
 use crate::spec::{AgeSetting, Backend, OptimizerKind, Settings, WidthAxis};
 
-/// Trains a byte-level mixture-of-experts language model that widens mid-run, beside the runs it has to
-/// be compared with, and writes report.json and report.html
+/// Trains a byte-level mixture-of-experts language model that widens mid-run, beside the runs it
+/// has to be compared with, and writes report.json and report.html
 #[derive(Clone, Debug, Default, Parser)]
 pub struct DemoCli {
     /// Optimizer steps of a run at full length; rounded up to whole epochs

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::files;
 
-/// Prints what an expansion of a mixture-of-experts model does to every parameter, what it costs, and
-/// what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter
+/// Prints what an expansion of a mixture-of-experts model does to every parameter, what it costs,
+/// and what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter
 #[derive(Clone, Debug, Parser)]
 pub struct PlanCli {
     /// A model configuration, TOML or JSON by its extension; what it leaves out keeps its default
@@ -163,9 +163,12 @@ impl Planned {
     ///
     /// # Errors
     ///
-    /// When the configuration cannot be read or describes no model, or the model cannot grow that way.
+    /// When the configuration cannot be read or describes no model, or the model cannot grow that
+    /// way.
     pub fn of(cli: &PlanCli) -> Result<Self> {
-        let model = read(&cli.config)?.try_init(&Device::flex()).context("model")?;
+        let model = read(&cli.config)?
+            .try_init(&Device::flex())
+            .context("model")?;
         let expansion = cli.expansion();
         let plan = Plan::new(&Blueprint::of_lazy(&model)?, &expansion)?;
         let forecast = |budget| Forecast::new(budget, plan.active_params());
@@ -189,7 +192,9 @@ impl fmt::Display for Planned {
 }
 
 fn read(path: &Path) -> Result<MoeConfig> {
-    let json = path.extension().is_some_and(|extension| extension == "json");
+    let json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
     if json {
         let missing = || format!("{}: no such file", path.display());
         files::json(path)?.with_context(missing)

@@ -37,8 +37,8 @@ pub struct RunCli {
     /// A file of settings (TOML) to lay over the experiment's, for another machine
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The same runs in minutes, one seed; shows nothing about the method, and is written nowhere but in
-    /// `target`
+    /// The same runs in minutes, one seed; shows nothing about the method, and is written nowhere
+    /// but in `target`
     #[arg(long)]
     pub short: bool,
     /// Print the experiments there are, or the runs of the one named, and stop
@@ -54,8 +54,8 @@ pub struct ListCli {
 }
 
 impl RunCli {
-    /// Runs an experiment of the workspace that is the working directory, and tells whether all of it is
-    /// done.
+    /// Runs an experiment of the workspace that is the working directory, and tells whether all of
+    /// it is done.
     ///
     /// # Errors
     ///

@@ -13,8 +13,8 @@ use crate::run::{LanguageModel, Recorder, Run, callback, initial};
 use crate::spec::{Experiment, Length, Settings, out_of_range};
 use crate::text::{Sampler, generate};
 
-/// Continues a text with the models that a run of the demonstration has saved: if it grew, with the last
-/// narrow one and the last wide one
+/// Continues a text with the models that a run of the demonstration has saved: if it grew, with the
+/// last narrow one and the last wide one
 #[derive(Clone, Debug, Parser)]
 pub struct SampleCli {
     /// The directory of the demonstration
@@ -101,9 +101,7 @@ fn models(
     };
     let place = directory.display();
     if let Some(missing) = wanted.iter().find(|epoch| !saved.contains(epoch)) {
-        bail!(
-            "{place}: no checkpoint of epoch {missing}; there are those of the epochs {saved:?}"
-        );
+        bail!("{place}: no checkpoint of epoch {missing}; there are those of the epochs {saved:?}");
     }
     let mut models: Vec<(usize, Growing<LanguageModel>)> = Vec::new();
     for epoch in wanted.iter().copied() {

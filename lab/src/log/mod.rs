@@ -92,14 +92,18 @@ impl Log {
         }
     }
 
-    /// Estimates the seconds of training at its usual pace: each epoch counts as the median one of its
-    /// width, so that a machine that stood still, or was busy, for a while does not count. Expansions
-    /// take theirs on top.
+    /// Estimates the seconds of training at its usual pace: each epoch counts as the median one of
+    /// its width, so that a machine that stood still, or was busy, for a while does not count.
+    /// Expansions take theirs on top.
     pub fn steady_seconds(&self) -> f64 {
         let mut paces: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         let mut before = 0.0;
         for row in &self.epochs {
-            let width = self.expansions.iter().filter(|at| at.step < row.step).count();
+            let width = self
+                .expansions
+                .iter()
+                .filter(|at| at.step < row.step)
+                .count();
             paces.entry(width).or_default().push(row.wall_s - before);
             before = row.wall_s;
         }

@@ -44,7 +44,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a directory of finished or stopped runs, and reads the settings that decided their numbers.
+    /// Opens a directory of finished or stopped runs, and reads the settings that decided their
+    /// numbers.
     ///
     /// # Errors
     ///

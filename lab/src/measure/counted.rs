@@ -2,22 +2,23 @@
 //!
 //! `6 N D` takes every active parameter for one multiply-add per token. That leaves out the core of
 //! attention, scores and weighted values, which has no parameters, and it counts what multiplies no
-//! matrix: the gains of norms, and an embedding that is looked up and not used again for the output. Of
-//! the demonstration's models the core adds 53 % to the other products before the expansion and 22 %
-//! after it; of the paper's model, at its sequence of 4096 tokens, 34 %, and 10 % with both widths
-//! doubled. As growing leaves it alone, `6 N D` overstates what growing saves: 29 % in the
-//! demonstration, counted 24 %; 35 % on both axes in the paper, counted 32 %.
+//! matrix: the gains of norms, and an embedding that is looked up and not used again for the
+//! output. Of the demonstration's models the core adds 53 % to the other products before the
+//! expansion and 22 % after it; of the paper's model, at its sequence of 4096 tokens, 34 %, and 10
+//! % with both widths doubled. As growing leaves it alone, `6 N D` overstates what growing saves:
+//! 29 % in the demonstration, counted 24 %; 35 % on both axes in the paper, counted 32 %.
 
 use burn_grow::moe::MoeConfig;
 
-/// The multiply-adds of a forward pass of one token, by part. What is elementwise (norms, rotations,
-/// softmax, activations) is left out, and the embedding is looked up: it multiplies nothing.
+/// The multiply-adds of a forward pass of one token, by part. What is elementwise (norms,
+/// rotations, softmax, activations) is left out, and the embedding is looked up: it multiplies
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Counted {
     /// Queries, keys, values, and the projection back.
     pub attention_projections: f64,
-    /// Scores and weighted values, a mean over the positions of a sequence, each of which sees itself and
-    /// what comes before.
+    /// Scores and weighted values, a mean over the positions of a sequence, each of which sees
+    /// itself and what comes before.
     pub attention_core: f64,
     /// The router.
     pub router: f64,
@@ -38,8 +39,8 @@ impl Counted {
         self.attention_projections + self.router + self.experts + self.output
     }
 
-    /// The floating-point operations of training on `tokens` tokens: two for each multiply-add, and twice
-    /// as many backward.
+    /// The floating-point operations of training on `tokens` tokens: two for each multiply-add, and
+    /// twice as many backward.
     pub fn training_flops(&self, tokens: f64) -> f64 {
         6.0 * self.total() * tokens
     }
@@ -154,9 +155,10 @@ mod tests {
             model.visit(&mut shapes);
             let counted = multiply_adds(&config, CONTEXT);
             // A tied embedding is the output projection; another one is only looked up.
-            let looked_up = match config.tied_embeddings {
-                true => 0.0,
-                false => (config.vocab_size * config.hidden) as f64,
+            let looked_up = if config.tied_embeddings {
+                0.0
+            } else {
+                (config.vocab_size * config.hidden) as f64
             };
             assert_eq!(counted.with_parameters() + looked_up, shapes.products);
             let active = Blueprint::of(&model).expect("growable").active_params();

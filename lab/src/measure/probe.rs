@@ -20,8 +20,8 @@ pub fn evaluate(model: &MoeTransformer, windows: &HeldOut) -> f64 {
     sum / count
 }
 
-/// Measures what an expansion after `step` steps does to the function of `narrow`, the model at that
-/// step.
+/// Measures what an expansion after `step` steps does to the function of `narrow`, the model at
+/// that step.
 ///
 /// # Errors
 ///
@@ -62,8 +62,9 @@ pub fn expansion(
     })
 }
 
-/// Computes the mean cosine between every old unit and its copies, over the down projections: between
-/// their rows where the inner width grew, else between their columns. `None` if there are no copies.
+/// Computes the mean cosine between every old unit and its copies, over the down projections:
+/// between their rows where the inner width grew, else between their columns. `None` if there are
+/// no copies.
 ///
 /// 1 is the symmetry lock: the copies still are copies.
 ///

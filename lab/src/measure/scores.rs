@@ -1,8 +1,8 @@
 //! How often the next byte is right, where it takes something to know it.
 //!
-//! Every byte of a held-out window is predicted from the true ones before it, as the most probable one.
-//! What is scored apart is defined on raw bytes: there is no parser, so that what stands in comments and
-//! strings counts as what stands in code.
+//! Every byte of a held-out window is predicted from the true ones before it, as the most probable
+//! one. What is scored apart is defined on raw bytes: there is no parser, so that what stands in
+//! comments and strings counts as what stands in code.
 
 use burn::tensor::{Int, Tensor};
 use burn_grow::moe::MoeTransformer;
@@ -34,8 +34,8 @@ impl Hits {
 
 /// How often the next byte was right.
 ///
-/// An identifier is a longest run of ASCII letters, digits and `_` that begins with no digit: keywords and
-/// words are some, too.
+/// An identifier is a longest run of ASCII letters, digits and `_` that begins with no digit:
+/// keywords and words are some, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
@@ -45,11 +45,11 @@ pub struct Scores {
     pub identifier_start: Hits,
     /// At the byte after the last one of an identifier: that it ends, and with what.
     pub identifier_end: Hits,
-    /// At closing brackets, `)`, `]` and `}`, that close one opened in the window. A bracket closes the last
-    /// open one of its kind; what was opened after that and not closed is forgotten.
+    /// At closing brackets, `)`, `]` and `}`, that close one opened in the window. A bracket closes
+    /// the last open one of its kind; what was opened after that and not closed is forgotten.
     pub closing: Hits,
-    /// Inside identifiers of four bytes or more that were in the window before, from the third byte on.
-    /// Those that an edge of the window cuts do not count.
+    /// Inside identifiers of four bytes or more that were in the window before, from the third byte
+    /// on. Those that an edge of the window cuts do not count.
     pub copy: Hits,
 }
 
@@ -104,7 +104,7 @@ impl Scores {
 /// # Panics
 ///
 /// When there are not as many of them.
-pub fn count(window: &[u8], predicted: &[u8]) -> Scores {
+fn count(window: &[u8], predicted: &[u8]) -> Scores {
     assert_eq!(
         predicted.len() + 1,
         window.len(),
@@ -128,9 +128,10 @@ pub fn count(window: &[u8], predicted: &[u8]) -> Scores {
         if !whole || name.len() < NAME {
             continue;
         }
-        match names.contains(&name) {
-            true => (begin + KNOWN..end).for_each(|at| scores.copy.add(right(at))),
-            false => names.push(name),
+        if names.contains(&name) {
+            (begin + KNOWN..end).for_each(|at| scores.copy.add(right(at)));
+        } else {
+            names.push(name);
         }
     }
     for at in closings(window) {
@@ -337,10 +338,12 @@ mod tests {
                 .chunks(256)
                 .zip(batch.targets.into_data().iter::<i64>())
             {
-                let best = (0..256).fold(0, |best, id| match logits[id] > logits[best] {
-                    true => id,
-                    false => best,
-                });
+                let best = (0..256).fold(
+                    0,
+                    |best, id| {
+                        if logits[id] > logits[best] { id } else { best }
+                    },
+                );
                 expected.add(best as i64 == target);
             }
         }

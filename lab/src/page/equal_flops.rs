@@ -1,10 +1,10 @@
 //! Growth against training from scratch at equal FLOPs, over all experiments that have both.
 
 use crate::page::gather::{Comparison, Results};
-use crate::spec::Group;
 use crate::page::head_start::head_starts;
-use crate::result::statistics::{Spread, differences, paired};
 use crate::page::tables::{percent_spread, signs};
+use crate::result::statistics::{Spread, differences, paired};
+use crate::spec::Group;
 use crate::table::markdown;
 
 /// A run that grows and one from scratch, on as many FLOPs.
@@ -13,9 +13,9 @@ struct Contest<'a> {
     scratch: &'a Results,
 }
 
-/// Tabulates the lowest of the runs that grow against the lowest of those from scratch on as many FLOPs, for
-/// every group that has both: of the runs with as many seeds as any two of them share. The largest head
-/// start comes first.
+/// Tabulates the lowest of the runs that grow against the lowest of those from scratch on as many
+/// FLOPs, for every group that has both: of the runs with as many seeds as any two of them share.
+/// The largest head start comes first.
 pub(super) fn equal_flops(comparisons: &[&Comparison]) -> String {
     let header = [
         "runs",
@@ -90,9 +90,9 @@ fn costs_the_same(grown: &Results, scratch: &Results) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::gather::Scratch;
     use crate::result::RunResult;
     use crate::result::tests::result;
-    use crate::page::gather::Scratch;
     use crate::spec::groups;
 
     fn results(name: &str, steps: usize, losses: &[f64]) -> Results {
@@ -121,7 +121,10 @@ mod tests {
     }
 
     fn comparison(name: &str, compared: Vec<Results>) -> Comparison {
-        let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
+        let names: Vec<&str> = compared
+            .iter()
+            .map(|results| results.name.as_str())
+            .collect();
         Comparison {
             name: name.into(),
             groups: groups(Some("grown/rate=1"), &names).expect("groups"),

@@ -16,13 +16,12 @@ const NAMES: u32 = 200;
 
 /// Draws what is compared: a row for each run, a dot for each seed, and a stroke at the mean.
 ///
-/// With a reference it shows losses minus those of the reference with the same seed, else losses. `None`
-/// if there is nothing to show.
+/// With a reference it shows losses minus those of the reference with the same seed, else losses.
+/// `None` if there is nothing to show.
 pub(super) fn losses(group: &Group, compared: &[Results]) -> Result<Option<String>> {
     let reference = group.reference.map(|index| &compared[index]);
     let members = group.members.iter().map(|index| &compared[*index]);
-    let others =
-        members.filter(|run| reference.is_none_or(|reference| reference.name != run.name));
+    let others = members.filter(|run| reference.is_none_or(|reference| reference.name != run.name));
     let rows: Vec<Row> = others
         .map(|run| {
             let values = match reference {
@@ -75,8 +74,8 @@ fn row(name: String, values: &[f64], signed: bool) -> Row {
     }
 }
 
-/// Draws the held-out losses on the way, means over seeds, from where they have fallen most of the way.
-/// `None` if there are no curves, or more than can be told apart.
+/// Draws the held-out losses on the way, means over seeds, from where they have fallen most of the
+/// way. `None` if there are no curves, or more than can be told apart.
 pub(super) fn curves(group: &Group, compared: &[Results]) -> Result<Option<String>> {
     let members = group.members.iter().map(|index| &compared[*index]);
     let curves: Vec<_> = members
@@ -115,8 +114,8 @@ pub(super) fn curves(group: &Group, compared: &[Results]) -> Result<Option<Strin
     chart.svg().map(Some)
 }
 
-/// Draws loss against the FLOPs of training: a line for each run through its lengths, means over seeds.
-/// `None` unless the groups are of runs of several lengths.
+/// Draws loss against the FLOPs of training: a line for each run through its lengths, means over
+/// seeds. `None` unless the groups are of runs of several lengths.
 pub(super) fn compute(groups: &[Group], compared: &[Results]) -> Result<Option<String>> {
     let Some(lines) = lines(lengths(groups, compared)) else {
         return Ok(None);
@@ -132,8 +131,8 @@ pub(super) fn compute(groups: &[Group], compared: &[Results]) -> Result<Option<S
     chart.svg().map(Some)
 }
 
-/// Finds the runs that were done at several lengths: the name without the length, and the points from left
-/// to right.
+/// Finds the runs that were done at several lengths: the name without the length, and the points
+/// from left to right.
 fn lengths(groups: &[Group], compared: &[Results]) -> Vec<(String, Vec<(f64, f64)>)> {
     let mut found: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
     let of_length = |group: &&Group| group.points.iter().any(|point| point.starts_with("steps="));
@@ -166,8 +165,8 @@ const README: [(&str, &str); 4] = [
     ("sparkling", "grown (SPARKLING)"),
 ];
 
-/// Draws the README's figure: loss against FLOPs of four runs of the demonstration, means over seeds, with
-/// the expansion marked. `None` if one of them has no results.
+/// Draws the README's figure: loss against FLOPs of four runs of the demonstration, means over
+/// seeds, with the expansion marked. `None` if one of them has no results.
 pub(super) fn readme(demo: &Comparison) -> Result<Option<String>> {
     let mut lines = Vec::new();
     let mut mark = None;
@@ -245,7 +244,8 @@ fn fallen(lines: &[Line]) -> (Range, Range) {
     (Some((0.0, last)), y_range)
 }
 
-/// Gives the mean over seeds at every step: runs of one specification write results at the same ones.
+/// Gives the mean over seeds at every step: runs of one specification write results at the same
+/// ones.
 fn mean(seeds: &[RunResult]) -> Vec<(f64, f64)> {
     let count = seeds.len() as f64;
     let curves = seeds.iter().map(|result| result.curve.len());

@@ -66,9 +66,9 @@ pub(super) struct Scratch {
 
 /// Lists the runs of an experiment at full length under its own settings, each with its results.
 ///
-/// A result belongs to a run if all that decides its numbers is equal but the seed, the text and the
-/// machine. If there are results on several texts or machines, those are shown that most of them, and then
-/// the latest one, are of: numbers of different ones are not compared.
+/// A result belongs to a run if all that decides its numbers is equal but the seed, the text and
+/// the machine. If there are results on several texts or machines, those are shown that most of
+/// them, and then the latest one, are of: numbers of different ones are not compared.
 fn compared(experiment: &Experiment, all: &[RunResult]) -> Result<Vec<Results>> {
     let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, result) in all.iter().enumerate() {

@@ -1,13 +1,14 @@
 //! The head start of a grown run: what its narrow part is worth.
 
-use crate::result::RunResult;
 use crate::page::gather::Results;
-use crate::spec::Group;
+use crate::result::RunResult;
 use crate::result::statistics::paired;
+use crate::spec::Group;
 
-/// Computes what the narrow part of a run is worth, seed by seed: the FLOPs that the last model takes from
-/// scratch, under the same optimizer and base rate, to the loss at the last expansion, minus those that
-/// were spent by then, as a fraction of the run's. Empty if no run of the group is that model from scratch.
+/// Computes what the narrow part of a run is worth, seed by seed: the FLOPs that the last model
+/// takes from scratch, under the same optimizer and base rate, to the loss at the last expansion,
+/// minus those that were spent by then, as a fraction of the run's. Empty if no run of the group is
+/// that model from scratch.
 pub(super) fn head_starts(group: &Group, compared: &[Results], results: &Results) -> Vec<f64> {
     let mut members = group.members.iter().map(|index| &compared[*index]);
     let scratch = members.find(|other| {
@@ -15,7 +16,12 @@ pub(super) fn head_starts(group: &Group, compared: &[Results], results: &Results
             ours.active == theirs.active
                 && ours.settings["optimizer"] == theirs.settings["optimizer"]
         };
-        other.wide && results.seeds.first().zip(other.seeds.first()).is_some_and(same)
+        other.wide
+            && results
+                .seeds
+                .first()
+                .zip(other.seeds.first())
+                .is_some_and(same)
     });
     let pairs = scratch.map(|scratch| paired(&results.seeds, &scratch.seeds, head_start));
     pairs.into_iter().flatten().flatten().collect()
@@ -29,7 +35,8 @@ fn head_start(grown: &RunResult, scratch: &RunResult) -> Option<f64> {
     Some((reached * step - spent) / grown.flops)
 }
 
-/// Finds the step at which a curve first comes down to `loss`, between two of its points in proportion.
+/// Finds the step at which a curve first comes down to `loss`, between two of its points in
+/// proportion.
 fn reached(curve: &[(usize, f64)], loss: f64) -> Option<f64> {
     let crosses = |pair: &&[(usize, f64)]| pair[0].1 > loss && pair[1].1 <= loss;
     let pair = curve.windows(2).find(crosses)?;
@@ -80,7 +87,10 @@ mod tests {
     }
 
     fn head_starts_of(compared: &[Results]) -> Vec<f64> {
-        let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
+        let names: Vec<&str> = compared
+            .iter()
+            .map(|results| results.name.as_str())
+            .collect();
         let groups = groups(None, &names).expect("groups");
         head_starts(&groups[0], compared, &compared[0])
     }

@@ -1,5 +1,5 @@
-//! The published evidence: a data page for each experiment, its figures, and tables within pages that are
-//! written by hand.
+//! The published evidence: a data page for each experiment, its figures, and tables within pages
+//! that are written by hand.
 //!
 //! An experiment file says what its runs are compared with, and what the paper reports of them:
 //!
@@ -12,8 +12,9 @@
 //! "sparkling/axis=inner/rho=1.3" = { loss = 2.3153, saved = 0.20, speed = 1.27 }
 //! ```
 //!
-//! In the pages of `docs/src/evidence` whatever stands between `<!-- equal FLOPs: NAME, NAME -->` and
-//! `<!-- end -->` is generated: the best growth beside the best run from scratch of these experiments.
+//! In the pages of `docs/src/evidence` whatever stands between `<!-- equal FLOPs: NAME, NAME -->`
+//! and `<!-- end -->` is generated: the best growth beside the best run from scratch of these
+//! experiments.
 
 mod equal_flops;
 mod figures;
@@ -117,7 +118,8 @@ impl Evidence {
         })
     }
 
-    /// Writes the evidence of a workspace, and removes data pages and figures that are not part of it.
+    /// Writes the evidence of a workspace, and removes data pages and figures that are not part of
+    /// it.
     ///
     /// # Errors
     ///

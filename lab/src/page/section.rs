@@ -43,7 +43,8 @@ struct Figure {
     file: String,
 }
 
-/// Gives the data page of an experiment as Markdown, and adds its drawings to `drawings`, by file name.
+/// Gives the data page of an experiment as Markdown, and adds its drawings to `drawings`, by file
+/// name.
 ///
 /// # Errors
 ///

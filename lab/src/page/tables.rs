@@ -30,7 +30,9 @@ pub(super) fn losses(group: &Group, compared: &[Results]) -> String {
     let row = |results: &Results| {
         let losses: Vec<f64> = results.seeds.iter().map(|row| row.loss).collect();
         let others = reference.filter(|reference| reference.name != results.name);
-        let paired = others.map_or(Vec::new(), |other| differences(&results.seeds, &other.seeds));
+        let paired = others.map_or(Vec::new(), |other| {
+            differences(&results.seeds, &other.seeds)
+        });
         let paper = results.published.map(|published| published.loss);
         let other = others.and_then(|other| other.published).map(|it| it.loss);
         [
@@ -48,9 +50,9 @@ pub(super) fn losses(group: &Group, compared: &[Results]) -> String {
     table(header, group, compared, row)
 }
 
-/// Tabulates several groups side by side: a line for each run, a column for each group, and in it the
-/// difference to the reference of that group, or the loss of the reference itself. `None` for a single
-/// group.
+/// Tabulates several groups side by side: a line for each run, a column for each group, and in it
+/// the difference to the reference of that group, or the loss of the reference itself. `None` for a
+/// single group.
 pub(super) fn overview(groups: &[Group], compared: &[Results]) -> Option<String> {
     let mut names: Vec<String> = Vec::new();
     for group in groups {
@@ -136,8 +138,8 @@ pub(super) fn costs(group: &Group, compared: &[Results]) -> String {
     table(header, group, compared, row)
 }
 
-/// Computes the fraction of the seconds that growing saves: against its last model from scratch, at the
-/// pace of a run of the group, for as many steps.
+/// Computes the fraction of the seconds that growing saves: against its last model from scratch, at
+/// the pace of a run of the group, for as many steps.
 fn saved_seconds(group: &Group, compared: &[Results], results: &Results) -> Vec<f64> {
     let Some(first) = results.seeds.first().filter(|_| results.scratch.is_some()) else {
         return Vec::new();
@@ -156,8 +158,8 @@ fn saved_seconds(group: &Group, compared: &[Results], results: &Results) -> Vec<
     comparable.into_iter().next().unwrap_or_default()
 }
 
-/// Tabulates how often the next byte is right, in percent, what the last expansion did to the loss, and how
-/// far copies are copies at the end.
+/// Tabulates how often the next byte is right, in percent, what the last expansion did to the loss,
+/// and how far copies are copies at the end.
 pub(super) fn scores(group: &Group, compared: &[Results]) -> String {
     let header = [
         "run",

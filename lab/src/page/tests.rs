@@ -74,7 +74,10 @@ fn compact(table: &str) -> String {
 }
 
 fn grouped(compared: &[Results], reference: Option<&str>) -> Group {
-    let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
+    let names: Vec<&str> = compared
+        .iter()
+        .map(|results| results.name.as_str())
+        .collect();
     let mut groups = groups(reference, &names).expect("groups");
     assert_eq!(groups.len(), 1);
     groups.remove(0)
@@ -114,7 +117,10 @@ fn several_groups_stand_side_by_side() {
             ..results("peak/steps=20/rho=3.0", [(0, 0.0), (1, 0.0)])
         },
     ];
-    let names: Vec<&str> = compared.iter().map(|results| results.name.as_str()).collect();
+    let names: Vec<&str> = compared
+        .iter()
+        .map(|results| results.name.as_str())
+        .collect();
     let groups = groups(Some("off"), &names).expect("groups");
     let expected = "\
 | run | steps=10 | steps=20 |
@@ -197,9 +203,8 @@ fn count(drawing: &str, element: &str, widths: &[&str]) -> usize {
 #[test]
 fn the_figure_has_a_dot_for_every_seed_of_both() {
     let compared = compared();
-    let draw = |reference, of: &[Results]| {
-        figures::losses(&grouped(of, reference), of).expect("drawn")
-    };
+    let draw =
+        |reference, of: &[Results]| figures::losses(&grouped(of, reference), of).expect("drawn");
     let drawing = draw(Some("sparkling"), &compared).expect("a figure");
     // small shares one seed with the reference, from-scratch two.
     assert_eq!(count(&drawing, "<circle", &[]), 3);
@@ -215,9 +220,8 @@ fn the_figure_has_a_dot_for_every_seed_of_both() {
 #[test]
 fn curves_are_drawn_while_they_can_be_told_apart() {
     let mut many = compared();
-    let draw = |of: &[Results]| {
-        figures::curves(&grouped(of, Some("sparkling")), of).expect("drawn")
-    };
+    let draw =
+        |of: &[Results]| figures::curves(&grouped(of, Some("sparkling")), of).expect("drawn");
     let drawing = draw(&many).expect("curves");
     assert_eq!(count(&drawing, "<polyline", &["8", "12"]), 3);
     for index in 0..13 {
@@ -277,7 +281,10 @@ fn a_place_that_cannot_be_filled_is_named() {
     ];
     for (text, message) in cases {
         let error = format!("{:#}", evidence(&text).expect_err("a mistake"));
-        assert!(error.starts_with("page.md: ") && error.contains(message), "{error}");
+        assert!(
+            error.starts_with("page.md: ") && error.contains(message),
+            "{error}"
+        );
     }
 }
 

@@ -283,7 +283,9 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 
 /// Shows the learning rates of old and new units, and of the wide model from scratch.
 fn rates(report: &Report) -> Option<Lines> {
-    let grown = report.run(SPARKLING).or_else(|| report.run(LOCKED_CONTROL))?;
+    let grown = report
+        .run(SPARKLING)
+        .or_else(|| report.run(LOCKED_CONTROL))?;
     let mut lines = Vec::new();
     if let Some(run) = report.run(FROM_SCRATCH) {
         let curve = run.lr.iter().map(|(step, rate, _)| (*step as f64, *rate));

@@ -220,14 +220,18 @@ fn run_report(run: &Run, at: usize, log: Log) -> RunReport {
         params: size.params,
         active_params: size.active,
         cosine: run.growth.as_ref().map(|_| thinned(&log.cosine)),
-        expansion: log.expansions.into_iter().next().map(|expansion| ExpansionReport {
-            step: expansion.step,
-            loss_before: expansion.loss_before,
-            loss_after: expansion.loss_after,
-            max_logit_diff: expansion.max_logit_diff,
-            seconds: expansion.seconds,
-            rms: expansion.rms,
-        }),
+        expansion: log
+            .expansions
+            .into_iter()
+            .next()
+            .map(|expansion| ExpansionReport {
+                step: expansion.step,
+                loss_before: expansion.loss_before,
+                loss_after: expansion.loss_after,
+                max_logit_diff: expansion.max_logit_diff,
+                seconds: expansion.seconds,
+                rms: expansion.rms,
+            }),
         lr: rates(run, at),
     }
 }

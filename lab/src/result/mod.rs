@@ -18,8 +18,8 @@ pub use origin::{Origin, commit};
 
 use crate::measure::Scores;
 
-/// One finished run: a specification under settings, with a seed. Losses are cross entropies in nats per
-/// byte.
+/// One finished run: a specification under settings, with a seed. Losses are cross entropies in
+/// nats per byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunResult {
@@ -34,8 +34,8 @@ pub struct RunResult {
     pub seed: u64,
     /// Commit that the run was made at.
     pub commit: String,
-    /// Machine that it was made on: cores, processor and backend. Another one rounds sums differently, and
-    /// a run that begins a little differently ends elsewhere.
+    /// Machine that it was made on: cores, processor and backend. Another one rounds sums
+    /// differently, and a run that begins a little differently ends elsewhere.
     pub machine: String,
     /// Optimizer steps.
     pub steps: usize,
@@ -54,8 +54,8 @@ pub struct RunResult {
     /// How often the next byte was right there.
     pub scores: Scores,
     /// Seconds of training at its usual pace
-    /// ([`Log::steady_seconds`](crate::log::Log::steady_seconds)), those of a shared prefix included; `None`
-    /// if they are not known.
+    /// ([`Log::steady_seconds`](crate::log::Log::steady_seconds)), those of a shared prefix
+    /// included; `None` if they are not known.
     pub wall_s: Option<f64>,
     /// The expansions, in order.
     pub expansions: Vec<Expanded>,
@@ -86,8 +86,8 @@ impl RunResult {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, when a line is not a result or ends in its middle, as a crash leaves
-    /// it, and when two lines are of the same run on the same machine.
+    /// When the file cannot be read, when a line is not a result or ends in its middle, as a crash
+    /// leaves it, and when two lines are of the same run on the same machine.
     pub fn read_all(path: &Path) -> Result<Vec<Self>> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -97,35 +97,39 @@ impl RunResult {
         if !text.is_empty() && !text.ends_with('\n') {
             return Err(torn(path, text.lines().count()));
         }
-        let mut rows: Vec<Self> = Vec::new();
+        let mut results: Vec<Self> = Vec::new();
         let mut lines = BTreeMap::new();
         for (index, text) in text.lines().enumerate() {
             let line = index + 1;
-            let result = serde_json::from_str(text);
-            let row: Self = result.with_context(|| place(path, line))?;
-            let run = (row.id.clone(), row.machine.clone());
+            let parsed = serde_json::from_str(text);
+            let result: Self = parsed.with_context(|| place(path, line))?;
+            let run = (result.id.clone(), result.machine.clone());
             if let Some(first) = lines.insert(run, line) {
-                let (place, id) = (place(path, line), row.id);
+                let (place, id) = (place(path, line), result.id);
                 bail!("{place}: run {id} is that of line {first}: remove one of them");
             }
-            rows.push(row);
+            results.push(result);
         }
-        Ok(rows)
+        Ok(results)
     }
 
-    /// Adds the result to a file, which is made if it is not there. Others may be adding theirs at the time.
+    /// Adds the result to a file, which is made if it is not there. Others may be adding theirs at
+    /// the time.
     ///
     /// # Errors
     ///
-    /// When a number is not finite, when the last line of the file ends in its middle, and when the file
-    /// cannot be written. It is then what it was.
+    /// When a number is not finite, when the last line of the file ends in its middle, and when the
+    /// file cannot be written. It is then what it was.
     pub fn append(&self, path: &Path) -> Result<()> {
         self.finite()?;
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
         let written = append(path, &line).with_context(|| path.display().to_string())?;
         if !written {
-            let ends = fs::read(path)?.iter().filter(|byte| **byte == b'\n').count();
+            let ends = fs::read(path)?
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
             return Err(torn(path, ends + 1));
         }
         Ok(())
@@ -268,7 +272,10 @@ pub(crate) mod tests {
         without.append(&path).expect("written");
         let text = fs::read_to_string(&path).expect("a file");
         assert_eq!(text.lines().count(), 2);
-        assert_eq!(RunResult::read_all(&path).expect("results"), [result("a"), without]);
+        assert_eq!(
+            RunResult::read_all(&path).expect("results"),
+            [result("a"), without]
+        );
     }
 
     #[test]
@@ -318,7 +325,9 @@ pub(crate) mod tests {
         ];
         for (second, message) in cases {
             fs::write(&path, format!("{first}{second}\n")).expect("written");
-            let error = RunResult::read_all(&path).map_err(|e| format!("{e:#}")).expect_err("no result");
+            let error = RunResult::read_all(&path)
+                .map_err(|e| format!("{e:#}"))
+                .expect_err("no result");
             assert!(error.contains(message), "{error}");
         }
     }

@@ -28,7 +28,7 @@ impl Origin {
 }
 
 /// Describes this machine and the backend of `device`.
-pub fn machine(device: Backend) -> String {
+fn machine(device: Backend) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let processor = processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     format!("{cores} x {processor}, {}", device.name())
@@ -44,8 +44,8 @@ fn processor() -> Option<String> {
     std::env::var("PROCESSOR_IDENTIFIER").ok()
 }
 
-/// Gives its name, and family and model if they are known: virtual machines give different processors
-/// one name.
+/// Gives its name, and family and model if they are known: virtual machines give different
+/// processors one name.
 #[cfg(not(any(target_os = "macos", target_os = "windows")))]
 fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;

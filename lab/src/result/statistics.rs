@@ -42,7 +42,11 @@ impl Spread {
 }
 
 /// Applies `of` to the results of the same seed, seed by seed.
-pub fn paired<T>(ours: &[RunResult], theirs: &[RunResult], of: impl Fn(&RunResult, &RunResult) -> T) -> Vec<T> {
+pub fn paired<T>(
+    ours: &[RunResult],
+    theirs: &[RunResult],
+    of: impl Fn(&RunResult, &RunResult) -> T,
+) -> Vec<T> {
     let pair = |our: &RunResult| {
         let their = theirs.iter().find(|their| their.seed == our.seed)?;
         Some(of(our, their))

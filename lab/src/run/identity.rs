@@ -64,7 +64,8 @@ impl Run {
         }
     }
 
-    /// Gives the id it is known by: a hash of its identity (FNV-1a, 64 bits), in hexadecimal digits.
+    /// Gives the id it is known by: a hash of its identity (FNV-1a, 64 bits), in hexadecimal
+    /// digits.
     ///
     /// # Errors
     ///

@@ -6,13 +6,13 @@ use crate::run::Run;
 use crate::spec::{Budget, Experiment, Length, Settings, Spec};
 
 impl Run {
-    /// Works out `spec` of `experiment` under `settings`, with their seed, on a text with fingerprint
-    /// `text`.
+    /// Works out `spec` of `experiment` under `settings`, with their seed, on a text with
+    /// fingerprint `text`.
     ///
     /// # Errors
     ///
-    /// When its settings are out of their range, its model cannot be built or cannot grow that way, or it
-    /// is to cost what a run costs that does not exist.
+    /// When its settings are out of their range, its model cannot be built or cannot grow that way,
+    /// or it is to cost what a run costs that does not exist.
     pub fn of(
         experiment: &Experiment,
         spec: &Spec,
@@ -30,7 +30,9 @@ impl Run {
                 let other = experiment.spec(other)?;
                 if other.budget != Budget::Steps {
                     let (run, other) = (&spec.name, &other.name);
-                    bail!("run `{run}` is to cost what `{other}` costs, which has such a budget itself");
+                    bail!(
+                        "run `{run}` is to cost what `{other}` costs, which has such a budget itself"
+                    );
                 }
                 let other = Self::of(experiment, other, settings, text, length)?;
                 Some(other.flops(other.steps))

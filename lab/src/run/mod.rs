@@ -1,5 +1,5 @@
-//! One run: a specification under settings, with a seed, and everything that decides its numbers worked
-//! out. The other files train it.
+//! One run: a specification under settings, with a seed, and everything that decides its numbers
+//! worked out. The other files train it.
 
 mod callback;
 mod identity;
@@ -72,8 +72,8 @@ pub struct GrowthSchedule {
 }
 
 impl Run {
-    /// Works out `spec` under `settings` on a text with fingerprint `text`, for as many steps as cost
-    /// `flops`, or for all of them.
+    /// Works out `spec` under `settings` on a text with fingerprint `text`, for as many steps as
+    /// cost `flops`, or for all of them.
     ///
     /// # Errors
     ///
@@ -144,8 +144,8 @@ impl Run {
         Ok(run)
     }
 
-    /// Gives the prefix that it shares with the small run, and the last epoch of that prefix: the one
-    /// before the first expansion. `None` if it does not grow, or grows in the first epoch.
+    /// Gives the prefix that it shares with the small run, and the last epoch of that prefix: the
+    /// one before the first expansion. `None` if it does not grow, or grows in the first epoch.
     pub fn prefix(&self) -> Result<Option<(Self, usize)>> {
         let growth = self.growth.as_ref();
         let first = growth.and_then(|growth| growth.stages.first());
@@ -198,8 +198,8 @@ impl Run {
             .sum()
     }
 
-    /// Computes the fraction of FLOPs that growing saves against its last model from scratch on as many
-    /// tokens.
+    /// Computes the fraction of FLOPs that growing saves against its last model from scratch on as
+    /// many tokens.
     pub fn saved(&self) -> f64 {
         let segments: Vec<_> = self
             .segments(self.steps)

@@ -15,8 +15,8 @@ const BARS: usize = 12;
 
 /// Does `runs` side by side, `workers` at once, and tells whether all of them ended.
 ///
-/// Every worker has a thread pool of its own: Burn's kernels then stay on it, and runs neither share
-/// threads nor wait for each other.
+/// Every worker has a thread pool of its own: Burn's kernels then stay on it, and runs neither
+/// share threads nor wait for each other.
 ///
 /// # Errors
 ///
@@ -98,8 +98,8 @@ struct State {
 }
 
 impl State {
-    /// Tells whether the checkpoint that a run continues from is certainly on disk, if it is still to come:
-    /// saving is asynchronous, one checkpoint at a time, so that is one epoch later.
+    /// Tells whether the checkpoint that a run continues from is certainly on disk, if it is still
+    /// to come: saving is asynchronous, one checkpoint at a time, so that is one epoch later.
     fn is_ready(&self, run: &Run) -> bool {
         let Some((from, epoch)) = &run.share.from else {
             return true;

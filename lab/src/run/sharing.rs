@@ -1,4 +1,5 @@
-//! What runs of a list share: those that grow continue from a common prefix instead of training it again.
+//! What runs of a list share: those that grow continue from a common prefix instead of training it
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,8 @@ use crate::run::Run;
 pub struct Sharing {
     /// Key of the run it continues from if it has not begun, and the epoch at whose end.
     pub from: Option<(String, usize)>,
-    /// Epochs whose checkpoints are kept: other runs continue from them, or this one grew after them.
+    /// Epochs whose checkpoints are kept: other runs continue from them, or this one grew after
+    /// them.
     pub keep: BTreeSet<usize>,
     /// The last epoch of a run that exists only as a shared prefix.
     pub until: Option<usize>,
@@ -43,8 +45,9 @@ struct Prefix {
 
 /// Gives the runs to do for those of `all` that are `wanted`, in their order, with what they share.
 ///
-/// Runs with a common prefix continue from the run that is nothing but this prefix, if it is listed. If
-/// not, and several runs wait for it, the prefix becomes a run of its own, up to where they part.
+/// Runs with a common prefix continue from the run that is nothing but this prefix, if it is
+/// listed. If not, and several runs wait for it, the prefix becomes a run of its own, up to where
+/// they part.
 ///
 /// # Errors
 ///
@@ -119,7 +122,11 @@ pub fn shared(store: &Store, all: &[Run], wanted: impl Fn(&Run) -> bool) -> Resu
 
 /// Tells whether the checkpoint of `epoch` of a listed run is there, or will be.
 fn reaches(store: &Store, run: &Run, epoch: usize, wanted: bool) -> Result<bool> {
-    let last = store.log(&run.key)?.epochs.last().map_or(0, |end| end.epoch);
+    let last = store
+        .log(&run.key)?
+        .epochs
+        .last()
+        .map_or(0, |end| end.epoch);
     Ok(store.reached(&run.key, epoch)? || wanted && last < epoch)
 }
 

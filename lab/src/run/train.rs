@@ -52,7 +52,8 @@ impl CheckpointingStrategy for Keep {
     }
 }
 
-/// Trains `run` to its end, from its last good checkpoint if it has one, and tells whether it got there.
+/// Trains `run` to its end, from its last good checkpoint if it has one, and tells whether it got
+/// there.
 ///
 /// `epoch_done` hears of every epoch whose log is written, `ended` of the end.
 ///
@@ -81,11 +82,7 @@ pub(super) fn train(
         .build(&model)
         .with_context(named)?;
     let training = training(context, run, epoch)?;
-    let learner = Learner::new(
-        callback.wrap(model),
-        run.optimizer.build(),
-        run.schedule(),
-    );
+    let learner = Learner::new(callback.wrap(model), run.optimizer.build(), run.schedule());
     let result = callback.attach(training).launch(learner);
 
     if let Some(error) = Arc::into_inner(failure).and_then(OnceLock::into_inner) {
@@ -117,11 +114,7 @@ pub(super) fn train(
 /// Finds the last epoch whose checkpoint is whole, and the log up to there.
 ///
 /// A run that has not begun continues from another one, if that one got far enough.
-fn last_good(
-    context: &Context,
-    run: &Run,
-    model: &MoeTransformer,
-) -> Result<(Option<usize>, Log)> {
+fn last_good(context: &Context, run: &Run, model: &MoeTransformer) -> Result<(Option<usize>, Log)> {
     let (store, key) = (&context.store, &run.key);
     let directory = store.run(key);
     let model = LanguageModel {
@@ -176,11 +169,7 @@ fn listen(
 ) -> WidthExpansionBuilder {
     let expanded = recorder.clone();
     let (recorder, failure) = (recorder.clone(), failure.clone());
-    let (store, stop, key) = (
-        context.store.clone(),
-        context.stop.clone(),
-        run.key.clone(),
-    );
+    let (store, stop, key) = (context.store.clone(), context.stop.clone(), run.key.clone());
     callback(run)
         .on_expand(move |report| expanded.expanded(report))
         .on_event(move |event| {
@@ -261,8 +250,8 @@ fn held_out(context: &Context, run: &Run, windows: usize) -> Result<HeldOut> {
     Ok(HeldOut::new(corpus, &run.settings, windows, &device))
 }
 
-/// Gives the steps between two points of a curve: few enough points to draw, and a divisor of an epoch,
-/// so that a resumed run writes the same ones.
+/// Gives the steps between two points of a curve: few enough points to draw, and a divisor of an
+/// epoch, so that a resumed run writes the same ones.
 fn record_every(settings: &Settings) -> usize {
     let epoch = settings.epoch_steps();
     let enough = settings.steps.div_ceil(400);

@@ -1,4 +1,5 @@
-//! An experiment file: specifications, the settings and grids they share, and what the paper reports.
+//! An experiment file: specifications, the settings and grids they share, and what the paper
+//! reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ pub struct Experiment {
     /// Settings of all runs, where they differ from the demonstration's.
     #[serde(default)]
     pub settings: Overlay,
-    /// Values to try in turn, by their path in a specification: every run for each of them, or for each
-    /// combination.
+    /// Values to try in turn, by their path in a specification: every run for each of them, or for
+    /// each combination.
     #[serde(default)]
     pub grid: Grid,
     /// What is run, in the order in which it runs and is shown.
@@ -123,8 +124,8 @@ impl Experiment {
         Ok(())
     }
 
-    /// Finds the specifications by these names, in the order of the experiment. A name without its point
-    /// of a grid stands for all of them.
+    /// Finds the specifications by these names, in the order of the experiment. A name without its
+    /// point of a grid stands for all of them.
     ///
     /// # Errors
     ///
@@ -165,8 +166,8 @@ impl Experiment {
         settings.laid("the experiment", &self.settings)
     }
 
-    /// Checks that `over`, the settings of a machine, leaves alone what the experiment itself compares or
-    /// fixes.
+    /// Checks that `over`, the settings of a machine, leaves alone what the experiment itself
+    /// compares or fixes.
     ///
     /// # Errors
     ///

@@ -5,7 +5,8 @@ use anyhow::{Result, bail};
 /// Runs that are compared with one reference, by their places in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// The points of grids that all of them share, as in `axis=both`; empty where there is one group.
+    /// The points of grids that all of them share, as in `axis=both`; empty where there is one
+    /// group.
     pub points: Vec<String>,
     /// The reference, if there is one.
     pub reference: Option<usize>,
@@ -24,9 +25,10 @@ impl Group {
 
 /// Sorts runs by the reference they are compared with.
 ///
-/// The reference is named without the points that it shares with those it is compared with: `sparkling/rho=2`
-/// is `sparkling/axis=both/rho=2` to the runs at `axis=both`, and `sparkling/axis=inner/rho=2` to those at
-/// `axis=inner`, which makes two groups. Without a reference all runs are one group.
+/// The reference is named without the points that it shares with those it is compared with:
+/// `sparkling/rho=2` is `sparkling/axis=both/rho=2` to the runs at `axis=both`, and
+/// `sparkling/axis=inner/rho=2` to those at `axis=inner`, which makes two groups. Without a
+/// reference all runs are one group.
 ///
 /// # Errors
 ///
@@ -62,7 +64,10 @@ pub fn groups(reference: Option<&str>, names: &[&str]) -> Result<Vec<Group>> {
         });
     }
     if groups.is_empty() {
-        bail!("there is no run `{reference}`: the runs are {}", names.join(", "));
+        bail!(
+            "there is no run `{reference}`: the runs are {}",
+            names.join(", ")
+        );
     }
     let alone = (0..names.len()).find(|index| {
         let inside = |group: &Group| group.members.contains(index);
@@ -127,7 +132,10 @@ mod tests {
         let cases = [
             ("sparkling/rho=3", "sparkling/axis=both/rho=2.0"),
             ("sparklin", "small/axis=both"),
-            ("sparkling", "run `small/axis=both` is compared with nothing"),
+            (
+                "sparkling",
+                "run `small/axis=both` is compared with nothing",
+            ),
         ];
         for (reference, message) in cases {
             let error = groups(Some(reference), &NAMES).expect_err("a mistake");

@@ -39,7 +39,8 @@ pub struct Stage {
     pub factor: Option<f64>,
 }
 
-/// What happens to the learning rate at an expansion. The settings say how high and how long it climbs.
+/// What happens to the learning rate at an expansion. The settings say how high and how long it
+/// climbs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rewarmed {
@@ -60,8 +61,8 @@ pub enum RateRule {
     Cosine,
     /// A climb, then that multiple of the base rate.
     Proportional,
-    /// No climb: every coordinate decays faster along the base cosine, by this fraction of the steps
-    /// left.
+    /// No climb: every coordinate decays faster along the base cosine, by this fraction of the
+    /// steps left.
     FasterDecay(f64),
     /// No climb: every coordinate continues as if this fraction of the base cosine lay behind.
     Remapped(f64),
@@ -75,8 +76,8 @@ impl RateRule {
 }
 
 impl Rewarmed {
-    /// Gives the re-warmup of a run whose base rate follows `schedule`, and whose optimizer state is
-    /// treated as `state` says.
+    /// Gives the re-warmup of a run whose base rate follows `schedule`, and whose optimizer state
+    /// is treated as `state` says.
     pub fn resolve(
         &self,
         settings: &Settings,
@@ -96,7 +97,8 @@ impl Rewarmed {
             RateRule::FasterDecay(faster) => Rewarmup::faster_decay(peak, min, faster),
             RateRule::Remapped(progress) => Rewarmup::remapped(peak, min, progress),
         };
-        // Where the state is copied, or nothing climbs, new coordinates are as old as their parameter.
+        // Where the state is copied, or nothing climbs, new coordinates are as old as their
+        // parameter.
         let fresh = self.schedule.climbs() && state == StatePolicy::KeepAndZero;
         let optimizer = &settings.optimizer;
         if fresh && optimizer.age == AgeSetting::Own {

@@ -1,5 +1,5 @@
-//! What is compared, as data: an experiment file lists specifications ([`Spec`]) and the [`Settings`]
-//! that they share.
+//! What is compared, as data: an experiment file lists specifications ([`Spec`]) and the
+//! [`Settings`] that they share.
 
 mod device;
 mod experiment;

@@ -40,7 +40,7 @@ pub struct OptimizerSettings {
     pub kind: OptimizerKind,
     /// The age of new coordinates.
     pub age: AgeSetting,
-    /// The highest learning rate of the small model, which grown arms keep.
+    /// The highest learning rate of the small model, which grown runs keep.
     pub peak_rate: f64,
     /// The highest rate of the wide model trained from scratch, as a fraction of that: wide models
     /// want less.

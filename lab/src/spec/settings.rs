@@ -105,7 +105,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Gives settings for a run of seconds that goes through everything and shows nothing about the method.
+    /// Gives settings for a run of seconds that goes through everything and shows nothing about the
+    /// method.
     pub fn quick() -> Self {
         Self {
             steps: 160,
@@ -125,9 +126,8 @@ impl Settings {
     ///
     /// Names the first one out of its range.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |name: &str, value: String, expected: &str| {
-            Err(out_of_range(name, value, expected))
-        };
+        let wrong =
+            |name: &str, value: String, expected: &str| Err(out_of_range(name, value, expected));
         if self.epochs < 4 {
             return wrong("epochs", self.epochs.to_string(), "4 or more");
         }

@@ -17,8 +17,9 @@ pub const HELD_OUT: usize = 20;
 
 /// A text, cut into what is trained on and what is held out.
 ///
-/// Held-out blocks are spread evenly: the end of a text is another distribution than its beginning, and
-/// that difference would drown what is measured. No window crosses from one part into the other.
+/// Held-out blocks are spread evenly: the end of a text is another distribution than its beginning,
+/// and that difference would drown what is measured. No window crosses from one part into the
+/// other.
 #[derive(Debug)]
 pub struct Corpus {
     bytes: Vec<u8>,
@@ -28,8 +29,8 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads the text at `path`, a file or a directory, or the sources of Burn without one, for windows
-    /// of `window` bytes.
+    /// Reads the text at `path`, a file or a directory, or the sources of Burn without one, for
+    /// windows of `window` bytes.
     ///
     /// # Errors
     ///
@@ -126,8 +127,8 @@ impl Corpus {
         self.train[0].start
     }
 
-    /// Finds where up to `count` held-out windows of `length` bytes begin, without overlap and spread
-    /// evenly over the text.
+    /// Finds where up to `count` held-out windows of `length` bytes begin, without overlap and
+    /// spread evenly over the text.
     pub fn held_out_windows(&self, count: usize, length: usize) -> Vec<usize> {
         let starts: Vec<usize> = self
             .held_out
@@ -161,8 +162,8 @@ fn user_files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![path.to_owned()])
 }
 
-/// Lists the Rust files of the `burn` packages that `Cargo.lock` pins, sorted by package and path: the same
-/// bytes on every machine.
+/// Lists the Rust files of the `burn` packages that `Cargo.lock` pins, sorted by package and path:
+/// the same bytes on every machine.
 fn burn_sources() -> Result<Vec<PathBuf>> {
     let mut packages: Vec<_> = metadata()?
         .packages

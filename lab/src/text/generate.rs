@@ -12,8 +12,8 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Makes a sampler that draws from `softmax(logits / temperature)`, and takes the most probable byte
-    /// at temperature 0.
+    /// Makes a sampler that draws from `softmax(logits / temperature)`, and takes the most probable
+    /// byte at temperature 0.
     pub fn new(temperature: f64, seed: u64) -> Self {
         Self {
             temperature,
@@ -44,9 +44,9 @@ impl Sampler {
 
 /// Continues `prompt` by `count` bytes.
 ///
-/// A model knows no more positions than the `context` it was trained on: once these are full, it reads
-/// the newer half of them again and goes on. A prompt longer than that is read from its last bytes; an
-/// empty one begins with a new line.
+/// A model knows no more positions than the `context` it was trained on: once these are full, it
+/// reads the newer half of them again and goes on. A prompt longer than that is read from its last
+/// bytes; an empty one begins with a new line.
 pub fn generate(
     model: &MoeTransformer,
     prompt: &[u8],

@@ -43,9 +43,9 @@ impl Batch {
 
 /// Takes random training windows, an epoch at a time.
 ///
-/// Windows are random with replacement, and those of step `t` depend on the seed and `t` alone: every
-/// run sees the same text in the same order, and so does a resumed one. Iterating for the k-th time
-/// gives epoch `first + k`.
+/// Windows are random with replacement, and those of step `t` depend on the seed and `t` alone:
+/// every run sees the same text in the same order, and so does a resumed one. Iterating for the
+/// k-th time gives epoch `first + k`.
 #[derive(Clone)]
 pub struct TrainLoader {
     corpus: Arc<Corpus>,
