@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+<<<<<<< HEAD
 mod demo;
 mod docs;
 mod experiment;
@@ -11,12 +12,19 @@ mod links;
 mod lint;
 mod msrv;
 mod package;
+=======
+mod fuzz;
+mod kill_loop;
+mod lab;
+>>>>>>> lab
 mod parity;
-mod plan;
 mod python;
 mod remote;
+<<<<<<< HEAD
 mod sample;
 mod steps;
+=======
+>>>>>>> lab
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -32,17 +40,22 @@ struct Cli {
 enum Command {
     /// Trains a small language model that widens mid-run, beside its controls (`-- --help`)
     #[command(disable_help_flag = true)]
-    Demo(demo::Demo),
-    /// Runs an experiment, or goes on with it: all its arms, over seeds (`--list`, `--help`)
+    Demo(lab::Lab),
+    /// Runs an experiment, or goes on with it: all its runs, over seeds (`--list`, `--help`)
     #[command(disable_help_flag = true)]
-    Experiment(experiment::Experiment),
+    Experiment(lab::Lab),
     /// Prints what an expansion would do and cost, before anything is trained (`--help`)
     #[command(disable_help_flag = true)]
-    Plan(plan::Plan),
+    Plan(lab::Lab),
     /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
     #[command(disable_help_flag = true)]
+<<<<<<< HEAD
     Sample(sample::Sample),
     /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
+=======
+    Sample(lab::Lab),
+    /// Checks everything: format, lints, documentation, tests, and the quick demo
+>>>>>>> lab
     Test,
     /// Checks format, lock files, spelling, licences and advisories, and runs clippy
     Lint(lint::Lint),
@@ -66,10 +79,10 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Demo(demo) => demo.run(),
-        Command::Experiment(experiment) => experiment.run(),
-        Command::Plan(plan) => plan.run(),
-        Command::Sample(sample) => sample.run(),
+        Command::Demo(lab) => lab.run("demo"),
+        Command::Experiment(lab) => lab.run("run"),
+        Command::Plan(lab) => lab.run("plan"),
+        Command::Sample(lab) => lab.run("sample"),
         Command::Test => test::run(),
         Command::Lint(lint) => lint.run(),
         Command::Docs(docs) => docs.run(),

@@ -32,6 +32,6 @@ fn tests() -> anyhow::Result<()> {
 }
 
 fn quick_demo() -> anyhow::Result<()> {
-    let demo = "run --bin moe-lm -- --quick --out target/demo-quick";
+    let demo = "run --bin lab -- demo --quick --out target/demo-quick";
     cargo(demo.split(' '), &[])
 }
