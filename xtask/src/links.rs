@@ -229,7 +229,7 @@ fn home(page: &Path) -> PathBuf {
 }
 
 /// A relative path behind a folder, without `..`; nothing where it leads out of the workspace.
-fn join(folder: &Path, relative: &str) -> Option<PathBuf> {
+pub(crate) fn join(folder: &Path, relative: &str) -> Option<PathBuf> {
     let mut path = folder.to_path_buf();
     for component in Path::new(relative).components() {
         match component {
