@@ -1,7 +1,7 @@
 //! Links and anchors of the written pages, checked without a network.
 //!
-//! A page of the book may link within the book alone, and a crate's README within the crate: elsewhere
-//! the target is not there once the page is published.
+//! A page of the book may link within the book alone, and a crate's README within the crate:
+//! elsewhere the target is not there once the page is published.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;

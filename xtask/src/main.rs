@@ -2,29 +2,18 @@
 
 mod bench;
 mod cargo;
-<<<<<<< HEAD
-mod demo;
 mod docs;
-mod experiment;
 mod fuzz;
 mod kill_loop;
+mod lab;
 mod links;
 mod lint;
 mod msrv;
 mod package;
-=======
-mod fuzz;
-mod kill_loop;
-mod lab;
->>>>>>> lab
 mod parity;
 mod python;
 mod remote;
-<<<<<<< HEAD
-mod sample;
 mod steps;
-=======
->>>>>>> lab
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -49,13 +38,8 @@ enum Command {
     Plan(lab::Lab),
     /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
     #[command(disable_help_flag = true)]
-<<<<<<< HEAD
-    Sample(sample::Sample),
-    /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
-=======
     Sample(lab::Lab),
-    /// Checks everything: format, lints, documentation, tests, and the quick demo
->>>>>>> lab
+    /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
     Test,
     /// Checks format, lock files, spelling, licences and advisories, and runs clippy
     Lint(lint::Lint),
@@ -69,9 +53,11 @@ enum Command {
     Parity(parity::Parity),
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
-    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to build
+    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to
+    /// build
     Remote,
-    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and cargo-fuzz
+    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and
+    /// cargo-fuzz
     Fuzz(fuzz::Fuzz),
     /// Prints what growing costs, or how fast the MoE transformer is, as ratios
     Bench(bench::Bench),

@@ -33,8 +33,8 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// Packages every crate of `crates/`, builds each from its package after those that it depends on, and
-    /// looks at what is in the packages.
+    /// Packages every crate of `crates/`, builds each from its package after those that it depends
+    /// on, and looks at what is in the packages.
     ///
     /// Nothing has to be published for that: cargo takes the packages for a registry of their own.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
@@ -75,7 +75,8 @@ fn published() -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Lets cargo build the crates anew: it takes a package of the same version for the one that it built before.
+/// Lets cargo build the crates anew: it takes a package of the same version for the one that it
+/// built before.
 fn forget(folder: &Path, names: &[String]) -> anyhow::Result<()> {
     let fingerprints = folder.join("debug").join(".fingerprint");
     if !fingerprints.is_dir() {

@@ -1,8 +1,10 @@
 use crate::cargo::cargo;
 
-/// Builds the remote devices, which no other command does, and runs `tests/remote`: several minutes at first.
+/// Builds the remote devices, which no other command does, and runs `tests/remote`: several minutes
+/// at first.
 pub(crate) fn run() -> anyhow::Result<()> {
-    // With the profile and the build folder of the main workspace, what both build alike is built once.
+    // With the profile and the build folder of the main workspace, what both build alike is built
+    // once.
     let profile = ["--config", "Cargo.toml"];
     let package = [
         "--manifest-path",
