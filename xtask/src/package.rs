@@ -1,5 +1,5 @@
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -54,7 +54,7 @@ impl Package {
         let version = env!("CARGO_PKG_VERSION");
         for name in &names {
             let package = folder.join("package").join(format!("{name}-{version}"));
-            inspect(&package).with_context(|| format!("the package of {name}"))?;
+            inspect(&package).with_context(|| format!("in the package of {name}"))?;
         }
         println!(
             "{} packages in {}",
@@ -67,48 +67,75 @@ impl Package {
 
 /// The names of the published crates: all of `crates/`, and no others.
 fn published() -> anyhow::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for folder in fs::read_dir(workspace()?.join("crates"))? {
-        names.push(folder?.file_name().to_string_lossy().into_owned());
-    }
+    let folders = entries(&workspace()?.join("crates"))?;
+    let mut names: Vec<_> = folders.iter().map(|folder| name(folder)).collect();
     names.sort();
     Ok(names)
 }
 
-/// Lets cargo build the crates anew: it takes a package of the same version for the one that it
-/// built before.
+/// Removes what cargo keeps of earlier packages: where the version is the same it would build those.
 fn forget(folder: &Path, names: &[String]) -> anyhow::Result<()> {
-    let fingerprints = folder.join("debug").join(".fingerprint");
-    if !fingerprints.is_dir() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(&fingerprints)? {
-        let entry = entry?;
-        let unit = entry.file_name().to_string_lossy().into_owned();
-        let package = unit
-            .rsplit_once('-')
-            .map_or(unit.as_str(), |(package, _)| package);
-        if names.iter().any(|name| name == package) {
-            fs::remove_dir_all(entry.path())?;
+    let of_ours = |entry: &str| {
+        let name = entry.rsplit_once('-').map_or(entry, |(name, _)| name);
+        names.iter().any(|ours| ours == name)
+    };
+    remove(&folder.join("debug").join(".fingerprint"), of_ours)?;
+    // Unpacked packages, in folders named by registry; those of this machine's folders have no host.
+    for registry in entries(&cargo_home()?.join("registry").join("src"))? {
+        if name(&registry).starts_with('-') {
+            remove(&registry, of_ours)?;
         }
     }
     Ok(())
 }
 
+/// Removes the folders in `folder` whose names `picks` picks.
+fn remove(folder: &Path, picks: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    for path in entries(folder)? {
+        if picks(&name(&path)) {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder, and nothing if there is none.
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    entries.collect()
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn cargo_home() -> anyhow::Result<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(env::home_dir()?.join(".cargo")))
+        .context("no home folder")
+}
+
 /// Checks that a package holds what it should, nothing else, and names no file outside of it.
 fn inspect(package: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(package)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let known = CONTENTS.iter().chain(&ADDED).any(|known| *known == name);
-        ensure!(known, "{name} should not be in it");
+    for path in entries(package)? {
+        let mut known = CONTENTS.iter().chain(&ADDED);
+        let known = known.any(|known| *known == name(&path));
+        ensure!(known, "{} should not be in it", path.display());
     }
-    for name in CONTENTS {
-        let path = package.join(name);
+    for content in CONTENTS {
+        let path = package.join(content);
         let empty = path.is_file() && fs::read_to_string(&path)?.lines().count() < 3;
-        ensure!(path.exists() && !empty, "{name} is missing");
+        ensure!(path.exists() && !empty, "{content} is missing");
     }
     for file in sources(&package.join("src"))? {
         let text = fs::read_to_string(&file)?;
+        if text.contains("CARGO_MANIFEST_DIR") {
+            bail!("{} reads what only a checkout has", file.display());
+        }
         let folder = file
             .strip_prefix(package)?
             .parent()
@@ -129,8 +156,7 @@ fn inspect(package: &Path) -> anyhow::Result<()> {
 /// The Rust files below a folder.
 fn sources(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+    for path in entries(folder)? {
         if path.is_dir() {
             files.extend(sources(&path)?);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
