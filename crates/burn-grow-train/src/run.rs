@@ -148,12 +148,10 @@ impl Run {
         Rates { old, new }
     }
 
-    /// The re-warmup of an expansion at `clock`, and what it moves.
-    pub(crate) fn ramp(&self, clock: Position) -> Option<(Ramp, RewarmupScope)> {
-        self.rewarmup.as_ref().map(|rewarmup| {
-            let ramp = rewarmup.ramp(clock.step, self.schedule.total_steps);
-            (ramp, rewarmup.scope)
-        })
+    /// The re-warmup of an expansion at `clock`.
+    pub(crate) fn ramp(&self, clock: Position) -> Option<Ramp> {
+        let rewarmup = self.rewarmup.as_ref()?;
+        Some(rewarmup.ramp(clock.step, self.schedule.total_steps))
     }
 
     /// Expands model and optimizer together, or neither.
