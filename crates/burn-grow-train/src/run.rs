@@ -122,7 +122,8 @@ impl Run {
         let begun = state.clock.step > 0 && !left.is_empty();
         // Once there is a state: better now than when the expansion is due.
         if begun && !self.state_checked.swap(true, Ordering::Relaxed) {
-            check_expandable(optim, model, left, &self.state)?;
+            let stages = left.iter().map(|plan| (plan, &self.state));
+            check_expandable(optim, model, stages)?;
         }
         Ok(())
     }

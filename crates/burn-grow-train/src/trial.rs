@@ -186,7 +186,7 @@ impl Trial {
             check_asymmetric(optim, model)?;
             rewarmup = Some(ramp);
         }
-        check_expandable(optim, model, [&plan], &state)?;
+        check_expandable(optim, model, [(&plan, &state)])?;
         Ok(Planned {
             plan,
             state,
