@@ -1,11 +1,11 @@
-//! The model grows: what it computes, what it counts, and what it hands out.
+//! The grown model: its outputs, its parameters and its configuration.
 
 mod common;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_grow_core::{Blueprint, Expansion, Scaling};
-use burn_grow_moe::{MoeConfig, RmsProbe, Site};
+use burn_grow_moe::{MoeConfig, RmsHook, Site};
 use common::{
     build, gradients, grown, ids, largest, largest_difference, logits, shapes, tiny, tokens, values,
 };
@@ -60,7 +60,7 @@ fn a_grown_model_is_rebuilt_from_its_configuration_and_its_record() {
 }
 
 #[test]
-fn a_fresh_model_hands_out_the_configuration_it_was_built_from() {
+fn a_fresh_model_returns_the_configuration_it_was_built_from() {
     for config in shapes() {
         assert_eq!(config.init(&Device::flex().autodiff()).config(), config);
     }
@@ -102,14 +102,14 @@ fn every_parameter_of_a_grown_model_gets_a_gradient() {
 }
 
 #[test]
-fn the_probe_sees_every_site_without_changing_the_logits() {
+fn the_hook_sees_every_site_without_changing_the_logits() {
     let device = Device::flex().autodiff();
     let model = build(&tiny(), 1, &device);
     let x = tokens(&ids(1, 24, 11), [2, 12], &device);
-    let mut probe = RmsProbe::default();
-    let probed = values(model.forward_probed(x, &mut probe).logits);
+    let mut hook = RmsHook::default();
+    let probed = values(model.forward_hooked(x, &mut hook).logits);
     assert_eq!(probed, logits(&model, &device));
-    let seen = probe.values();
+    let seen = hook.values();
     let sites: Vec<Site> = seen.iter().map(|(site, _)| *site).collect();
     let of = |layer| {
         [

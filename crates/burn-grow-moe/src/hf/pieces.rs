@@ -1,14 +1,17 @@
+//! The tensors that an export writes.
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::module::Param;
 use burn_core::tensor::{DType, Tensor};
+use burn_grow_core::{ParamVisitor, for_each_param};
 use safetensors::{Dtype, SafeTensorError, View};
 
-use super::HfError;
+use super::error::HfError;
 use super::names::{EMBEDDING, entries};
-use crate::MoeTransformer;
+use crate::model::MoeTransformer;
 
 /// One tensor of a file, read from the device when it is written.
 #[derive(Clone, Debug)]
@@ -16,12 +19,12 @@ pub(super) struct Piece {
     pub(super) name: String,
     /// `[matrices, rows, columns]`
     stacked: Tensor<3>,
-    /// Which of the matrices it is.
+    /// The matrix that it is.
     index: usize,
     transposed: bool,
     shape: Vec<usize>,
     dtype: Dtype,
-    /// What the numbers are multiplied with.
+    /// The factor that the numbers are multiplied with.
     factor: f64,
 }
 
@@ -42,17 +45,12 @@ impl Piece {
     /// Writes a file of pieces.
     pub(super) fn write(pieces: Vec<Self>, path: &Path) -> Result<(), HfError> {
         let named = pieces.into_iter().map(|piece| (piece.name.clone(), piece));
-        // `transformers` asks for it.
+        // `transformers` requires it.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let path = path.to_owned();
-        match safetensors::serialize_to_file(named, Some(metadata), &path) {
-            Ok(()) => Ok(()),
-            Err(SafeTensorError::IoError(source)) => Err(HfError::Io { path, source }),
-            Err(error) => Err(HfError::Malformed {
-                path,
-                message: error.to_string(),
-            }),
-        }
+        safetensors::serialize_to_file(named, Some(metadata), path).map_err(|error| match error {
+            SafeTensorError::IoError(source) => HfError::io(path)(source),
+            error => HfError::malformed(path, error.to_string()),
+        })
     }
 }
 
@@ -67,9 +65,10 @@ impl View for Piece {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let matrix = self.stacked.clone().narrow(0, self.index, 1);
-        let matrix = match self.transposed {
-            true => matrix.swap_dims(1, 2),
-            false => matrix,
+        let matrix = if self.transposed {
+            matrix.swap_dims(1, 2)
+        } else {
+            matrix
         };
         let matrix = match self.factor {
             1.0 => matrix,
@@ -83,12 +82,13 @@ impl View for Piece {
     }
 }
 
-/// Every tensor of the model as `transformers` names it, none of them read yet.
+/// The tensors of the model, named as in `transformers`, not read from the device yet.
 pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
-    let mut found = Found::of(model);
+    let mut found = Found::default();
+    for_each_param(model, &mut found);
     let mut pieces = Vec::new();
     for entry in entries(&model.config()) {
-        let Some(stacked) = found.params.remove(&entry.path) else {
+        let Some(stacked) = found.0.remove(&entry.path) else {
             let (tensor, message) = (entry.path, "not found".into());
             return Err(HfError::Data { tensor, message });
         };
@@ -108,7 +108,7 @@ pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
     Ok(pieces)
 }
 
-/// The type of the numbers, as `config.json` says it.
+/// The type of the numbers, named as in `config.json`.
 pub(super) fn dtype(model: &MoeTransformer) -> Result<&'static str, HfError> {
     let dtype = model.embedding.weight.val().dtype();
     Ok(stored(EMBEDDING[0], dtype)?.1)
@@ -129,34 +129,14 @@ fn stored(path: &str, dtype: DType) -> Result<(Dtype, &'static str), HfError> {
 
 /// The parameters by path, each as `[matrices, rows, columns]`.
 #[derive(Default)]
-struct Found {
-    path: Vec<String>,
-    params: BTreeMap<String, Tensor<3>>,
-}
+struct Found(BTreeMap<String, Tensor<3>>);
 
-impl Found {
-    fn of(model: &MoeTransformer) -> Self {
-        let mut found = Self::default();
-        model.visit(&mut found);
-        found
-    }
-}
-
-impl ModuleVisitor for Found {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl ParamVisitor for Found {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let tensor = param.val().without_autodiff();
         let dims = tensor.dims();
         let mut shape = [1; 3];
         shape[3 - D..].copy_from_slice(&dims);
-        self.params
-            .insert(self.path.join("."), tensor.reshape(shape));
+        self.0.insert(path.to_owned(), tensor.reshape(shape));
     }
 }
