@@ -67,7 +67,7 @@ fn callback(second: usize) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
         .expand(At::step(3), Expansion::by("inner", 2.0))
         .expand(At::step(second), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .rewarmup(Rewarmup::cosine(0.0).paper())
         .build(narrow())
         .expect("a plan")
 }

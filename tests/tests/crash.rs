@@ -37,7 +37,7 @@ fn callback(directory: &Path) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
         .expand(At::step(steps), Expansion::by("inner", 2.0))
         .expand(At::step(2 * steps + 1), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
         // Called in the middle of an expansion: the wide model is there, but not in its place.
         .on_expand(move |_| {
             fs::write(&marker, "").unwrap();

@@ -101,7 +101,7 @@ fn widening() -> WidthExpansionCallback {
             At::step(8),
             Expansion::by("inner", 16.0).and_by("hidden", 16.0),
         )
-        .rewarmup(Rewarmup::cosine(0.0))
+        .rewarmup(Rewarmup::cosine(0.0).paper())
         .build(&narrow())
         .unwrap()
 }

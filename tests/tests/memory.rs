@@ -94,7 +94,7 @@ fn worker() {
             At::step(Strategy::Single.steps_per_epoch()),
             Expansion::by("hidden", 2.0),
         )
-        .rewarmup(Rewarmup::cosine(0.0))
+        .rewarmup(Rewarmup::cosine(0.0).paper())
         .build(&model)
         .unwrap();
     // Makes the peak begin anew.

@@ -23,7 +23,7 @@ fn callback(
     expansions: &[(usize, Expansion)],
 ) -> WidthExpansionCallback {
     let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
         .state(rules);
     for (step, expansion) in expansions {
         builder = builder.expand(At::step(*step), expansion.clone());

@@ -25,7 +25,7 @@ fn callback(strategy: Strategy) -> WidthExpansionCallback {
             At::step(2 * steps + 1),
             Expansion::by("hidden", 1.5).and_by("inner", 1.5),
         )
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
         .build(&Net::new(
             4,
             4,

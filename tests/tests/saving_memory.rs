@@ -52,7 +52,7 @@ impl Saving {
         let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(At::fraction(0.5), both)
-            .rewarmup(Rewarmup::cosine(0.0))
+            .rewarmup(Rewarmup::cosine(0.0).paper())
             .build(&narrow)
             .unwrap();
         let mut training = callback.attach(training_on(&local(), directory, strategy, EPOCHS));
@@ -162,8 +162,8 @@ fn a_transformer_of_experts_grows(
         if at == 20 {
             let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
             let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-            let rewarmup = Rewarmup::cosine(0.0);
-            let ramp = Some((rewarmup.ramp(at, 40), rewarmup.scope));
+            let rewarmup = Rewarmup::cosine(0.0).paper();
+            let ramp = Some(rewarmup.ramp(at, 40));
             let keep = StatePolicy::KeepAndZero;
             optim = expand_optimizer(&optim, &model, &plan, keep, ramp).unwrap();
             model = plan.apply(model).unwrap();

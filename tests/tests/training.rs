@@ -33,7 +33,7 @@ fn a_callback_without_expansions_changes_nothing() {
 
         let wrapped = tempfile::tempdir().unwrap();
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
-            .rewarmup(Rewarmup::cosine(0.0))
+            .rewarmup(Rewarmup::cosine(0.0).paper())
             .build(&narrow())
             .unwrap();
         let model = run(&callback, wrapped.path(), strategy, None, EPOCHS).model;
@@ -50,7 +50,7 @@ fn an_expansion_to_the_present_width_changes_nothing() {
     let strategy = Strategy::Single;
     let build = |expansions: usize| {
         let mut builder = WidthExpansionCallback::builder(strategy.total_steps())
-            .rewarmup(Rewarmup::cosine(0.0).with_rho(3.0));
+            .rewarmup(Rewarmup::cosine(0.0).paper().with_rho(3.0));
         for _ in 0..expansions {
             builder = builder.expand(At::step(7), Expansion::to("inner", 4).and_by("hidden", 1.0));
         }
@@ -74,7 +74,7 @@ fn every_strategy_expands_at_the_same_step_and_reports_it() {
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
             .expand(At::fraction(0.75), Expansion::by("hidden", 1.5))
-            .rewarmup(Rewarmup::proportional())
+            .rewarmup(Rewarmup::proportional().paper())
             .on_expand(move |report| seen.lock().unwrap().push(report.clone()))
             .build(&narrow())
             .unwrap();
@@ -177,7 +177,7 @@ fn a_mistake_in_a_later_expansion_is_found_before_the_run() {
 #[test]
 fn a_rewarmup_of_no_number_is_refused() {
     let error = WidthExpansionCallback::builder(24)
-        .rewarmup(Rewarmup::cosine(f64::NAN))
+        .rewarmup(Rewarmup::cosine(f64::NAN).paper())
         .build(&narrow())
         .unwrap_err();
     assert!(error.to_string().contains("min_lr"), "{error}");
@@ -188,7 +188,7 @@ fn a_rewarmup_without_an_asymmetric_optimizer_stops_the_run_untouched() {
     let strategy = Strategy::Single;
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .rewarmup(Rewarmup::cosine(0.0).paper())
         .build(&narrow())
         .unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -258,8 +258,8 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
         builder.build(&narrow()).unwrap()
     };
     let by = || Expansion::by("inner", 2.0);
-    let cosine = || Rewarmup::cosine(0.0).with_steps(2);
-    let proportional = || Rewarmup::proportional().with_steps(2);
+    let cosine = || Rewarmup::cosine(0.0).paper().with_steps(2);
+    let proportional = || Rewarmup::proportional().paper().with_steps(2);
     let directory = tempfile::tempdir().unwrap();
     let epochs = 2;
     let refused = |other: WidthExpansionCallback| {
@@ -304,7 +304,7 @@ fn a_climb_that_does_not_end_is_refused() {
     let build = |steps| {
         let builder = WidthExpansionCallback::builder(10);
         let builder = builder.expand(At::step(6), Expansion::by("inner", 2.0));
-        let rewarmup = Rewarmup::cosine(0.0).with_steps(steps);
+        let rewarmup = Rewarmup::cosine(0.0).paper().with_steps(steps);
         builder.rewarmup(rewarmup).build(&narrow())
     };
     assert!(build(3).is_ok());
@@ -339,7 +339,7 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     let strategy = Strategy::Single;
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(At::step(3), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .rewarmup(Rewarmup::cosine(0.0).paper())
         .build(&narrow())
         .unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@ fn builder(strategy: Strategy) -> WidthExpansionBuilder {
     WidthExpansionCallback::builder(strategy.total_steps())
         .steps_per_epoch(strategy.steps_per_epoch())
         .tokens_per_step(10)
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
 }
 
 /// A training whose validation loss triggers can watch.

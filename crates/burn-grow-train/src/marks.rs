@@ -1,7 +1,7 @@
 use core::fmt::{self, Debug, Write};
 
 use burn_grow_core::Plan;
-use burn_grow_optim::{Rewarmup, RewarmupSchedule};
+use burn_grow_optim::Rewarmup;
 
 use crate::WatchedMetric;
 
@@ -31,9 +31,7 @@ impl Marks {
         rewarmup: Option<&Rewarmup>,
         total_steps: usize,
     ) -> Self {
-        let timed =
-            |it: &&Rewarmup| it.schedule != RewarmupSchedule::Proportional || it.steps.is_none();
-        let until = rewarmup.filter(timed);
+        let until = rewarmup.filter(|rewarmup| rewarmup.depends_on_length());
         Self {
             series: (Hash::of(&series).word(), series.len()),
             plans: (0..=plans.len())

@@ -122,7 +122,8 @@ impl Run {
         let begun = state.clock.step > 0 && !left.is_empty();
         // Once there is a state: better now than when the expansion is due.
         if begun && !self.state_checked.swap(true, Ordering::Relaxed) {
-            check_expandable(optim, model, left, &self.state)?;
+            let stages = left.iter().map(|plan| (plan, &self.state));
+            check_expandable(optim, model, stages)?;
         }
         Ok(())
     }
@@ -148,12 +149,10 @@ impl Run {
         Rates { old, new }
     }
 
-    /// The re-warmup of an expansion at `clock`, and what it moves.
-    pub(crate) fn ramp(&self, clock: Position) -> Option<(Ramp, RewarmupScope)> {
-        self.rewarmup.as_ref().map(|rewarmup| {
-            let ramp = rewarmup.ramp(clock.step, self.schedule.total_steps);
-            (ramp, rewarmup.scope)
-        })
+    /// The re-warmup of an expansion at `clock`.
+    pub(crate) fn ramp(&self, clock: Position) -> Option<Ramp> {
+        let rewarmup = self.rewarmup.as_ref()?;
+        Some(rewarmup.ramp(clock.step, self.schedule.total_steps))
     }
 
     /// Expands model and optimizer together, or neither.

@@ -2,7 +2,7 @@ use core::fmt;
 
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan, table};
 use burn_grow_optim::{
-    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, check_expandable, expand_optimizer,
+    Ramp, Rewarmup, StateRules, check_asymmetric, check_expandable, expand_optimizer,
 };
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
@@ -182,11 +182,11 @@ impl Trial {
             asked.check()?;
             let ramp = asked.ramp(self.taken, self.total_steps);
             ramp.check()?;
-            state.check_age(asked.age, asked.scope, &plan)?;
+            state.check_bias_correction(asked.bias_correction, asked.scope, &plan)?;
             check_asymmetric(optim, model)?;
-            rewarmup = Some((ramp, asked.scope));
+            rewarmup = Some(ramp);
         }
-        check_expandable(optim, model, [&plan], &state)?;
+        check_expandable(optim, model, [(&plan, &state)])?;
         Ok(Planned {
             plan,
             state,
@@ -199,7 +199,7 @@ impl Trial {
 struct Planned {
     plan: Plan,
     state: StateRules,
-    rewarmup: Option<(Ramp, RewarmupScope)>,
+    rewarmup: Option<Ramp>,
 }
 
 impl Planned {

@@ -110,7 +110,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             At::step(STEPS_PER_EPOCH * EPOCHS / 2),
             Expansion::by("inner", 4.0),
         )
-        .rewarmup(Rewarmup::cosine(0.0))
+        .rewarmup(Rewarmup::cosine(0.0).paper())
         .build(&model)?;
     let clock = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;
     println!("expanded on disk after step {}", clock.step);

@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let callback = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(3e-5).with_rho(2.0))
+        .rewarmup(Rewarmup::cosine(3e-5).paper().with_rho(2.0))
         .on_expand(|report| println!("{report}"))
         .build(&model)?;
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());

@@ -39,7 +39,7 @@ fn callback(strategy: Strategy) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(strategy.total_steps())
         .expand(At::step(4), Expansion::by("inner", 2.0))
         .expand(At::step(8), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
         .build(&plain(0.0))
         .unwrap()
 }

@@ -82,7 +82,7 @@ pub fn replicas(devices: &[Device], directory: &Path, strategy: Strategy) -> Vec
             At::fraction(0.5),
             Expansion::by("inner", 2.0).and_by("hidden", 1.5),
         )
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
         .build(&Observed::new(narrow(0.0), |_, _| ()))
         .unwrap();
     let seen: Arc<Mutex<Vec<Replica>>> = Arc::default();

@@ -22,7 +22,7 @@ struct Column {
 }
 
 fn columns() -> Vec<Column> {
-    let shared = || Rewarmup::cosine(1e-3).with_steps(4);
+    let shared = || Rewarmup::cosine(1e-3).paper().with_steps(4);
     let column = |name, rules, rewarmup| Column {
         name,
         rules,
@@ -55,7 +55,7 @@ fn trip(enrolled: &Enrolled, column: &Column) -> String {
     }
     let plan = plan(&model, &Expansion::by("inner", 1.5).and_by("hidden", 2.0));
     let ramp = column.rewarmup.ramp(5, TOTAL);
-    let rewarmup = Some((ramp, column.rewarmup.scope));
+    let rewarmup = Some(ramp);
     let rules = column.rules.clone();
     let Ok(expanded) = expand_optimizer(&optim, &model, &plan, rules, rewarmup) else {
         return "rejected".into();

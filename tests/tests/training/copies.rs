@@ -52,7 +52,9 @@ fn sparkling(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
 fn locked(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
     observed(strategy, |builder, expansion| {
         let naive = expansion.with_scaling(Scaling::FunctionPreserving);
-        let everything = Rewarmup::proportional().with_scope(RewarmupScope::All);
+        let everything = Rewarmup::proportional()
+            .paper()
+            .with_scope(RewarmupScope::All);
         builder
             .expand(at(strategy), naive)
             .state(StatePolicy::CopyAll)
@@ -123,7 +125,7 @@ fn metrics_of_copies_change_nothing() {
     let [plain, watched] = [false, true].map(|watch| {
         let mut builder = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(at(strategy), Expansion::by("inner", 2.0))
-            .rewarmup(Rewarmup::proportional());
+            .rewarmup(Rewarmup::proportional().paper());
         if watch {
             builder = builder.copy_metrics();
         }
