@@ -215,7 +215,7 @@ impl Plan {
     }
 
     /// What seeds everything drawn.
-    pub(crate) fn seed(&self) -> u64 {
+    pub fn seed(&self) -> u64 {
         self.seed
     }
 

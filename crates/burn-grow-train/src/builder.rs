@@ -6,10 +6,10 @@ use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
 use burn_grow_optim::{Rewarmup, StateRules};
 
 use crate::at::Units;
+use crate::checkpoint::Marks;
 use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::growth_log::GrowthLog;
-use crate::marks::Marks;
 use crate::run::{OnEvent, OnExpand, Run};
 use crate::schedule::Schedule;
 use crate::{At, Event, ExpansionReport, Refractory, TrainError, WidthExpansionCallback};
@@ -159,13 +159,10 @@ impl WidthExpansionBuilder {
             }
         }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
+        let stages = plans.iter().map(|plan| (plan, self.rewarmup.as_ref()));
+        let marks = Marks::new(&schedule.series, stages, schedule.total_steps);
         let run = Run {
-            marks: Marks::new(
-                &schedule.series,
-                &plans,
-                self.rewarmup.as_ref(),
-                schedule.total_steps,
-            ),
+            marks: marks.map_err(TrainError::Plan)?,
             schedule,
             plans,
             widths,

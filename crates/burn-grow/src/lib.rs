@@ -55,12 +55,12 @@ pub use burn_grow_optim::{
     expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, CopySymmetryMetric,
-    Event, ExpansionReport, FlopsMetric, Growing, History, MetricCheckpointing, MetricSplit,
-    NewRateMetric, OldRateMetric, Plateau, Position, Refractory, RmsDriftMetric, RmsRatioMetric,
-    SavedFlopsMetric, Slope, TrainError, Trial, TrialReport, WatchedMetric, When,
-    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, discard_after, saved_epochs,
-    try_launch,
+    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, CheckpointError,
+    CopySymmetryMetric, Difference, Event, ExpansionReport, FlopsMetric, Growing, History,
+    MetricCheckpointing, MetricSplit, NewRateMetric, OldRateMetric, ParamFault, Plateau, Position,
+    Refractory, RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, Slope, TrainError, Trial,
+    TrialReport, WatchedMetric, When, WidthExpansionBuilder, WidthExpansionCallback, WidthMetric,
+    discard_after, saved_epochs, try_launch,
 };
 
 /// A growable mixture-of-experts transformer.
