@@ -1,8 +1,6 @@
 //! One hash of anything that serializes, independent of how it is declared, printed or compiled.
 
-use core::hash::Hasher;
-
-use fnv::FnvHasher;
+use burn_grow_core::fnv1a;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,12 +10,6 @@ pub(crate) fn fingerprint(value: &impl Serialize) -> Result<u64, serde_json::Err
     let mut text = String::new();
     write(&serde_json::to_value(value)?, &mut text);
     Ok(fnv1a(text.as_bytes()))
-}
-
-fn fnv1a(bytes: &[u8]) -> u64 {
-    let mut hasher = FnvHasher::default();
-    hasher.write(bytes);
-    hasher.finish()
 }
 
 /// Sorts the keys itself: a feature of serde_json, which any crate may turn on, keeps their order.
