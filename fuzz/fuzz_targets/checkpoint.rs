@@ -65,11 +65,14 @@ fuzz_target!(|input: Input<'_>| {
 /// A run that expanded after three steps, was saved after six, and expands again after `second`.
 fn callback(second: usize) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .expand(At::step(3), Expansion::by("inner", 2.0))
-        .expand(At::step(second), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(At::step(3), grow(Expansion::by("inner", 2.0)))
+        .expand(At::step(second), grow(Expansion::by("hidden", 1.5)))
         .build(narrow())
         .expect("a plan")
+}
+
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0))
 }
 
 fn narrow() -> &'static Net {

@@ -217,8 +217,10 @@ fn bare() -> Learner<Language> {
 fn wrapped() -> Learner<Growing<Language>> {
     let model = language(32, 16);
     let callback = WidthExpansionCallback::builder(usize::MAX >> 12)
-        .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(
+            At::fraction(0.5),
+            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0)),
+        )
         .build(&model)
         .unwrap();
     let optim = ModuleOptimizer::from(adamw().asymmetric());

@@ -28,11 +28,14 @@ fn narrow() -> Net {
     Net::new(4, 4, 0.0, &Device::flex().autodiff())
 }
 
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0))
+}
+
 fn callback() -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .expand(At::step(3), Expansion::by("inner", 2.0))
-        .expand(At::step(9), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(At::step(3), grow(Expansion::by("inner", 2.0)))
+        .expand(At::step(9), grow(Expansion::by("hidden", 1.5)))
         .build(&narrow())
         .unwrap()
 }

@@ -22,11 +22,15 @@ fn callback(
     rules: impl Into<StateRules>,
     expansions: &[(usize, Expansion)],
 ) -> WidthExpansionCallback {
-    let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
-        .state(rules);
+    let rules = rules.into();
+    let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps());
     for (step, expansion) in expansions {
-        builder = builder.expand(At::step(*step), expansion.clone());
+        let mut rules = rules.clone();
+        rules.axes.retain(|axis, _| expansion.targets.contains_key(axis));
+        let growth = Growth::new(expansion.clone())
+            .with_state(rules)
+            .with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2));
+        builder = builder.expand(At::step(*step), growth);
     }
     builder.build(&narrow()).unwrap()
 }

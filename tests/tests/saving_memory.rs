@@ -51,8 +51,10 @@ impl Saving {
         let narrow = cast(Net::new(4, 4, seed, &self.device()), self.dtype);
         let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
-            .expand(At::fraction(0.5), both)
-            .rewarmup(Rewarmup::cosine(0.0))
+            .expand(
+                At::fraction(0.5),
+                Growth::new(both).with_rewarmup(Rewarmup::cosine(0.0)),
+            )
             .build(&narrow)
             .unwrap();
         let mut training = callback.attach(training_on(&local(), directory, strategy, EPOCHS));

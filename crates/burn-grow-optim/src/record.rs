@@ -49,8 +49,8 @@ pub fn expand_optimizer<M: Module>(
     Ok(optim.clone().load_record(record))
 }
 
-/// Checks, once `optim` has a state, that [`expand_optimizer`] will have no fault with it along `plans`, one after the
-/// other. What has no state yet is not looked at.
+/// Checks, once `optim` has a state, that [`expand_optimizer`] will have no fault with it along `stages`, plans with
+/// their rules, one after the other. What has no state yet is not looked at.
 ///
 /// # Errors
 ///
@@ -58,13 +58,12 @@ pub fn expand_optimizer<M: Module>(
 pub fn check_expandable<'a, M: Module>(
     optim: &ModuleOptimizer,
     model: &M,
-    plans: impl IntoIterator<Item = &'a Plan>,
-    rules: &StateRules,
+    stages: impl IntoIterator<Item = (&'a Plan, &'a StateRules)>,
 ) -> Result<(), OptimError> {
     let mut record = RawRecord::read(Reader::from_bytes(optim.into_bytes()?)?)?;
     let ids = ids(model);
-    let mut plans = plans.into_iter().filter(|plan| !plan.is_identity());
-    plans.try_for_each(|plan| record.expand(&ids, plan, rules, None))
+    let mut stages = stages.into_iter().filter(|(plan, _)| !plan.is_identity());
+    stages.try_for_each(|(plan, rules)| record.expand(&ids, plan, rules, None))
 }
 
 /// An optimizer record by its entries. The tensors are those of the file or buffer it was read from:

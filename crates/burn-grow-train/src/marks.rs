@@ -3,7 +3,7 @@ use core::fmt::{self, Debug, Write};
 use burn_grow_core::Plan;
 use burn_grow_optim::{Rewarmup, RewarmupSchedule};
 
-use crate::WatchedMetric;
+use crate::{Growth, WatchedMetric};
 
 /// What tells the run that a record is of from another one: fingerprints, so that records stay small.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +12,8 @@ pub(crate) struct Marks {
     pub(crate) series: (i64, usize),
     /// Of the first plans, by how many.
     plans: Vec<i64>,
-    rewarmup: i64,
+    /// Of the re-warmups of the first stages, by how many.
+    rewarmups: Vec<i64>,
 }
 
 /// The fingerprints of expansions that were taken.
@@ -28,18 +29,24 @@ impl Marks {
     pub(crate) fn new(
         series: &[WatchedMetric],
         plans: &[Plan],
-        rewarmup: Option<&Rewarmup>,
+        growths: &[Growth],
         total_steps: usize,
     ) -> Self {
         let timed =
             |it: &&Rewarmup| it.schedule != RewarmupSchedule::Proportional || it.steps.is_none();
-        let until = rewarmup.filter(timed);
+        let rewarmups = growths.iter().map(|growth| {
+            let rewarmup = growth.rewarmup.as_ref();
+            (rewarmup, rewarmup.filter(timed).map(|_| total_steps))
+        });
+        let rewarmups: Vec<_> = rewarmups.collect();
         Self {
             series: (Hash::of(&series).word(), series.len()),
             plans: (0..=plans.len())
                 .map(|stage| Hash::of(&&plans[..stage]).word())
                 .collect(),
-            rewarmup: Hash::of(&(rewarmup, until.map(|_| total_steps))).word(),
+            rewarmups: (0..=growths.len())
+                .map(|stage| Hash::of(&&rewarmups[..stage]).word())
+                .collect(),
         }
     }
 
@@ -47,7 +54,7 @@ impl Marks {
     pub(crate) fn grown(&self, stage: usize) -> Option<Grown> {
         Some(Grown {
             plans: *self.plans.get(stage)?,
-            rewarmup: self.rewarmup,
+            rewarmup: *self.rewarmups.get(stage)?,
         })
     }
 }

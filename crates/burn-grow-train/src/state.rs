@@ -265,7 +265,7 @@ mod tests {
                 record(3, [-0.0, f64::INFINITY]),
             ],
         };
-        let marks = Marks::new(&series, &[], None, 40);
+        let marks = Marks::new(&series, &[], &[], 40);
         let words = state.words(&marks);
         assert!(words.iter().all(|word| i32::try_from(*word).is_ok()));
         let read = |words: &[i64], marks: &Marks| {
@@ -277,7 +277,7 @@ mod tests {
         };
         assert_eq!(read(&words, &marks), Some(state.clone()));
         // Values of other metrics are no history of these.
-        let fewer = Marks::new(&series[..1], &[], None, 40);
+        let fewer = Marks::new(&series[..1], &[], &[], 40);
         let other = read(&words, &fewer).expect("readable");
         assert_eq!((other.taken, other.epochs), (state.taken.clone(), vec![]));
         for len in 0..words.len() {

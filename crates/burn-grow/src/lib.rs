@@ -55,7 +55,7 @@ pub use burn_grow_optim::{
     expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, Position,
+    ActiveParamsMetric, At, AxisReport, Better, CandidateReport, Growth, Position, Stage,
     CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
     MetricSplit, NewRateMetric, OldRateMetric, Plateau, Growing, Refractory, RmsDriftMetric,
     RmsRatioMetric, SavedFlopsMetric, WatchedMetric, Slope, TrainError, Trial, TrialReport, When,
@@ -72,7 +72,7 @@ pub mod moe {
 pub mod prelude {
     pub use crate::{
         Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, PerExpert, Plan,
-        Growing, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
+        Growing, Growth, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
         WidthExpansionCallback,
     };
 }

@@ -200,11 +200,12 @@ pub fn callback(unit: &Unit) -> WidthExpansionBuilder {
     let mut builder = WidthExpansionCallback::builder(unit.steps);
     if let Some(growing) = &unit.growth {
         for (at, expansion) in &growing.stages {
-            builder = builder.expand(At::step(*at), expansion.clone());
-        }
-        builder = builder.state(growing.state);
-        if let Some(rewarmup) = &growing.rewarmup {
-            builder = builder.rewarmup(rewarmup.clone());
+            let growth = burn_grow::Growth {
+                expansion: expansion.clone(),
+                state: growing.state.into(),
+                rewarmup: growing.rewarmup.clone(),
+            };
+            builder = builder.expand(At::step(*at), growth);
         }
     }
     builder

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::{
     Activations, ActiveFraction, AsymmetricExt, At, Blueprint, Constants, Describer, Expansion, GrowError,
-    Growable, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Baseline,
+    Growable, Growth, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Baseline,
     Role, Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
     expand_optimizer, two_width_check, verify,
 };
