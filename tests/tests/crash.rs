@@ -40,10 +40,7 @@ fn callback(directory: &Path) -> WidthExpansionCallback {
     let marker = directory.join(EXPANDING);
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
         .expand(At::step(steps), grow(Expansion::by("inner", 2.0)))
-        .expand(
-            At::step(2 * steps + 1),
-            grow(Expansion::by("hidden", 1.5)),
-        )
+        .expand(At::step(2 * steps + 1), grow(Expansion::by("hidden", 1.5)))
         // Called in the middle of an expansion: the wide model is there, but not in its place.
         .on_expand(move |_| {
             fs::write(&marker, "").unwrap();

@@ -13,8 +13,8 @@ use burn::optim::{
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_grow::{
-    BiasCorrection, AsymmetricExt, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup, Scaling,
-    StatePolicy, expand_optimizer,
+    AsymmetricExt, BiasCorrection, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup,
+    Scaling, StatePolicy, expand_optimizer,
 };
 use burn_grow_tests::data::{assert_close, values};
 use burn_grow_tests::growth;

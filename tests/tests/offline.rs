@@ -9,7 +9,7 @@ use std::path::Path;
 use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::{Position, InitPair, TrainError};
+use burn_grow::{InitPair, Position, TrainError};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 
@@ -26,7 +26,9 @@ fn callback(
     let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps());
     for (step, expansion) in expansions {
         let mut rules = rules.clone();
-        rules.axes.retain(|axis, _| expansion.targets.contains_key(axis));
+        rules
+            .axes
+            .retain(|axis, _| expansion.targets.contains_key(axis));
         let growth = Growth::new(expansion.clone())
             .with_state(rules)
             .with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2));

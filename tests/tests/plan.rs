@@ -6,8 +6,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
-    Blueprint, Budget, CopyMap, Cost, CostChange, Expansion, Forecast, Growable, Init, InitPair,
-    Method, Plan, Baseline, Scaling, SplitRatio, StateSize, saved_flops,
+    Baseline, Blueprint, Budget, CopyMap, Cost, CostChange, Expansion, Forecast, Growable, Init,
+    InitPair, Method, Plan, Scaling, SplitRatio, StateSize, saved_flops,
 };
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
@@ -270,7 +270,10 @@ fn an_expansion_can_be_written_by_hand() {
     let expected = Expansion::by("inner", 2.0)
         .and_to("hidden", 2048)
         .with_init(InitPair::COPY_ZERO)
-        .on("hidden", Method::Baseline(Baseline::Net2Net { noise: 0.01 }))
+        .on(
+            "hidden",
+            Method::Baseline(Baseline::Net2Net { noise: 0.01 }),
+        )
         .with_seed(7);
     assert_eq!(toml::from_str::<Expansion>(text).unwrap(), expected);
     let short: Expansion = toml::from_str("targets.inner.factor = 2.0").unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::Device;
-use burn_grow::{Blueprint, Expansion, GrowError, Plan, Baseline, SplitRatio};
+use burn_grow::{Baseline, Blueprint, Expansion, GrowError, Plan, SplitRatio};
 use burn_grow_tests::data::{assert_close, rms, values};
 use burn_grow_tests::growth::{grown, plan};
 use burn_grow_tests::models::{Fused, Mlp, Probe, Tied};
@@ -79,7 +79,10 @@ impl OutputOf for Mlp {
 fn an_uneven_split_gives_the_copies_their_share() {
     let narrow = rows(&narrow());
     let share = SplitRatio::Fixed(0.25);
-    let wide = rows(&grown(&self::narrow(), &by(3.0, Baseline::UnevenSplit(share))));
+    let wide = rows(&grown(
+        &self::narrow(),
+        &by(3.0, Baseline::UnevenSplit(share)),
+    ));
     for (unit, old) in narrow.iter().enumerate() {
         let times = |factor: f32| old.iter().map(|value| value * factor).collect::<Vec<_>>();
         assert_close(&wide[unit], &times(0.75), 1e-6, "kept");

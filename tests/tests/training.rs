@@ -175,8 +175,7 @@ fn a_mistake_in_a_later_expansion_is_found_before_the_run() {
 
 #[test]
 fn a_rewarmup_of_no_number_is_refused() {
-    let growth =
-        Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(f64::NAN));
+    let growth = Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(f64::NAN));
     let error = WidthExpansionCallback::builder(24)
         .expand(At::step(12), growth)
         .build(&narrow())

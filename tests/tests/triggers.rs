@@ -14,7 +14,9 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{EarlyStoppingStrategy, LearningResult, SupervisedTraining};
 use burn_grow::prelude::*;
-use burn_grow::{Position, Event, Plateau, Refractory, WatchedMetric, Slope, WidthExpansionBuilder};
+use burn_grow::{
+    Event, Plateau, Position, Refractory, Slope, WatchedMetric, WidthExpansionBuilder,
+};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};
 use rstest::rstest;
 

@@ -8,10 +8,10 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
-    Activations, AsymmetricExt, At, CandidateReport, CopyMap, CopySymmetry, Expansion,
-    GrowError, Growable, Growth, InitPair, ParamTensors, Probe, Rewarmup, RoleMismatch, Scaling, SiteRms,
-    StatePolicy, StateRules, Symmetry, Trial, TrialReport, Verification, WidthExpansionCallback, grown_rms, symmetry,
-    symmetry_of, two_width_check, verify,
+    Activations, AsymmetricExt, At, CandidateReport, CopyMap, CopySymmetry, Expansion, GrowError,
+    Growable, Growth, InitPair, ParamTensors, Probe, Rewarmup, RoleMismatch, Scaling, SiteRms,
+    StatePolicy, StateRules, Symmetry, Trial, TrialReport, Verification, WidthExpansionCallback,
+    grown_rms, symmetry, symmetry_of, two_width_check, verify,
 };
 use burn_grow_tests::data::{random, rms, seeded};
 use burn_grow_tests::dump;
@@ -352,7 +352,14 @@ fn a_trial_ranks_expansions_of_a_training() {
     );
     // The winner goes back into a run.
     let best = report.best().unwrap();
-    assert_eq!(*best, candidates.iter().find(|(name, _)| *name == report.candidates[0].name).unwrap().1);
+    assert_eq!(
+        *best,
+        candidates
+            .iter()
+            .find(|(name, _)| *name == report.candidates[0].name)
+            .unwrap()
+            .1
+    );
     let callback = WidthExpansionCallback::builder(400)
         .expand(At::step(100), best)
         .build(&net)
@@ -366,30 +373,40 @@ fn a_trial_ranks_expansions_of_a_training() {
     assert_eq!(toml::from_str::<TrialReport>(&text).unwrap(), report);
 
     let nothing = StateRules::default().on("hidden", StatePolicy::CopyAll);
-    let unused = ("rule", plain(Expansion::by("inner", 2.0)).with_state(nothing));
+    let unused = (
+        "rule",
+        plain(Expansion::by("inner", 2.0)).with_state(nothing),
+    );
     assert_eq!(
         run(&[unused]).unwrap_err().to_string(),
         "candidate `rule`: a state policy is set for axis `hidden`, which no expansion names"
     );
     // What diverges is the worst, whatever the sign of its NaN.
     let mut taken = 0;
-    let diverged = trial.run(&net, &optim, candidates[1..3].to_vec(), |net, optim, step| {
-        taken += 1;
-        let (net, loss) = train(&teacher, net, optim, 100 + step);
-        // The second run of three is that of the first candidate.
-        (
-            net,
-            if taken > 40 && taken <= 80 {
-                -f64::NAN
-            } else {
-                loss
-            },
-        )
-    });
+    let diverged = trial.run(
+        &net,
+        &optim,
+        candidates[1..3].to_vec(),
+        |net, optim, step| {
+            taken += 1;
+            let (net, loss) = train(&teacher, net, optim, 100 + step);
+            // The second run of three is that of the first candidate.
+            (
+                net,
+                if taken > 40 && taken <= 80 {
+                    -f64::NAN
+                } else {
+                    loss
+                },
+            )
+        },
+    );
     let ranked: Vec<_> = diverged.unwrap().candidates;
     assert_eq!(ranked[1].name, "locked");
     let short = Trial::new(40).in_run(100, 104);
-    let error = short.run(&net, &optim, candidates[2..3].to_vec(), |net, _, _| (net, 0.0));
+    let error = short.run(&net, &optim, candidates[2..3].to_vec(), |net, _, _| {
+        (net, 0.0)
+    });
     assert_eq!(
         error.unwrap_err().to_string(),
         "candidate `sparkling`: re-warmup `steps` is 5: expected fewer than the optimizer steps left after the expansion"

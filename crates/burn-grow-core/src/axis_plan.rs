@@ -3,13 +3,13 @@ use core::fmt;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::{Noise, amplitude};
 use crate::draw::generator;
 use crate::fields::{AxisPlanFields, check_widths};
-use crate::baseline::{Noise, amplitude};
 use crate::scaling::{counts, shares};
 use crate::{
-    Axis, CopyMap, Expansion, Factor, GrowError, Init, InitPair, Method, Baseline, RoleKind, Scaling,
-    SplitRatio,
+    Axis, Baseline, CopyMap, Expansion, Factor, GrowError, Init, InitPair, Method, RoleKind,
+    Scaling, SplitRatio,
 };
 
 /// How one axis grows.
@@ -209,7 +209,12 @@ impl AxisPlan {
 }
 
 /// A kept unit's column times `1 - a`, its copies' times `a` in equal parts.
-fn uneven(share: SplitRatio, source: &[usize], old_width: usize, (seed, key): (u64, &str)) -> Factor {
+fn uneven(
+    share: SplitRatio,
+    source: &[usize],
+    old_width: usize,
+    (seed, key): (u64, &str),
+) -> Factor {
     let mut generator = generator(seed, key);
     let shares: Vec<f64> = (0..old_width)
         .map(|_| match share {
@@ -253,7 +258,9 @@ impl fmt::Display for Method {
                 f.write_str("function-preserving random")
             }
             Self::Baseline(Baseline::Net2Net { noise }) => write!(f, "Net2Net, noise {noise}"),
-            Self::Baseline(Baseline::HyperCloning { snr_db }) => write!(f, "HyperCloning, {snr_db} dB"),
+            Self::Baseline(Baseline::HyperCloning { snr_db }) => {
+                write!(f, "HyperCloning, {snr_db} dB")
+            }
         }
     }
 }

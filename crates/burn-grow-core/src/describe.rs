@@ -53,7 +53,10 @@ impl Describer {
     pub fn param<const D: usize>(&mut self, param: &Param<Tensor<D>>, roles: [Option<Role>; D]) {
         let description = Description {
             roles: roles.to_vec(),
-            active: self.active.iter().fold(ActiveFraction::default(), ActiveFraction::times),
+            active: self
+                .active
+                .iter()
+                .fold(ActiveFraction::default(), ActiveFraction::times),
         };
         self.params.insert(param.id, description);
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Axis, CopyMap, GrowError, InitPair, Baseline, Scaling};
+use crate::{Axis, Baseline, CopyMap, GrowError, InitPair, Scaling};
 
 /// How far a factor times a width may be from a whole width, relative to it.
 const ROUNDING: f64 = 1e-12;

@@ -1,7 +1,7 @@
 use burn_core::tensor::{DType, TensorData};
 
-use crate::draw::normals;
 use crate::baseline::Noise;
+use crate::draw::normals;
 use crate::{AxisPlan, Fill, Origin, ParamPlan, Plan, RoleKind};
 
 impl Plan {

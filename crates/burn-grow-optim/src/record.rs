@@ -12,7 +12,9 @@ use burn_pack::{Bytes, Reader, Scalar, Writer};
 use crate::asymmetric::REGIONS;
 use crate::policy::power;
 use crate::rules::ParamRule;
-use crate::{BiasCorrection, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StateRules};
+use crate::{
+    BiasCorrection, OptimError, Ramp, Region, RewarmupSchedule, RewarmupScope, StateRules,
+};
 
 /// The most steps that an optimizer counts: burn-optim does so in 32 bits.
 pub(crate) const MAX_STEPS: usize = i32::MAX as usize;

@@ -114,7 +114,12 @@ impl StateRules {
     ///
     /// An own age is for new coordinates whose state starts from zero. Names the first parameter of which
     /// some do not.
-    pub fn check_age(&self, age: BiasCorrection, scope: RewarmupScope, plan: &Plan) -> Result<(), OptimError> {
+    pub fn check_age(
+        &self,
+        age: BiasCorrection,
+        scope: RewarmupScope,
+        plan: &Plan,
+    ) -> Result<(), OptimError> {
         for param in plan.params() {
             for policy in self.of(plan, param).along.into_values() {
                 age.check(&param.path, scope, policy)?;

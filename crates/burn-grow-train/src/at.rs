@@ -2,7 +2,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{History, Plateau, WatchedMetric, Slope, TrainError, When};
+use crate::{History, Plateau, Slope, TrainError, WatchedMetric, When};
 
 /// When a model expands: at a time, or by what a metric does.
 ///

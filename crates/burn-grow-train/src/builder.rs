@@ -133,12 +133,7 @@ impl WidthExpansionBuilder {
         }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
         let run = Run {
-            marks: Marks::new(
-                &schedule.series,
-                &plans,
-                &growths,
-                schedule.total_steps,
-            ),
+            marks: Marks::new(&schedule.series, &plans, &growths, schedule.total_steps),
             schedule,
             plans,
             widths,

@@ -9,7 +9,7 @@ use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::Reader;
 
 use crate::saved::{self, Layout, Saved, check_values};
-use crate::{Position, Growing, TrainError, WidthExpansionCallback};
+use crate::{Growing, Position, TrainError, WidthExpansionCallback};
 
 /// What burn-train saves at the end of an epoch, by the names of the files.
 const KINDS: [&str; 3] = ["model", "optim", "scheduler"];

@@ -6,7 +6,7 @@ use burn_train::metric::store::EventStoreClient;
 use crate::history::EpochRecord;
 use crate::run::{Run, lock};
 use crate::state::State;
-use crate::{WatchedMetric, TrainError};
+use crate::{TrainError, WatchedMetric};
 
 const NEVER: usize = usize::MAX;
 

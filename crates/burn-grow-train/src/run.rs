@@ -18,7 +18,7 @@ use crate::growth_log::GrowthLog;
 use crate::marks::Marks;
 use crate::schedule::Schedule;
 use crate::state::State;
-use crate::{Position, Event, ExpansionReport, Growth, TrainError};
+use crate::{Event, ExpansionReport, Growth, Position, TrainError};
 
 pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;

@@ -1,6 +1,6 @@
 use crate::at::{Due, Units};
 use crate::history::EpochRecord;
-use crate::{At, Position, History, Refractory, WatchedMetric, TrainError};
+use crate::{At, History, Position, Refractory, TrainError, WatchedMetric};
 
 /// When the expansions of a run are due: a function of the steps taken and of the metrics so far, and of
 /// nothing else, so that every replica and every resumed run decides alike.
@@ -341,12 +341,16 @@ pub(crate) mod tests {
 
     #[test]
     fn a_closure_sees_every_series_it_watches() {
-        let [loss, accuracy] = [WatchedMetric::train("Loss"), WatchedMetric::valid("Accuracy")];
+        let [loss, accuracy] = [
+            WatchedMetric::train("Loss"),
+            WatchedMetric::valid("Accuracy"),
+        ];
         let (first, second) = (loss.clone(), accuracy.clone());
         let at = At::when("both", [loss.clone(), accuracy.clone()], move |history| {
             history.values(&first) == [2.0] && history.values(&second) == [0.5]
         });
-        let values: [(&WatchedMetric, &[f64]); 2] = [(&accuracy, &[0.1, 0.5]), (&loss, &[3.0, 2.0])];
+        let values: [(&WatchedMetric, &[f64]); 2] =
+            [(&accuracy, &[0.1, 0.5]), (&loss, &[3.0, 2.0])];
         history(&values, Some(10), |history| {
             assert!(at.fires(history));
             assert_eq!(history.epochs(), [2]);

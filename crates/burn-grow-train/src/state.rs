@@ -249,7 +249,10 @@ mod tests {
 
     #[test]
     fn a_state_is_read_back_bit_for_bit() {
-        let series = [WatchedMetric::valid("Loss"), WatchedMetric::train("Accuracy")];
+        let series = [
+            WatchedMetric::valid("Loss"),
+            WatchedMetric::train("Accuracy"),
+        ];
         let record = |epoch, values: [f64; 2]| EpochRecord {
             epoch,
             step: epoch * 10,

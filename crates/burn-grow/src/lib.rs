@@ -40,25 +40,25 @@
 //! `tui` the terminal dashboard. `hf` reads and writes checkpoints of Hugging Face's transformers in [`moe`].
 
 pub use burn_grow_core::{
-    Activations, ActiveFraction, Axis, AxisPlan, Blueprint, Budget, Constant, Constants, CopyMap,
-    CopySymmetry, Cost, CostChange, Describer, Expansion, Factor, Fill, Forecast, ForecastPoint,
-    GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method, Origin,
-    ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Baseline, Role, RoleKind,
-    RoleMismatch, Scaling, SplitRatio, SiteRms, StateSize, Symmetry, Target, Term, Verification,
+    Activations, ActiveFraction, Axis, AxisPlan, Baseline, Blueprint, Budget, Constant, Constants,
+    CopyMap, CopySymmetry, Cost, CostChange, Describer, Expansion, Factor, Fill, Forecast,
+    ForecastPoint, GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method,
+    Origin, ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Role, RoleKind,
+    RoleMismatch, Scaling, SiteRms, SplitRatio, StateSize, Symmetry, Target, Term, Verification,
     grown_rms, saved_flops, symmetry, symmetry_of, training_flops, two_width_check, verify,
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
-    BiasCorrection, Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, Extent,
-    MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp, Region,
-    Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
+    Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, BiasCorrection,
+    Extent, MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp,
+    Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
     expand_optimizer,
 };
 pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, CandidateReport, Growth, Position, Stage,
-    CopySymmetryMetric, Event, ExpansionReport, FlopsMetric, History, MetricCheckpointing,
-    MetricSplit, NewRateMetric, OldRateMetric, Plateau, Growing, Refractory, RmsDriftMetric,
-    RmsRatioMetric, SavedFlopsMetric, WatchedMetric, Slope, TrainError, Trial, TrialReport, When,
+    ActiveParamsMetric, At, AxisReport, Better, CandidateReport, CopySymmetryMetric, Event,
+    ExpansionReport, FlopsMetric, Growing, Growth, History, MetricCheckpointing, MetricSplit,
+    NewRateMetric, OldRateMetric, Plateau, Position, Refractory, RmsDriftMetric, RmsRatioMetric,
+    SavedFlopsMetric, Slope, Stage, TrainError, Trial, TrialReport, WatchedMetric, When,
     WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, discard_after, saved_epochs,
     try_launch,
 };
@@ -71,8 +71,8 @@ pub mod moe {
 /// What a program that grows a model usually needs.
 pub mod prelude {
     pub use crate::{
-        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, PerExpert, Plan,
-        Growing, Growth, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
+        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, Growing, Growth,
+        PerExpert, Plan, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
         WidthExpansionCallback,
     };
 }

@@ -141,9 +141,8 @@ impl Rewarmed {
         let fresh = self.schedule.climbs() && state == StatePolicy::KeepAndZero;
         let optimizer = &settings.optimizer;
         match optimizer.age {
-            AgeSetting::Own if fresh => {
-                rewarmup.with_restarted_bias_correction(optimizer.beta_1.into(), optimizer.beta_2.into())
-            }
+            AgeSetting::Own if fresh => rewarmup
+                .with_restarted_bias_correction(optimizer.beta_1.into(), optimizer.beta_2.into()),
             _ => rewarmup,
         }
     }

@@ -12,10 +12,10 @@ use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::{
-    Activations, ActiveFraction, AsymmetricExt, At, Blueprint, Constants, Describer, Expansion, GrowError,
-    Growable, Growth, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup, RewarmupScope, Baseline,
-    Role, Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback, check_asymmetric,
-    expand_optimizer, two_width_check, verify,
+    Activations, ActiveFraction, AsymmetricExt, At, Baseline, Blueprint, Constants, Describer,
+    Expansion, GrowError, Growable, Growth, Init, InitPair, LayerRoles, Method, OptimError, Plan,
+    Rewarmup, RewarmupScope, Role, Scaling, StatePolicy, StateRules, TrainError,
+    WidthExpansionCallback, check_asymmetric, expand_optimizer, two_width_check, verify,
 };
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;

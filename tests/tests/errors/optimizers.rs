@@ -186,7 +186,9 @@ fn an_own_age_needs_every_new_coordinate_of_a_parameter_to_start_from_zero() {
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let both = growth::plan(&model, &by().and_by("hidden", 2.0));
     let inner = growth::plan(&model, &by());
-    let ramp = Rewarmup::cosine(1e-3).with_restarted_bias_correction(0.9, 0.999).ramp(0, 10);
+    let ramp = Rewarmup::cosine(1e-3)
+        .with_restarted_bias_correction(0.9, 0.999)
+        .ramp(0, 10);
     let rewarmup = Some((ramp, RewarmupScope::NewCoordinates));
     let expand = |plan: &Plan, rules: &StateRules| {
         expand_optimizer(&optim, &model, plan, rules.clone(), rewarmup).map(drop)
