@@ -15,7 +15,8 @@ use burn_grow_tests::dump;
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::layers::*;
 
-/// Every layer is enrolled in the checks below, and in the table of `docs/layers.md`, by standing here.
+/// Every layer is enrolled in the checks below, and in the table of
+/// `docs/src/reference/layers.md`, by standing here.
 macro_rules! for_every_layer {
     ($check:ident($($argument:expr),*)) => {
         $check::<OfLinear>("Linear", $($argument),*);
@@ -298,7 +299,7 @@ fn the_documentation_names_every_layer() {
         names.insert(name);
     }
     for_every_layer!(check(&mut names));
-    let docs = include_str!("../../docs/layers.md");
+    let docs = include_str!("../../docs/src/reference/layers.md");
     let rows = docs.lines().filter(|line| line.starts_with("| `"));
     let documented: BTreeSet<&str> = rows
         .flat_map(|row| {

@@ -20,7 +20,8 @@ fn replicas_are_equal_at_every_step_before_and_after_an_expansion(#[case] strate
     assert_equal(&replicas(&local(), directory.path(), strategy), strategy);
 }
 
-/// When this fails, Burn takes it: update the table in `docs/architecture.md` and test the strategy.
+/// When this fails, Burn takes it: update the table in `docs/src/reference/support-matrix.md` and
+/// test the strategy.
 #[test]
 fn burn_refuses_distributed_training_on_flex() {
     let ddp = catch_unwind(|| {

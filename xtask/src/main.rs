@@ -39,7 +39,7 @@ enum Command {
     Sample(sample::Sample),
     /// Checks everything: format, lints, documentation, tests, and the quick demo
     Test,
-    /// Compares the transformer of experts with Hugging Face's, and writes `docs/parity.md`
+    /// Compares the transformer of experts with Hugging Face's, and writes `docs/src/reference/parity.md`
     Parity,
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),

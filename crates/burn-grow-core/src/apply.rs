@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 
-use burn_core::module::{ModuleMapper, ModuleVisitor, Param};
+use burn_core::module::Param;
 use burn_core::tensor::{Tensor, TensorData};
 
 use crate::blueprint::{quantized, reparameterized};
 use crate::dimension::{Content, Coordinate, fixed};
 use crate::draw::{draw, normals};
 use crate::gather::gather;
+use crate::visit::{ParamMapper, ParamVisitor, for_each_param, map_params};
 use crate::{Constants, Factor, Fill, GrowError, Growable, ParamPlan, Plan};
 
 impl Plan {
@@ -27,11 +28,10 @@ impl Plan {
         let mut expand = Expand {
             plan: self,
             params: self.by_path(),
-            path: Vec::new(),
         };
         // First, because running statistics are shared with clones until their layer sets them apart.
         model.update_constants(&Constants::new(self));
-        Ok(model.map(&mut expand))
+        Ok(map_params(model, &mut expand))
     }
 
     /// Expands the parameter at `path` alone, as [`apply`](Self::apply) does all of them: for what is too
@@ -70,10 +70,9 @@ impl Plan {
     pub fn check<G: Growable>(&self, model: &G) -> Result<(), GrowError> {
         let mut check = Check {
             params: self.by_path(),
-            path: Vec::new(),
             error: None,
         };
-        model.visit(&mut check);
+        for_each_param(model, &mut check);
         if let Some(error) = check.error {
             return Err(error);
         }
@@ -101,38 +100,31 @@ impl Plan {
 
 struct Check<'a> {
     params: HashMap<&'a str, &'a ParamPlan>,
-    path: Vec<String>,
     error: Option<GrowError>,
 }
 
-impl ModuleVisitor for Check<'_> {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        if let Some(error) = reparameterized(&self.path, name, container_type) {
+impl ParamVisitor for Check<'_> {
+    fn module(&mut self, parent: &str, name: &str, container: &str) {
+        if let Some(error) = reparameterized(parent, name, container) {
             self.error.get_or_insert(error);
         }
-        self.path.push(name.to_owned());
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let value = param.base();
         let found = value.dims().to_vec();
-        let error = match self.params.remove(path.as_str()) {
-            Some(planned) if planned.old_shape == found => match quantized(&path, value.dtype()) {
+        let error = match self.params.remove(path) {
+            Some(planned) if planned.old_shape == found => match quantized(path, value.dtype()) {
                 Some(error) => error,
                 None => return,
             },
             Some(planned) => GrowError::Shape {
-                path,
+                path: path.to_owned(),
                 expected: planned.old_shape.clone(),
                 found,
             },
             None => GrowError::Missing {
-                path,
+                path: path.to_owned(),
                 has: "model",
                 lacks: "plan",
             },
@@ -144,20 +136,11 @@ impl ModuleVisitor for Check<'_> {
 struct Expand<'a> {
     plan: &'a Plan,
     params: HashMap<&'a str, &'a ParamPlan>,
-    path: Vec<String>,
 }
 
-impl ModuleMapper for Expand<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.params.get(self.path.join(".").as_str()) {
+impl ParamMapper for Expand<'_> {
+    fn float<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.params.get(path) {
             Some(planned) => expand_param(self.plan, planned, param),
             None => param,
         }

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, HashMap};
 
-use burn_core::module::{ModuleVisitor, Param, ParamId};
+use burn_core::module::{Param, ParamId};
 use burn_core::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Description;
 use crate::fields::BlueprintFields;
+use crate::visit::{ParamVisitor, for_each_param};
 use crate::width::widths;
 use crate::{ActiveFraction, Axis, Constant, Describer, GrowError, Growable, Plan, Role};
 
@@ -161,9 +162,9 @@ pub(crate) fn quantized(path: &str, dtype: DType) -> Option<GrowError> {
 }
 
 /// Refuses a parameter with an adapter, which a walk meets as a module below the parameter.
-pub(crate) fn reparameterized(path: &[String], name: &str, container: &str) -> Option<GrowError> {
+pub(crate) fn reparameterized(path: &str, name: &str, container: &str) -> Option<GrowError> {
     (container == "Reparameterization").then(|| GrowError::Reparameterized {
-        path: path.join("."),
+        path: path.to_owned(),
         name: name.to_owned(),
     })
 }
@@ -193,12 +194,11 @@ impl Surveyed {
         let mut survey = Survey {
             descriptions: &describe.params,
             shapes,
-            path: Vec::new(),
             seen: HashMap::new(),
             params: Vec::new(),
             error: None,
         };
-        model.visit(&mut survey);
+        for_each_param(model, &mut survey);
         match survey.error {
             Some(error) => Err(error),
             None => Ok(Self {
@@ -213,7 +213,6 @@ impl Surveyed {
 struct Survey<'a> {
     descriptions: &'a HashMap<ParamId, Description>,
     shapes: Shapes,
-    path: Vec<String>,
     seen: HashMap<ParamId, String>,
     params: Vec<ParamBlueprint>,
     error: Option<GrowError>,
@@ -222,11 +221,11 @@ struct Survey<'a> {
 impl Survey<'_> {
     fn record(
         &mut self,
+        path: String,
         id: ParamId,
         shape: Vec<usize>,
         dtype: Option<DType>,
     ) -> Result<ParamBlueprint, GrowError> {
-        let path = self.path.join(".");
         if let Some(other) = self.seen.insert(id, path.clone()) {
             return Err(GrowError::Shared { path, other });
         }
@@ -245,19 +244,14 @@ impl Survey<'_> {
     }
 }
 
-impl ModuleVisitor for Survey<'_> {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        if let Some(error) = reparameterized(&self.path, name, container_type) {
+impl ParamVisitor for Survey<'_> {
+    fn module(&mut self, parent: &str, name: &str, container: &str) {
+        if let Some(error) = reparameterized(parent, name, container) {
             self.error.get_or_insert(error);
         }
-        self.path.push(name.to_owned());
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if self.error.is_some() {
             return;
         }
@@ -269,7 +263,7 @@ impl ModuleVisitor for Survey<'_> {
                 (value.dims().to_vec(), Some(value.dtype()))
             }
         };
-        match self.record(param.id, shape, dtype) {
+        match self.record(path.to_owned(), param.id, shape, dtype) {
             Ok(param) => self.params.push(param),
             Err(error) => self.error = Some(error),
         }

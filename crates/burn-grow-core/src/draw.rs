@@ -5,15 +5,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::dimension::{Content, Coordinate};
+use crate::hash::fnv1a;
 
 /// A generator for what `key` names, a path or an axis: the same numbers on every replica and device.
 pub(crate) fn generator(seed: u64, key: &str) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    // FNV-1a, because the standard library's hashes may change with its version.
-    let stream = key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    generator.set_stream(stream);
+    generator.set_stream(fnv1a(key.as_bytes()));
     generator
 }
 

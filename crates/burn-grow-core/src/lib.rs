@@ -34,6 +34,7 @@ mod fields;
 mod forecast;
 mod gather;
 mod growable;
+mod hash;
 mod init;
 mod layers;
 mod noise;
@@ -42,6 +43,7 @@ mod role;
 mod scaling;
 mod table;
 mod verify;
+mod visit;
 mod width;
 
 pub use active::ActiveFraction;
@@ -58,6 +60,8 @@ pub use expansion::{Expansion, Method, Target};
 pub use forecast::{Budget, Forecast, ForecastPoint};
 pub use gather::Fill;
 pub use growable::Growable;
+#[doc(hidden)]
+pub use hash::fnv1a;
 pub use init::{Init, InitPair};
 pub use layers::{Layer, LayerRoles};
 pub use plan::{ParamPlan, Plan};
@@ -69,3 +73,5 @@ pub use verify::{
     Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
     Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
 };
+#[doc(hidden)]
+pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};

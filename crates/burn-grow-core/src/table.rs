@@ -1,20 +1,40 @@
-/// Lines up `rows` in columns, two spaces apart and without trailing ones; every line ends.
-///
-/// What prints the tables of this workspace, so that they look alike.
-#[doc(hidden)]
+//! Tables of text, laid out alike wherever the library prints one.
+
+use comfy_table::{Cell, Table};
+
+/// Lines up `rows` in columns two spaces apart, without trailing spaces; every line ends.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let size =
-        |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
-    let width = |column| rows.iter().map(|row| size(row, column)).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
     for row in rows {
-        let cells = row.iter().zip(&widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text += line.trim_end();
-        text.push('\n');
+        table.add_row(row.iter().map(Cell::new));
     }
-    text
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_two_spaces_apart() {
+        let rows = [
+            vec!["parameter", "old", "", "factor"],
+            vec!["up", "[8, 16]", "new", ""],
+            vec!["", "12345678901", "", "x"],
+            vec!["é x", "1"],
+        ];
+        let rows = rows.map(|row| row.into_iter().map(String::from).collect::<Vec<_>>());
+        let expected = [
+            "parameter  old               factor",
+            "up         [8, 16]      new",
+            "           12345678901       x",
+            "é x        1",
+            "",
+        ];
+        assert_eq!(table(&rows), expected.join("\n"));
+    }
 }

@@ -47,9 +47,10 @@ fn main() {
         .and_then(|threads| threads.parse().ok())
         .expect("RAYON_NUM_THREADS says how many threads both sides have");
     let (name, device) = device::chosen();
-    let path = match cfg!(feature = "flex") && name == "flex" {
-        true => "kernels for Flex",
-        false => "public operations",
+    let path = if cfg!(feature = "flex") && name == "flex" {
+        "kernels for Flex"
+    } else {
+        "public operations"
     };
     let side = if name == "flex" { 1024 } else { 8192 };
     let peak = peak(side, &device);

@@ -1,32 +1,37 @@
+//! Attention.
+
 use core::ops::Range;
 
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::{DType, Device, Tensor};
 use burn_grow_derive::Growable;
+use burn_grow_kernels::{Positions, RotaryAngles, causal_attention, norm_rotate, rotate};
 use burn_nn::Linear;
 
-use crate::init::Init;
-use crate::kernels::{Angles, Positions, causal_attention, norm_rotate, rotate};
-use crate::{HeadNorm, KeyValues, QkNorm};
+use crate::config::QkNorm;
+use crate::head_norm::HeadNorm;
+use crate::kv_cache::KeyValues;
+use crate::weight_init::WeightInit;
 
-/// Causal grouped-query attention with a norm on queries and keys, and rotary positions.
+/// Causal grouped-query attention with normalized queries and keys, and rotary positions.
 ///
 /// `o(softmax(rot(norm(q x)) rot(norm(k x))^T / sqrt(head_dim)) v x)`, no biases. The norms
-/// ([`QkNorm`]) keep the scores in range whatever the width of the residual stream. With a `clip_qkv`,
-/// normed queries and keys, and values, are clamped to it.
+/// ([`QkNorm`]) keep the scores in range at every width of the residual stream. `clip_qkv` clamps
+/// the normalized queries and keys, and the values.
 ///
-/// Heads lie on two axes: `"kv_heads"`, key heads with all that read them, and `"queries"`, the query
-/// heads of one key head. Query head `h` reads key head `h / queries`, so the former is the outer one.
-/// A zero producer makes no silent query head: its scores are all zero, and it answers the mean of the
-/// values.
+/// Heads lie on two axes: `"kv_heads"`, the key heads, each with all query heads that read it, and
+/// `"queries"`, the query heads of one key head. Query head `h` reads key head `h / queries`, so
+/// `"kv_heads"` is the outer axis. A new query head of zeros is not silent: its scores are all zero,
+/// so it answers with the mean of the values.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct Attention {
     /// `[hidden, n_kv_heads * queries * head_dim]`
     #[grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = self.head_dim))]
     pub q_proj: Linear,
-    /// `[hidden, n_kv_heads * head_dim]`. Keys multiply queries: with both at zero neither would learn.
+    /// `[hidden, n_kv_heads * head_dim]`. Keys multiply queries: if both were zero, neither would
+    /// learn.
     #[grow(fan_in = "hidden", gate("kv_heads", unit = self.head_dim))]
     pub k_proj: Linear,
     /// `[hidden, n_kv_heads * head_dim]`
@@ -56,12 +61,12 @@ pub struct Attention {
     pub head_dim: usize,
     /// The base of the rotary frequencies.
     pub rope_theta: f64,
-    /// The bound of queries, keys and values.
+    /// The bound that queries, keys and values are clamped to.
     pub clip_qkv: Option<f64>,
 }
 
 impl Attention {
-    pub(crate) fn new(init: &Init<'_>) -> Self {
+    pub(crate) fn new(init: &WeightInit<'_>) -> Self {
         let config = init.config;
         let queries = config.n_heads * config.head_dim;
         let keys = config.n_kv_heads * config.head_dim;
@@ -90,7 +95,7 @@ impl Attention {
         self.attend(x, positions, None)
     }
 
-    /// As [`forward`](Self::forward); with a cache, `x` comes after what is in there.
+    /// As [`forward`](Self::forward), where `x` follows the tokens of the cache, if there is one.
     pub(crate) fn attend(
         &self,
         x: Tensor<3>,
@@ -98,7 +103,7 @@ impl Attention {
         cache: Option<&mut KeyValues>,
     ) -> Tensor<3> {
         let [batch, seq, hidden] = x.dims();
-        // As one matrix: a batch of small ones takes a product each.
+        // One matrix product instead of one for each batch item.
         let x = x.reshape([batch * seq, hidden]);
         let heads = |projection: &Linear, count: usize| {
             projection
@@ -135,9 +140,9 @@ impl Attention {
         self.n_kv_heads * self.queries
     }
 
-    /// What the layers of one forward pass share about its positions.
+    /// The positions of `range`, which the layers of one forward pass share.
     pub fn positions(&self, range: Range<usize>, dtype: DType, device: &Device) -> Positions {
-        let angles = Angles::new(range, self.head_dim, self.rope_theta);
+        let angles = RotaryAngles::new(range, self.head_dim, self.rope_theta);
         Positions::new(angles, self.queries, dtype, device.clone())
     }
 }

@@ -1,14 +1,20 @@
+//! One layer of the model.
+
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::Tensor;
 use burn_grow_derive::Growable;
+use burn_grow_kernels::{Positions, rms_norm};
 use burn_nn::RmsNorm;
 
-use crate::init::Init;
-use crate::kernels::rms_norm;
-use crate::{Attention, KeyValues, MoeFeedForward, Positions, Probe, Routed, Site};
+use crate::activation_hook::{ActivationHook, Site};
+use crate::attention::Attention;
+use crate::feed_forward::MoeFeedForward;
+use crate::kv_cache::KeyValues;
+use crate::router::Routed;
+use crate::weight_init::WeightInit;
 
-/// One layer: attention, then experts, each on the normed residual stream and added to it.
+/// One layer: attention, then experts, each applied to the normalized residual stream and added to it.
 ///
 /// `h = x + attention(norm(x))`, `y = h + experts(norm(h))`.
 #[derive(Module, Growable, Debug)]
@@ -17,7 +23,7 @@ pub struct Block {
     /// `[hidden]`
     #[grow(gain = "hidden")]
     pub attention_norm: RmsNorm,
-    /// Attention.
+    /// The attention.
     pub attention: Attention,
     /// `[hidden]`
     #[grow(gain = "hidden")]
@@ -27,7 +33,7 @@ pub struct Block {
 }
 
 impl Block {
-    pub(crate) fn new(init: &Init<'_>) -> Self {
+    pub(crate) fn new(init: &WeightInit<'_>) -> Self {
         Self {
             attention_norm: init.norm(init.config.hidden),
             attention: Attention::new(init),
@@ -36,7 +42,7 @@ impl Block {
         }
     }
 
-    /// Applies the layer, and says where the tokens went.
+    /// Applies the layer. Also returns the experts that every token was sent to.
     ///
     /// # Shapes
     ///
@@ -48,18 +54,18 @@ impl Block {
         positions: &Positions,
         cache: Option<&mut KeyValues>,
         layer: usize,
-        probe: &mut impl Probe,
+        hook: &mut impl ActivationHook,
     ) -> (Tensor<3>, Routed) {
         let normed = norm(&self.attention_norm, x.clone());
         let attended = self.attention.attend(normed, positions, cache);
-        probe.see(Site::Attention(layer), &attended);
+        hook.see(Site::Attention(layer), &attended);
         let x = x + attended;
         let (answer, routed) = self
             .feed_forward
             .forward(norm(&self.feed_forward_norm, x.clone()));
-        probe.see(Site::Experts(layer), &answer);
+        hook.see(Site::Experts(layer), &answer);
         let x = x + answer;
-        probe.see(Site::Block(layer), &x);
+        hook.see(Site::Block(layer), &x);
         (x, routed)
     }
 }

@@ -1,48 +1,73 @@
+//! The shape of a model, and what may be wrong with it.
+
 use burn_core::config::Config;
-use burn_core::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{MoeConfigError, MoeTransformer, QkNorm};
+use crate::error::MoeConfigError;
 
-/// The shape of a [`MoeTransformer`].
+/// The coordinates that the norm of queries and keys takes its mean square over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QkNorm {
+    /// Every head by itself, with one gain for all heads, as in Qwen3-MoE.
+    #[default]
+    PerHead,
+    /// All heads of a token, with a gain for each of their coordinates, as in OLMoE.
+    ///
+    /// Copies keep the mean square if every head is copied equally often. New heads of zeros do
+    /// not: they make the others louder.
+    FullWidth,
+}
+
+/// The shape of a [`MoeTransformer`](crate::MoeTransformer).
 ///
 /// The default is the small byte-level model of the demonstration: two layers, hidden 32, inner 16,
 /// eight experts of which two are active, tied embeddings. A serialized configuration may leave
-/// out whatever keeps its default.
+/// out fields that keep their default.
 ///
 /// ```
-/// # use burn_grow_moe::MoeConfig;
-/// let config = MoeConfig { hidden: 64, inner: 32, ..MoeConfig::default() };
-/// assert!(config.validate().is_ok());
+/// use burn_core::tensor::Device;
+/// use burn_grow_moe::MoeConfig;
+///
+/// # fn main() -> Result<(), burn_grow_moe::MoeConfigError> {
+/// let config = MoeConfig {
+///     hidden: 64,
+///     inner: 32,
+///     ..MoeConfig::default()
+/// };
+/// let model = config.try_init(&Device::flex())?;
+/// assert_eq!(model.config(), config);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Axes
 ///
-/// | axis | width | what lies on it |
+/// | axis | width | coordinates |
 /// |---|---|---|
 /// | `"hidden"` | `hidden` | the residual stream |
 /// | `"inner"` | `inner` | the units of an expert |
 /// | `"kv_heads"` | `n_kv_heads` | key and value heads, each with the query heads that read it |
 /// | `"queries"` | `n_heads / n_kv_heads` | the query heads of one key head |
 /// | `"experts"` | `n_experts` | whole experts, and the rows of the router |
-/// | `"top_k"` | `top_k` | nothing: a count |
+/// | `"top_k"` | `top_k` | none: a count |
 /// | `"vocab"` | `vocab_size` | the rows of the embedding, the outputs of an untied head |
 ///
-/// Copied to whole multiples, `"hidden"`, `"inner"`, `"kv_heads"` and `"queries"` keep the logits, each by
-/// itself and together. Under [`QkNorm::FullWidth`] heads have to be copied equally often: its mean
-/// square is over all of them. The others:
+/// Copying `"hidden"`, `"inner"`, `"kv_heads"` and `"queries"` to whole multiples keeps the logits,
+/// one axis at a time or several together. Under [`QkNorm::FullWidth`] all heads have to be copied
+/// equally often, because its mean square is over all of them. The other axes:
 ///
-/// - **`"experts"` with `"top_k"` by the same whole factor** `m` keeps the logits: every copy has `1 / m` of
-///   the probability, and all copies of a chosen expert are chosen. The load-balancing loss and its
-///   bounds grow by `m`, the logarithm in the z-loss by `ln m`. Experts are copies whatever the init
-///   pair, and no factor scales them.
-/// - **`"experts"` alone** spends the choices of a token on copies: by a whole factor `m` that divides
-///   `top_k`, the model answers as the old one would with `top_k / m` choices.
-/// - **`"top_k"` alone** lets tokens meet the next most probable experts, too. More choices than experts
-///   are refused.
-/// - **`"vocab"`** keeps the logits of old symbols. New ones are drawn at the mean and the spread of the
-///   old ones, column by column.
-/// - **`"head_dim"`** is refused: the rotary frequencies and the scale of the scores depend on it.
+/// - **`"experts"` and `"top_k"` by the same whole factor** `m` keep the logits: every copy has
+///   `1 / m` of the probability, and all copies of a chosen expert are chosen. The load-balancing
+///   loss and its bounds grow by `m`, the logarithm in the z-loss by `ln m`. Experts are copied under
+///   every init pair, and no factor scales them.
+/// - **`"experts"` alone** spends the choices of a token on copies: by a whole factor `m` that
+///   divides `top_k`, the model answers as the old one would with `top_k / m` choices.
+/// - **`"top_k"` alone** sends every token to the next most probable experts, too. A plan with more
+///   choices than experts is rejected.
+/// - **`"vocab"`** keeps the logits of old symbols. New symbols are randomly initialized with the
+///   mean and the spread of the old ones, column by column.
+/// - **`"head_dim"`** is rejected: the rotary frequencies and the scale of the scores depend on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MoeConfig {
@@ -65,28 +90,28 @@ pub struct MoeConfig {
     pub n_experts: usize,
     /// The number of experts a token is sent to: axis `"top_k"`.
     pub top_k: usize,
-    /// Whether the probabilities of the chosen experts are divided by their sum: Qwen3-MoE does,
-    /// OLMoE does not.
+    /// True if the probabilities of the chosen experts are divided by their sum, as in Qwen3-MoE;
+    /// false in OLMoE.
     pub norm_topk_prob: bool,
     /// The base of the rotary frequencies.
     pub rope_theta: f64,
-    /// What the norm of queries and keys takes its mean square over.
+    /// The coordinates that the norm of queries and keys takes its mean square over.
     pub qk_norm: QkNorm,
     /// The bound that queries and keys, after their norm, and values are clamped to, as in OLMoE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_qkv: Option<f64>,
-    /// What keeps the norms from dividing by zero.
+    /// The number added to the mean square in the norms, so that they never divide by zero.
     pub norm_eps: f64,
-    /// Whether the output projection is the transposed embedding.
+    /// True if the output projection is the transposed embedding.
     pub tied_embeddings: bool,
     /// The coefficient of the load-balancing loss.
     pub load_balancing: f64,
     /// The coefficient of the router's z-loss.
     pub router_z_loss: f64,
-    /// The standard deviation that every matrix is drawn with.
+    /// The standard deviation of every matrix at initialization.
     pub init_std: f64,
-    /// What a tied output projection is multiplied with: 1 in a fresh model, the product of the
-    /// fan-in factors of `"hidden"` in a grown one (App. D.1).
+    /// The factor of a tied output projection: 1 in a fresh model, the product of the fan-in factors
+    /// of `"hidden"` in a grown one (App. D.1).
     pub logit_multiplier: f64,
 }
 
@@ -119,35 +144,11 @@ impl Default for MoeConfig {
 impl Config for MoeConfig {}
 
 impl MoeConfig {
-    /// Builds the model on `device`: matrices drawn from `N(0, init_std^2)`, gains one.
-    ///
-    /// Seed the draws with [`Device::seed`].
-    ///
-    /// # Panics
-    ///
-    /// When the configuration is not valid; see [`try_init`](Self::try_init).
-    pub fn init(&self, device: &Device) -> MoeTransformer {
-        match self.try_init(device) {
-            Ok(model) => model,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Builds the model on `device`, or says why there is none.
+    /// Checks the configuration.
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate).
-    pub fn try_init(&self, device: &Device) -> Result<MoeTransformer, MoeConfigError> {
-        self.validate()?;
-        Ok(MoeTransformer::new(self, device))
-    }
-
-    /// Whether the configuration describes a model.
-    ///
-    /// # Errors
-    ///
-    /// Names the first field that is out of range, or does not fit another one.
+    /// The first field that is out of range or does not fit another one.
     pub fn validate(&self) -> Result<(), MoeConfigError> {
         let sizes = [
             ("vocab_size", self.vocab_size),
@@ -255,7 +256,7 @@ mod tests {
                     n_kv_heads: 3,
                     ..small()
                 },
-                "no multiple of `n_kv_heads` (3)",
+                "not a multiple of `n_kv_heads` (3)",
             ),
             (
                 MoeConfig {

@@ -1,14 +1,16 @@
-/// Why a [`MoeConfig`](crate::MoeConfig) describes no model.
+//! The error of an invalid configuration.
+
+/// An invalid [`MoeConfig`](crate::MoeConfig).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MoeConfigError {
-    /// A size that has to be at least one.
+    /// A size of zero.
     #[error("`{field}` is 0, and has to be at least 1")]
     Zero {
         /// The name of the field.
         field: &'static str,
     },
-    /// More coordinates of all heads than can be counted.
+    /// Heads whose coordinates overflow a `usize`.
     #[error("`n_heads` ({n_heads}) heads of `head_dim` ({head_dim}) are too many")]
     TooLarge {
         /// The number of query heads.
@@ -16,21 +18,21 @@ pub enum MoeConfigError {
         /// The size of a head.
         head_dim: usize,
     },
-    /// Query heads that the key-value heads cannot share evenly.
-    #[error("`n_heads` ({n_heads}) is no multiple of `n_kv_heads` ({n_kv_heads})")]
+    /// A number of query heads that is not a multiple of the key-value heads.
+    #[error("`n_heads` ({n_heads}) is not a multiple of `n_kv_heads` ({n_kv_heads})")]
     Heads {
         /// The number of query heads.
         n_heads: usize,
         /// The number of key-value heads.
         n_kv_heads: usize,
     },
-    /// A head that cannot be rotated by halves.
-    #[error("`head_dim` is {head_dim}, and rotary positions need it even")]
+    /// A head of an odd size, which rotary positions cannot rotate by halves.
+    #[error("`head_dim` is {head_dim}, and rotary positions need an even one")]
     OddHead {
         /// The size of a head.
         head_dim: usize,
     },
-    /// More experts chosen than there are.
+    /// More experts chosen for a token than there are.
     #[error("`top_k` ({top_k}) is larger than `n_experts` ({n_experts})")]
     TopK {
         /// The number of experts a token is sent to.
@@ -38,17 +40,17 @@ pub enum MoeConfigError {
         /// The number of experts.
         n_experts: usize,
     },
-    /// A number out of its range.
+    /// A number out of range.
     #[error("`{field}` is {value}, and has to be {expected}")]
     Range {
         /// The name of the field.
         field: &'static str,
         /// Its value.
         value: f64,
-        /// What it has to be.
+        /// The range.
         expected: &'static str,
     },
-    /// A logit multiplier on a model whose output projection is a matrix of its own.
+    /// A logit multiplier on a model whose embeddings are not tied.
     #[error(
         "`logit_multiplier` is {multiplier} but the embeddings are not tied: scale the output \
          projection instead, or set `tied_embeddings`"

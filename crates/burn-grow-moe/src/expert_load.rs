@@ -1,21 +1,34 @@
-use crate::Routing;
+//! How evenly the experts are used.
+
+use burn_grow_kernels::Routing;
 
 /// How evenly the tokens of a batch were spread over the experts.
+///
+/// ```
+/// use burn_grow_moe::{ExpertLoad, Routing};
+///
+/// // Four tokens, two experts, one choice each: three tokens go to expert 0.
+/// let routing = Routing::choose(&[0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6], 2, 1);
+/// let load = ExpertLoad::of([&routing]);
+/// assert_eq!((load.max_share, load.tokens), (0.75, 4));
+/// assert!((load.entropy - 0.811).abs() < 1e-3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExpertLoad {
-    /// The entropy of the experts' shares of the slots, as a fraction of that of equal shares, the mean over layers:
-    /// 1 when every expert gets as many tokens, 0 when one gets all.
+    /// The entropy of the experts' shares of the slots as a fraction of that of equal shares, the
+    /// mean over layers: 1 when every expert gets as many tokens, 0 when one gets all.
     pub entropy: f64,
-    /// The largest share of the tokens that one expert of one layer got, between `top_k / n_experts` and 1.
+    /// The largest share of the tokens that one expert of one layer got, between
+    /// `top_k / n_experts` and 1.
     pub max_share: f64,
-    /// The tokens it was read off.
+    /// The number of tokens of one layer.
     pub tokens: usize,
 }
 
 impl ExpertLoad {
-    /// That of the layers of one forward pass.
+    /// Measures the layers of one forward pass.
     ///
-    /// A layer of one expert is even, and a layer without tokens is none.
+    /// A layer of one expert counts as even, a layer without tokens does not count.
     pub fn of<'a>(layers: impl IntoIterator<Item = &'a Routing>) -> Self {
         let (mut entropy, mut max_share, mut tokens, mut count) = (0.0, 0.0_f64, 0, 0);
         for layer in layers.into_iter().filter(|layer| layer.tokens() > 0) {
@@ -33,7 +46,7 @@ impl ExpertLoad {
     }
 }
 
-/// The entropy of the shares, as a fraction of the largest there could be.
+/// The entropy of the shares, as a fraction of the largest possible one.
 fn evenness(load: &[usize]) -> f64 {
     if load.len() < 2 {
         return 1.0;

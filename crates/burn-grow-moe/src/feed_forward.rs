@@ -1,19 +1,21 @@
+//! The feed-forward layer of experts.
+
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
 use burn_grow_core::ActiveFraction;
 use burn_grow_derive::Growable;
+use burn_grow_kernels::{ExpertMatrices, experts};
 
-use crate::init::Init;
-use crate::kernels::{Experts, experts};
-use crate::{Routed, Router};
+use crate::router::{Routed, Router};
+use crate::weight_init::WeightInit;
 
-/// A feed-forward layer of experts, of which every token meets `top_k`.
+/// A feed-forward layer of experts, which sends every token to `top_k` of them.
 ///
-/// `y = sum_e w_e down_e (silu(gate_e x) * up_e x)` over the chosen experts, without dropping any
-/// token however uneven the load. The weights of all experts are stacked.
+/// `y = sum_e w_e down_e (silu(gate_e x) * up_e x)` over the chosen experts. No token is dropped,
+/// however uneven the load. The weights of all experts are stacked.
 ///
-/// Grown along `"experts"`, whole experts are copied, and so are the outputs of the router.
+/// Growing `"experts"` copies whole experts, and the router's outputs with them.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct MoeFeedForward {
@@ -31,7 +33,7 @@ pub struct MoeFeedForward {
 }
 
 impl MoeFeedForward {
-    pub(crate) fn new(init: &Init<'_>) -> Self {
+    pub(crate) fn new(init: &WeightInit<'_>) -> Self {
         let (n_experts, hidden) = (init.config.n_experts, init.config.hidden);
         let inner = init.config.inner;
         Self {
@@ -42,7 +44,7 @@ impl MoeFeedForward {
         }
     }
 
-    /// Applies the layer, and says where the tokens went.
+    /// Applies the layer. Also returns the experts that every token was sent to.
     ///
     /// # Shapes
     ///
@@ -52,16 +54,16 @@ impl MoeFeedForward {
         let [batch, seq, hidden] = x.dims();
         let x = x.reshape([batch * seq, hidden]);
         let (routed, weights) = self.router.forward(x.clone());
-        let stacked = Experts {
+        let matrices = ExpertMatrices {
             gate: self.gate_proj.val(),
             up: self.up_proj.val(),
             down: self.down_proj.val(),
         };
-        let y = experts(x, weights, &routed.routing, stacked);
+        let y = experts(x, weights, &routed.routing, matrices);
         (y.reshape([batch, seq, hidden]), routed)
     }
 
-    /// How much of the experts a token meets: `top_k / n_experts`, whatever they grow to.
+    /// The fraction of the experts that is active for a token: `top_k / n_experts`, also once grown.
     pub fn active(&self) -> ActiveFraction {
         ActiveFraction::ratio("top_k", "experts")
     }

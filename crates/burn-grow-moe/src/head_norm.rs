@@ -1,44 +1,32 @@
+//! The norm of queries and keys.
+
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
 use burn_grow_core::{Describer, Layer, LayerRoles};
+use burn_grow_kernels::rms_norm;
 use burn_nn::RmsNorm;
-use serde::{Deserialize, Serialize};
 
-use crate::init::Init;
-use crate::kernels::rms_norm;
-
-/// What the norm of queries and keys takes its mean square over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QkNorm {
-    /// Over every head by itself, with one gain for all, as in Qwen3-MoE.
-    #[default]
-    PerHead,
-    /// Over all heads of a token, with a gain for each of their coordinates, as in OLMoE.
-    ///
-    /// Copies keep the mean square if every head is copied equally often. New heads of zeros do not:
-    /// they make the others louder.
-    FullWidth,
-}
+use crate::config::QkNorm;
+use crate::weight_init::WeightInit;
 
 /// The RMSNorm of queries or keys.
 ///
-/// Over single heads ([arXiv 2302.05442](https://arxiv.org/abs/2302.05442)) the gain never grows; over
-/// the full width it rides along the heads.
+/// Over single heads ([arXiv 2302.05442](https://arxiv.org/abs/2302.05442)) the gain never grows;
+/// over the full width it grows with the heads.
 #[derive(Module, Debug)]
 pub struct HeadNorm {
     /// `[head_dim]` or, over the full width, `[heads * head_dim]`.
     pub gamma: Param<Tensor<1>>,
-    /// What keeps the norm from dividing by zero.
+    /// The number added to the mean square, so that the norm never divides by zero.
     pub epsilon: f64,
-    /// What the mean square is taken over.
+    /// The coordinates that the mean square is taken over.
     #[module(skip)]
     pub over: QkNorm,
 }
 
 impl HeadNorm {
-    pub(crate) fn new(init: &Init<'_>, heads: usize) -> Self {
+    pub(crate) fn new(init: &WeightInit<'_>, heads: usize) -> Self {
         let over = init.config.qk_norm;
         let RmsNorm { gamma, epsilon } = init.norm(match over {
             QkNorm::PerHead => init.config.head_dim,
@@ -70,7 +58,7 @@ impl HeadNorm {
     }
 }
 
-/// Gain `[gain]` over the full width, `[head_dim]` per head.
+/// Describes the gain as `[gain]` over the full width, as `[head_dim]` per head.
 impl Layer for HeadNorm {
     fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
         let role = match self.over {

@@ -1,6 +1,11 @@
+//! The cache for generating token by token.
+
 use burn_core::tensor::Tensor;
 
 /// The keys and values of the tokens that a model has seen, layer by layer.
+///
+/// Passed to [`forward_cached`](crate::MoeTransformer::forward_cached), which computes only new
+/// tokens and adds theirs.
 ///
 /// ```
 /// # use burn_core::tensor::{Device, Int, Tensor};
@@ -18,7 +23,7 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// A cache of no tokens.
+    /// An empty cache.
     pub fn new() -> Self {
         Self::default()
     }
@@ -36,7 +41,8 @@ impl KvCache {
     }
 }
 
-/// The keys and values of one layer, `[batch, seq, n_kv_heads, head_dim]` each; none before the first token.
+/// The keys and values of one layer, `[batch, seq, n_kv_heads, head_dim]` each; `None` before the
+/// first token.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyValues(Option<(Tensor<4>, Tensor<4>)>);
 
@@ -45,7 +51,7 @@ impl KeyValues {
         self.0.as_ref().map_or(0, |(keys, _)| keys.dims()[1])
     }
 
-    /// Adds those of new tokens, and returns all.
+    /// Adds the keys and values of new tokens, and returns all.
     pub(crate) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let all = match self.0.take() {
             Some((past_keys, past_values)) => (

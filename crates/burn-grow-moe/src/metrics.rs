@@ -1,4 +1,4 @@
-//! What training a transformer of experts shows on burn-train's dashboard.
+//! Metrics of an MoE transformer for burn-train's dashboard.
 
 use std::sync::Arc;
 
@@ -11,21 +11,40 @@ use burn_train::metric::{
     TopKAccuracyInput,
 };
 
-use crate::{ExpertLoad, MoeOutput};
+use crate::expert_load::ExpertLoad;
+use crate::output::MoeOutput;
 
-/// What a step shows to metrics: the sequence, and how evenly the experts were used.
+/// The output of a step for burn-train: the sequence, and how evenly the experts were used.
 ///
-/// Loss, accuracy, top-k accuracy and perplexity of burn-train take it, and [`ExpertEntropyMetric`] and
-/// [`MaxExpertShareMetric`].
+/// burn-train's loss, accuracy, top-k accuracy and perplexity take it, and so do
+/// [`ExpertEntropyMetric`] and [`MaxExpertShareMetric`].
+///
+/// ```
+/// use burn_core::tensor::{Device, Int, Tensor};
+/// use burn_grow_moe::{MoeConfig, MoeSequenceOutput};
+///
+/// let device = Device::flex();
+/// let model = MoeConfig::default().init(&device);
+/// let tokens = Tensor::<2, Int>::zeros([1, 8], &device);
+/// let targets = Tensor::<2, Int>::ones([1, 8], &device);
+///
+/// // The `step` of a `TrainStep` or a `ValidStep`.
+/// let output = model.forward(tokens);
+/// let loss = model.loss_of(&output, targets.clone());
+/// let shown = MoeSequenceOutput::new(&output, loss.cross_entropy, targets);
+/// assert_eq!(shown.load.tokens, 8);
+/// ```
 pub struct MoeSequenceOutput {
     /// Loss, logits and targets.
     pub sequence: SequenceOutput,
-    /// The experts' load.
+    /// The load of the experts.
     pub load: ExpertLoad,
 }
 
 impl MoeSequenceOutput {
-    /// Of a forward pass whose cross entropy with `targets` is `loss`, without their graphs: metrics need none.
+    /// The output of a forward pass whose cross entropy with `targets` is `loss`.
+    ///
+    /// Drops the autodiff graphs, which metrics do not need.
     ///
     /// # Shapes
     ///
@@ -71,7 +90,7 @@ impl Adaptor<ExpertLoad> for MoeSequenceOutput {
     }
 }
 
-/// A metric that is a number of an [`ExpertLoad`], averaged over tokens.
+/// Defines a metric: one field of an [`ExpertLoad`], averaged over tokens.
 macro_rules! load_metric {
     ($(#[$doc:meta])+ $metric:ident, $name:literal, $higher_is_better:literal, $field:ident) => {
         $(#[$doc])+
@@ -151,11 +170,13 @@ macro_rules! load_metric {
 }
 
 load_metric! {
-    /// The entropy of the experts' load, 1 for an even one: [`ExpertLoad::entropy`], the mean over tokens.
+    /// The entropy of the experts' load, [`ExpertLoad::entropy`], averaged over tokens: 1 when every
+    /// expert gets as many.
     ExpertEntropyMetric, "Expert entropy", true, entropy
 }
 
 load_metric! {
-    /// The tokens' share that the busiest expert gets: [`ExpertLoad::max_share`], the mean over tokens.
+    /// The share of the tokens that the busiest expert gets, [`ExpertLoad::max_share`], averaged over
+    /// tokens.
     MaxExpertShareMetric, "Max expert share", false, max_share
 }

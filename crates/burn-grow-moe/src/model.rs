@@ -1,20 +1,43 @@
+//! The model.
+
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::module::linear;
 use burn_core::tensor::{Device, Int, Tensor};
+use burn_grow_core::{Activations, Probe};
 use burn_grow_derive::Growable;
+use burn_grow_kernels::cross_entropy;
 use burn_nn::{Embedding, Linear, RmsNorm};
 
-use crate::block::norm;
-use crate::init::Init;
-use crate::kernels::cross_entropy;
-use crate::{Block, KvCache, MoeConfig, MoeLoss, MoeOutput, Probe, Site};
+use crate::activation_hook::{ActivationHook, RmsHook, Site};
+use crate::block::{Block, norm};
+use crate::config::MoeConfig;
+use crate::error::MoeConfigError;
+use crate::kv_cache::KvCache;
+use crate::output::{MoeLoss, MoeOutput};
+use crate::weight_init::WeightInit;
 
-/// A decoder language model of experts that grows along the axes of [`MoeConfig`].
+/// A decoder-only MoE transformer that grows along the axes of [`MoeConfig`].
 ///
-/// Embedding, blocks, a norm and the output projection, as OLMoE
+/// Embedding, blocks, a norm and the output projection, as in OLMoE
 /// ([arXiv 2409.02060](https://arxiv.org/abs/2409.02060)) and Qwen3-MoE
-/// ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)) have it. Built by [`MoeConfig::init`].
+/// ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)). [`MoeConfig::init`] makes one.
+///
+/// ```
+/// use burn_core::tensor::{Device, Int, Tensor};
+/// use burn_grow_moe::MoeConfig;
+///
+/// let device = Device::flex().autodiff();
+/// let model = MoeConfig::default().init(&device);
+/// let tokens = Tensor::<2, Int>::zeros([1, 8], &device);
+/// let targets = Tensor::<2, Int>::ones([1, 8], &device);
+/// let loss = model.loss(tokens, targets);
+/// // An untrained model finds all 256 tokens about equally likely.
+/// let nats = loss.cross_entropy.into_scalar::<f32>();
+/// assert!((nats - 256f32.ln()).abs() < 0.1);
+/// let gradients = loss.total.backward();
+/// # let _ = gradients;
+/// ```
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct MoeTransformer {
@@ -26,10 +49,10 @@ pub struct MoeTransformer {
     /// `[hidden]`
     #[grow(gain = "hidden")]
     pub norm: RmsNorm,
-    /// `[hidden, vocab]`, unless the embedding is used for it.
+    /// `[hidden, vocab]`, or `None` if the embeddings are tied.
     #[grow(fan_in = "hidden", vocab = "vocab")]
     pub lm_head: Option<Linear>,
-    /// Stands in for `lm_head` when the embedding is tied.
+    /// The stand-in for `lm_head` if the embeddings are tied.
     pub tied: Option<TiedOutput>,
     /// The width of the residual stream.
     #[grow(width = "hidden")]
@@ -38,25 +61,51 @@ pub struct MoeTransformer {
     pub load_balancing: f64,
     /// The coefficient of the router's z-loss.
     pub router_z_loss: f64,
-    /// The standard deviation that the matrices were drawn with.
+    /// The standard deviation of the matrices at initialization.
     pub init_std: f64,
 }
 
 /// The output projection of a model with tied embeddings: the transposed embedding, times a scalar.
 ///
-/// The embedding makes the axis `"hidden"` on the way in, so an expansion copies it without a factor;
-/// the scalar absorbs the fan-in factor on the way out (App. D.1).
+/// The embedding is a producer of `"hidden"`, so an expansion copies it without a factor. On the way
+/// out it is a consumer; the scalar takes the fan-in factor (App. D.1).
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct TiedOutput {
-    /// What the logits are multiplied with.
+    /// The factor of the logits.
     #[grow(multiplier = "hidden")]
     pub multiplier: f64,
 }
 
+impl MoeConfig {
+    /// Initializes a model on `device`: matrices from `N(0, init_std^2)`, gains to one.
+    ///
+    /// [`Device::seed`] seeds the random numbers.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration is invalid; see [`try_init`](Self::try_init).
+    pub fn init(&self, device: &Device) -> MoeTransformer {
+        match self.try_init(device) {
+            Ok(model) => model,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Initializes a model on `device`, as [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`validate`](Self::validate).
+    pub fn try_init(&self, device: &Device) -> Result<MoeTransformer, MoeConfigError> {
+        self.validate()?;
+        Ok(MoeTransformer::new(self, device))
+    }
+}
+
 impl MoeTransformer {
     pub(crate) fn new(config: &MoeConfig, device: &Device) -> Self {
-        let init = Init { config, device };
+        let init = WeightInit { config, device };
         let multiplier = config.logit_multiplier;
         Self {
             embedding: init.embedding(config.vocab_size, config.hidden),
@@ -72,9 +121,9 @@ impl MoeTransformer {
         }
     }
 
-    /// The configuration of the model as it is now, grown widths and logit multiplier included.
+    /// The present configuration of the model, with grown widths and the logit multiplier.
     ///
-    /// A record holds no constants: a grown model is saved as its record and this.
+    /// A record holds no constants: save a grown model as its record and this configuration.
     pub fn config(&self) -> MoeConfig {
         let block = &self.blocks[0];
         let (attention, experts) = (&block.attention, &block.feed_forward);
@@ -101,23 +150,32 @@ impl MoeTransformer {
         }
     }
 
-    /// The logits of the next token at every position.
+    /// Computes the logits of the next token at every position.
     ///
     /// # Shapes
     ///
     /// - tokens: `[batch, seq]`
     /// - logits: `[batch, seq, vocab]`
     pub fn forward(&self, tokens: Tensor<2, Int>) -> MoeOutput {
-        self.forward_probed(tokens, &mut ())
+        self.forward_hooked(tokens, &mut ())
     }
 
-    /// As [`forward`](Self::forward), with a look at the activations on the way.
-    pub fn forward_probed(&self, tokens: Tensor<2, Int>, probe: &mut impl Probe) -> MoeOutput {
-        self.run(tokens, None, probe)
+    /// As [`forward`](Self::forward), and shows `hook` every activation.
+    pub fn forward_hooked(
+        &self,
+        tokens: Tensor<2, Int>,
+        hook: &mut impl ActivationHook,
+    ) -> MoeOutput {
+        self.run(tokens, None, hook)
     }
 
-    /// As [`forward`](Self::forward) on all tokens that the cache has seen and then `tokens`, but for the
-    /// logits of `tokens` only, and computing nothing again.
+    /// As [`forward`](Self::forward) on the tokens of the cache followed by `tokens`, but computes
+    /// `tokens` only.
+    ///
+    /// # Shapes
+    ///
+    /// - tokens: `[batch, seq]`
+    /// - logits: `[batch, seq, vocab]`, those of `tokens`
     pub fn forward_cached(&self, tokens: Tensor<2, Int>, cache: &mut KvCache) -> MoeOutput {
         self.run(tokens, Some(cache), &mut ())
     }
@@ -126,12 +184,12 @@ impl MoeTransformer {
         &self,
         tokens: Tensor<2, Int>,
         mut cache: Option<&mut KvCache>,
-        probe: &mut impl Probe,
+        hook: &mut impl ActivationHook,
     ) -> MoeOutput {
         let [_, seq] = tokens.dims();
         let past = cache.as_ref().map_or(0, |cache| cache.seq());
         let mut x = self.embedding.forward(tokens);
-        probe.see(Site::Embedding, &x);
+        hook.see(Site::Embedding, &x);
         let positions =
             self.blocks[0]
                 .attention
@@ -139,16 +197,16 @@ impl MoeTransformer {
         let mut routed = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| cache.layer(layer));
-            let (y, layer) = block.forward(x, &positions, cache, layer, probe);
+            let (y, layer) = block.forward(x, &positions, cache, layer, hook);
             x = y;
             routed.push(layer);
         }
         let logits = self.logits(norm(&self.norm, x));
-        probe.see(Site::Logits, &logits);
+        hook.see(Site::Logits, &logits);
         MoeOutput { logits, routed }
     }
 
-    /// The training loss of predicting `targets` from `tokens`, in its parts.
+    /// Computes the training loss of predicting `targets` from `tokens`, in its parts.
     ///
     /// # Shapes
     ///
@@ -157,7 +215,7 @@ impl MoeTransformer {
         self.loss_of(&self.forward(tokens), targets)
     }
 
-    /// The training loss of an output, in its parts.
+    /// Computes the training loss of an output, in its parts.
     ///
     /// # Shapes
     ///
@@ -181,7 +239,7 @@ impl MoeTransformer {
         }
     }
 
-    /// Projects the normed residual stream on the vocabulary.
+    /// Projects the normalized residual stream on the vocabulary.
     ///
     /// # Shapes
     ///
@@ -193,7 +251,7 @@ impl MoeTransformer {
         let logits = match (&self.lm_head, &self.tied) {
             (Some(lm_head), _) => lm_head.forward(x),
             (None, tied) => {
-                // The stream is narrower than the vocabulary, so the scalar meets it first.
+                // The stream is narrower than the vocabulary: scaling it is cheaper.
                 let x = match tied.as_ref().map_or(1.0, |tied| tied.multiplier) {
                     1.0 => x,
                     multiplier => x * multiplier,
@@ -203,5 +261,17 @@ impl MoeTransformer {
         };
         let [_, vocab] = logits.dims();
         logits.reshape([batch, seq, vocab])
+    }
+}
+
+/// Takes tokens, `[batch, seq]`; returns the logits and the root mean square at every [`Site`].
+impl Probe<Tensor<2, Int>> for MoeTransformer {
+    fn probe(&self, tokens: Tensor<2, Int>) -> Activations {
+        let mut hook = RmsHook::default();
+        let output = self.forward_hooked(tokens, &mut hook);
+        let sites = hook.values().into_iter();
+        sites.fold(Activations::new(output.logits), |found, (site, rms)| {
+            found.with_rms(site.to_string(), rms)
+        })
     }
 }

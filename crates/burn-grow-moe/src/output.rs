@@ -1,13 +1,16 @@
+//! Logits, routing and losses of a forward pass.
+
 use burn_core::tensor::{Tensor, TensorData};
 
-use crate::{ExpertLoad, Routed};
+use crate::expert_load::ExpertLoad;
+use crate::router::Routed;
 
-/// What a forward pass gives: the logits, and where every layer sent its tokens.
+/// The output of a forward pass: the logits, and the experts that every layer sent its tokens to.
 #[derive(Clone, Debug)]
 pub struct MoeOutput {
     /// `[batch, seq, vocab]`
     pub logits: Tensor<3>,
-    /// Where each layer sent its tokens.
+    /// The experts that each layer sent its tokens to.
     pub routed: Vec<Routed>,
 }
 
@@ -16,9 +19,9 @@ impl MoeOutput {
     ///
     /// `n_experts * sum_e f_e P_e`, where `f_e` is the number of times expert `e` was chosen per token
     /// and `P_e` its mean probability, both over the tokens of all layers
-    /// ([arXiv 2101.03961](https://arxiv.org/abs/2101.03961) for one choice). Since the `f_e` sum to
-    /// `top_k` and the `P_e` to one, a router that treats all experts alike gives `top_k`; one that
-    /// sends every token to the same `top_k` experts with certainty gives `n_experts`.
+    /// ([arXiv 2101.03961](https://arxiv.org/abs/2101.03961) for one choice). The `f_e` sum to `top_k`
+    /// and the `P_e` to one, so a router that treats all experts alike gives `top_k`. One that sends
+    /// every token to the same `top_k` experts with certainty gives `n_experts`.
     pub fn load_balancing(&self) -> Tensor<1> {
         let first = &self.routed[0];
         let n_experts = first.routing.load().len();
@@ -36,13 +39,13 @@ impl MoeOutput {
         (probabilities * frequencies).sum() * n_experts as f64
     }
 
-    /// The router's z-loss before its coefficient, `mean(logsumexp(router logits)^2)` over the tokens of
-    /// all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`.
+    /// The router's z-loss before its coefficient, `mean(logsumexp(router logits)^2)` over the tokens
+    /// of all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`.
     pub fn z_loss(&self) -> Tensor<1> {
         self.mean(|layer| layer.z.clone())
     }
 
-    /// How many tokens each expert index received, over all layers.
+    /// The number of tokens that each expert index received, summed over all layers.
     pub fn load(&self) -> Vec<usize> {
         let mut load = vec![0; self.routed[0].routing.load().len()];
         for layer in &self.routed {
@@ -53,7 +56,7 @@ impl MoeOutput {
         load
     }
 
-    /// How evenly the experts of the layers were used.
+    /// Measures how evenly the experts were used.
     pub fn expert_load(&self) -> ExpertLoad {
         ExpertLoad::of(self.routed.iter().map(|layer| &layer.routing))
     }
@@ -75,6 +78,6 @@ pub struct MoeLoss {
     pub load_balancing: Tensor<1>,
     /// The router's z-loss, before its coefficient.
     pub z_loss: Tensor<1>,
-    /// What to minimize: the cross entropy plus the others times their coefficients.
+    /// The loss to minimize: the cross entropy plus the other two times their coefficients.
     pub total: Tensor<1>,
 }

@@ -1,17 +1,19 @@
+//! The choice of experts.
+
 use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::{DType, Int, Tensor, TensorData};
 use burn_grow_derive::Growable;
+use burn_grow_kernels::Routing;
 use burn_nn::Linear;
 
-use crate::Routing;
-use crate::init::Init;
+use crate::weight_init::WeightInit;
 
 /// Chooses the experts of every token.
 ///
-/// `p = softmax(W x)` in `f32`; the `top_k` most probable experts answer, weighted with `p` or, as
-/// Qwen3-MoE does, with `p` over the sum of the chosen ones. The choice is made on the host, from one
-/// read of `p`.
+/// `p = softmax(W x)` in `f32`. The `top_k` most probable experts answer, weighted with `p` or, as
+/// in Qwen3-MoE, with `p` divided by its sum over the chosen experts. The choice is made on the
+/// host, which reads `p` once.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct Router {
@@ -21,12 +23,12 @@ pub struct Router {
     /// The number of experts a token is sent to.
     #[grow(count = "top_k")]
     pub top_k: usize,
-    /// Whether the weights of a token sum to one.
+    /// True if the weights of a token sum to one.
     pub norm_topk_prob: bool,
 }
 
-/// The router's outputs ride along: whatever the init pair, a new expert is a whole copy, and so is
-/// what chooses it.
+/// The router's outputs are gains of `"experts"`: under every init pair a new expert is a whole
+/// copy, and so are the weights that choose it.
 mod scores {
     use burn_grow_core::{Constants, Describer, Role};
     use burn_nn::Linear;
@@ -39,7 +41,7 @@ mod scores {
     pub(super) fn update_constants(_linear: &mut Linear, _constants: &Constants<'_>) {}
 }
 
-/// Where one layer sent its tokens.
+/// The experts that one layer sent its tokens to.
 #[derive(Clone, Debug)]
 pub struct Routed {
     /// The chosen experts, and the load of every expert.
@@ -51,7 +53,7 @@ pub struct Routed {
 }
 
 impl Router {
-    pub(crate) fn new(init: &Init<'_>) -> Self {
+    pub(crate) fn new(init: &WeightInit<'_>) -> Self {
         Self {
             linear: init.linear(init.config.hidden, init.config.n_experts),
             top_k: init.config.top_k,

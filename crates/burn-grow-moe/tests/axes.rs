@@ -126,9 +126,10 @@ fn a_grown_configuration_builds_a_model_that_takes_the_record() {
             let config = wide.config();
             assert_eq!(config.validate(), Ok(()));
             for ((axis, old), (_, new)) in widths(&narrow).into_iter().zip(widths(&config)) {
-                let factor = match expansion.targets.contains_key(&axis.into()) {
-                    true => 2,
-                    false => 1,
+                let factor = if expansion.targets.contains_key(&axis.into()) {
+                    2
+                } else {
+                    1
                 };
                 assert_eq!(new, factor * old, "{axis}, {expansion:?}");
             }
@@ -217,9 +218,10 @@ fn every_parameter_and_every_head_of_a_grown_model_gets_a_gradient() {
                     let size = grad.len() / hidden;
                     let mut heads = vec![0f64; size / head_dim];
                     for (flat, value) in grad.iter().enumerate() {
-                        let at = match path.ends_with("o_proj.weight") {
-                            true => flat / hidden,
-                            false => flat % size,
+                        let at = if path.ends_with("o_proj.weight") {
+                            flat / hidden
+                        } else {
+                            flat % size
                         };
                         let most = &mut heads[at / head_dim];
                         *most = most.max(value.abs());

@@ -5,7 +5,7 @@ mod common;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_grow_core::{Blueprint, Expansion, Scaling};
-use burn_grow_moe::{MoeConfig, RmsProbe, Site};
+use burn_grow_moe::{MoeConfig, RmsHook, Site};
 use common::{
     build, gradients, grown, ids, largest, largest_difference, logits, shapes, tiny, tokens, values,
 };
@@ -106,10 +106,10 @@ fn the_probe_sees_every_site_without_changing_the_logits() {
     let device = Device::flex().autodiff();
     let model = build(&tiny(), 1, &device);
     let x = tokens(&ids(1, 24, 11), [2, 12], &device);
-    let mut probe = RmsProbe::default();
-    let probed = values(model.forward_probed(x, &mut probe).logits);
+    let mut hook = RmsHook::default();
+    let probed = values(model.forward_hooked(x, &mut hook).logits);
     assert_eq!(probed, logits(&model, &device));
-    let seen = probe.values();
+    let seen = hook.values();
     let sites: Vec<Site> = seen.iter().map(|(site, _)| *site).collect();
     let of = |layer| {
         [

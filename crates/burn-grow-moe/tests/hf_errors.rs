@@ -139,9 +139,8 @@ fn tensors_are_named() {
 
     let whole = copy();
     let path = whole.path(FILE);
-    let dtype = |name: &str| match name == GATE {
-        true => DType::I32,
-        false => DType::F32,
+    let dtype = |name: &str| {
+        if name == GATE { DType::I32 } else { DType::F32 }
     };
     write(&path, tensors(&path), dtype);
     let error = whole.refused();

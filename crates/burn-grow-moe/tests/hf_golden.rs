@@ -220,9 +220,13 @@ fn an_export_does_not_write_over_anything() {
         }
     };
     assert_eq!(in_the_way(&folder), folder);
-    // What a killed export leaves is not taken for a part of this one.
-    let left = root.path().join("other.partial");
+    // Files that a killed export left are not taken for a part of this one, and stay.
+    let left = root.path().join("other.partial-killed");
     std::fs::create_dir(&left).expect("made");
-    assert_eq!(in_the_way(&root.path().join("other")), left);
-    assert!(left.exists());
+    std::fs::write(left.join("model.safetensors"), "half of it").expect("written");
+    let other = root.path().join("other");
+    model.to_hf(&other, &HfExport::default()).expect("exported");
+    assert!(weights(&MoeTransformer::from_hf(&other, &device).expect("read")) == weights(&model));
+    assert_eq!(in_the_way(&left), left);
+    assert_eq!(std::fs::read_dir(root.path()).expect("a folder").count(), 3);
 }

@@ -31,13 +31,14 @@
 //! ```
 //!
 //! The parts are [`burn_grow_core`] (what grows, and how), [`burn_grow_derive`],
-//! [`burn_grow_optim`] (optimizer state and rates), [`burn_grow_train`] (the callback) and, as
-//! [`moe`], a growable mixture-of-experts transformer.
+//! [`burn_grow_optim`] (optimizer state and rates) and [`burn_grow_train`] (the callback).
 //!
 //! # Feature flags
 //!
-//! All but `hf` only forward to Burn: `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch` choose backends,
-//! `tui` the terminal dashboard. `hf` reads and writes checkpoints of Hugging Face's transformers in [`moe`].
+//! - `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch`: backends, and `tui`: the terminal dashboard.
+//!   They only forward to Burn.
+//! - `moe`: the module `moe`, a growable mixture-of-experts transformer.
+//! - `hf`: `moe` with checkpoints of Hugging Face's `transformers`.
 
 pub use burn_grow_core::{
     Activations, ActiveFraction, Axis, AxisPlan, Baseline, Blueprint, Budget, Constant, Constants,
@@ -64,6 +65,7 @@ pub use burn_grow_train::{
 };
 
 /// A growable mixture-of-experts transformer.
+#[cfg(feature = "moe")]
 pub mod moe {
     pub use burn_grow_moe::*;
 }
@@ -76,8 +78,3 @@ pub mod prelude {
         WidthExpansionCallback,
     };
 }
-
-/// The code in the README compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct Readme;

@@ -1,4 +1,4 @@
-//! A small network that learns to spell the README, one byte at a time, and widens half way.
+//! A small network that learns to spell a text, one byte at a time, and widens midway.
 
 use burn::data::{
     dataloader::DataLoaderBuilder, dataloader::batcher::Batcher, dataset::InMemDataset,
@@ -66,7 +66,7 @@ impl Batcher<Vec<u8>, Tensor<2, Int>> for Windows {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let text = include_bytes!("../../../README.md");
+    let text = include_bytes!("../text.txt");
     let windows = text.windows(CONTEXT + 1).map(<[u8]>::to_vec).enumerate();
     // Every tenth block of 64 bytes is held out.
     let (train, valid): (Vec<_>, Vec<_>) = windows.partition(|(at, _)| at / 64 % 10 > 0);

@@ -1,2 +1,2 @@
 //! Runs over devices of other processes. The page that says how compiles:
-#![doc = include_str!("../../../docs/several-machines.md")]
+#![doc = include_str!("../../../docs/src/guide/several-machines.md")]

@@ -1,7 +1,7 @@
 //! What Burn does when asked for distributed data parallel training on remote devices.
 //!
 //! It ends the process, so the test starts this binary anew. When one of these fails, Burn takes it: update the
-//! table in `docs/architecture.md` and test the strategy.
+//! table in `docs/src/reference/support-matrix.md` and test the strategy.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../tests/harness/mod.rs"]

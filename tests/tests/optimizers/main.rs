@@ -113,8 +113,8 @@ macro_rules! enrol_elementwise {
     };
 }
 
-// Every optimizer is enrolled in every property, and in the table of `docs/optimizers.md`, by standing
-// here.
+// Every optimizer is enrolled in every property, and in the table of
+// `docs/src/reference/optimizers.md`, by standing here.
 enrol_elementwise! {
     adam: AdamConfig::new().with_weight_decay(Some(WeightDecayConfig::new(0.1))).build();
     adam_amsgrad: AdamConfig::new().with_amsgrad(true).build();

@@ -1,4 +1,4 @@
-//! The table of `docs/optimizers.md`: every cell is what a run did.
+//! The table of `docs/src/reference/optimizers.md`: every cell is what a run did.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use burn_pack::Reader;
 
 use super::*;
 
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/optimizers.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/optimizers.md");
 const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- end of table -->\n";
 /// Set, the table is written instead of compared.
@@ -34,7 +34,7 @@ fn columns() -> Vec<Column> {
     vec![
         column("keep-and-zero", StatePolicy::KeepAndZero.into(), shared()),
         column(
-            "keep-and-zero, own age",
+            "keep-and-zero, restarted bias correction",
             StatePolicy::KeepAndZero.into(),
             shared().with_restarted_bias_correction(0.9, 0.999),
         ),
@@ -58,7 +58,7 @@ fn trip(enrolled: &Enrolled, column: &Column) -> String {
     let rewarmup = Some((ramp, column.rewarmup.scope));
     let rules = column.rules.clone();
     let Ok(expanded) = expand_optimizer(&optim, &model, &plan, rules, rewarmup) else {
-        return "refused".into();
+        return "rejected".into();
     };
     (model, optim) = (plan.apply(model).unwrap(), expanded);
     for at in 5..10 {
@@ -102,7 +102,7 @@ fn half(enrolled: &Enrolled) -> &'static str {
     match expand_optimizer(&optim, &model, &plan, StatePolicy::default(), None) {
         Ok(_) if states.is_empty() => "no state",
         Ok(_) => "follows",
-        Err(OptimError::DType { .. }) => "refused",
+        Err(OptimError::DType { .. }) => "rejected",
         Err(error) => panic!("{error}"),
     }
 }
@@ -157,7 +157,7 @@ fn table() -> String {
         rows[0].len(),
         match Adaptable::<LBFGS>::ANSWER {
             true => panic!("it can be adapted by now: enrol it"),
-            false => "refused".into(),
+            false => "rejected".into(),
         },
     );
     rows.push(row);
@@ -177,6 +177,6 @@ fn the_table_of_the_documentation_is_what_the_runs_did() {
     }
     assert_eq!(
         written, found,
-        "docs/optimizers.md is out of date: `{COMMAND}` writes it"
+        "docs/src/reference/optimizers.md is out of date: `{COMMAND}` writes it"
     );
 }

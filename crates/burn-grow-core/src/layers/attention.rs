@@ -1,8 +1,9 @@
-use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::module::Param;
 use burn_core::tensor::Tensor;
 use burn_nn::attention::{CrossAttention, MultiHeadAttention};
 
 use super::{Layer, LayerRoles, groups, kind, refuse};
+use crate::visit::{ParamVisitor, for_each_param};
 use crate::{Constants, Describer, Role, RoleKind};
 
 /// Four linear layers between a stream of `d_model = heads x d_k` and the heads, as wide as the stream.
@@ -91,38 +92,29 @@ impl Layer for CrossAttention {
                 }
             },
         };
-        self.visit(&mut Walk {
+        let mut walk = Walk {
             describe,
-            path: Vec::new(),
             query,
             context,
             output: roles.fan_out.clone(),
-        });
+        };
+        for_each_param(self, &mut walk);
     }
 }
 
 /// Describes the private layers of a cross-attention by their names.
 struct Walk<'a> {
     describe: &'a mut Describer,
-    path: Vec<String>,
     query: Option<Role>,
     context: Option<Role>,
     output: Option<Role>,
 }
 
-impl ModuleVisitor for Walk<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
+impl ParamVisitor for Walk<'_> {
     /// A weight is `[in, out]`, a bias `[out]`.
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let mut roles = [const { None }; D];
-        let (input, output) = match self.path.first().map(String::as_str) {
+        let (input, output) = match path.split('.').next() {
             Some("query") => (&self.query, &None),
             Some("key" | "value") => (&self.context, &None),
             Some("output") => (&None, &self.output),

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 
-use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::module::{Module, Param};
 use burn_core::tensor::{DType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::visit::{ParamVisitor, for_each_param};
 use crate::{GrowError, ParamPlan, Plan};
 
 /// The root mean square of the weights of everything that an expansion grew.
@@ -28,12 +29,11 @@ pub fn grown_rms<M: Module>(model: &M, plan: &Plan) -> Result<Option<GrownRms>, 
     let mut look = Look {
         plan,
         params: grown.map(|param| (param.path.as_str(), param)).collect(),
-        path: Vec::new(),
         sums: Vec::new(),
         counts: [0.0; 2],
         error: None,
     };
-    model.visit(&mut look);
+    for_each_param(model, &mut look);
     let missing = look.params.into_keys().min();
     let missing = missing.map(|path| GrowError::Missing {
         path: path.to_owned(),
@@ -63,31 +63,21 @@ struct Look<'a> {
     plan: &'a Plan,
     /// The parameters that grew and were not seen yet.
     params: HashMap<&'a str, &'a ParamPlan>,
-    path: Vec<String>,
     /// The sums of squares of every parameter, left on its device: of all coordinates and of the old.
     sums: Vec<Tensor<1>>,
     counts: [f64; 2],
     error: Option<GrowError>,
 }
 
-impl ModuleVisitor for Look<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        let Some(planned) = self.params.remove(path.as_str()) else {
+impl ParamVisitor for Look<'_> {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        let Some(planned) = self.params.remove(path) else {
             return;
         };
         let shape = param.dims().to_vec();
         if shape != planned.new_shape {
             self.error.get_or_insert(GrowError::Shape {
-                path,
+                path: path.to_owned(),
                 expected: planned.new_shape.clone(),
                 found: shape,
             });

@@ -1,11 +1,12 @@
 use core::fmt;
 use std::collections::HashMap;
 
-use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::module::{Module, Param};
 use burn_core::tensor::{DType, Gradients, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::table::table;
+use crate::visit::{ParamVisitor, for_each_param};
 use crate::{Axis, AxisPlan, GrowError, Origin, ParamPlan, Plan, Role, RoleKind};
 
 /// How alike units and their copies are: 1 everywhere is the symmetry lock (Eq. 20-23).
@@ -107,10 +108,9 @@ pub fn symmetry_of<M: Module>(
             .collect(),
         tensors,
         params: params.map(|param| (param.path.as_str(), param)).collect(),
-        path: Vec::new(),
         found: Ok(Symmetry::default()),
     };
-    model.visit(&mut look);
+    for_each_param(model, &mut look);
     look.found
 }
 
@@ -120,27 +120,17 @@ struct Look<'a, T> {
     axes: Vec<(&'a Axis, &'a AxisPlan, bool)>,
     tensors: &'a T,
     params: HashMap<&'a str, &'a ParamPlan>,
-    path: Vec<String>,
     found: Result<Symmetry, GrowError>,
 }
 
-impl<T: ParamTensors> ModuleVisitor for Look<'_, T> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl<T: ParamTensors> ParamVisitor for Look<'_, T> {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let Ok(found) = &mut self.found else {
             return;
         };
-        let path = self.path.join(".");
-        let Some(planned) = self.params.get(path.as_str()) else {
+        let Some(planned) = self.params.get(path) else {
             self.found = Err(GrowError::Missing {
-                path,
+                path: path.to_owned(),
                 has: "model",
                 lacks: "plan",
             });
@@ -149,7 +139,7 @@ impl<T: ParamTensors> ModuleVisitor for Look<'_, T> {
         let shape = param.dims().to_vec();
         if shape != planned.new_shape {
             self.found = Err(GrowError::Shape {
-                path,
+                path: path.to_owned(),
                 expected: planned.new_shape.clone(),
                 found: shape,
             });
@@ -172,7 +162,7 @@ impl<T: ParamTensors> ModuleVisitor for Look<'_, T> {
                 });
                 found
                     .rows
-                    .extend(row(&path, dim, axis, &cosines.collect::<Vec<_>>()));
+                    .extend(row(path, dim, axis, &cosines.collect::<Vec<_>>()));
             }
         }
     }

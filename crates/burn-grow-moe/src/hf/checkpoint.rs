@@ -1,3 +1,5 @@
+//! The files of a checkpoint.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -5,13 +7,14 @@ use burn_store::burn_pack::Tensor as Stored;
 use burn_store::{ModuleStore, SafetensorsStore, SafetensorsStoreError};
 use serde::{Deserialize, Serialize};
 
-use super::{HfError, header, names};
+use super::error::HfError;
+use super::{header, names};
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
-/// What says which shard holds a tensor.
+/// The index of a sharded checkpoint: which file holds which tensor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Index {
     pub(super) metadata: serde_json::Value,
@@ -19,17 +22,17 @@ pub(super) struct Index {
     pub(super) weight_map: BTreeMap<String, String>,
 }
 
-/// The tensors of a folder, none of them read yet.
+/// The tensors of a folder, opened but not read.
 pub(super) struct Checkpoint {
     folder: PathBuf,
-    /// By name, with the file of each.
+    /// By name, each with its file.
     tensors: BTreeMap<String, (PathBuf, Stored)>,
-    /// The names of those that the model has.
+    /// The names of the tensors that belong to the model.
     taken: BTreeSet<String>,
 }
 
 impl Checkpoint {
-    /// Opens the one file of the folder or, if there is none, the shards that its index names.
+    /// Opens the folder's single file or, if there is none, the shards that its index names.
     pub(super) fn open(folder: &Path) -> Result<Self, HfError> {
         let mut checkpoint = Self {
             folder: folder.to_owned(),
@@ -47,7 +50,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// A tensor of the model, if there is one and its shape is that.
+    /// Takes a tensor of the model, if the checkpoint has it. Fails if it has another shape.
     pub(super) fn take(
         &mut self,
         tensor: &str,
@@ -74,7 +77,7 @@ impl Checkpoint {
         }
     }
 
-    /// Fails if there is a tensor that is not the model's.
+    /// Fails if a tensor does not belong to the model.
     pub(super) fn finish(self) -> Result<(), HfError> {
         let mut tensors = self.tensors.into_iter();
         match tensors.find(|(tensor, _)| !self.taken.contains(tensor)) {
@@ -84,23 +87,15 @@ impl Checkpoint {
     }
 
     fn add_shards(&mut self, path: &Path) -> Result<(), HfError> {
-        let text = std::fs::read_to_string(path).map_err(|source| HfError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let index: Index = serde_json::from_str(&text).map_err(|source| HfError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path).map_err(HfError::io(path))?;
+        let index: Index = serde_json::from_str(&text).map_err(HfError::json(path))?;
         let mut files: Vec<&String> = index.weight_map.values().collect();
         files.sort();
         files.dedup();
         for file in files {
             if Path::new(file).file_name() != Some(file.as_ref()) {
-                return Err(HfError::Malformed {
-                    path: path.to_owned(),
-                    message: format!("`{file}` is no name of a file beside it"),
-                });
+                let message = format!("`{file}` is not the name of a file beside it");
+                return Err(HfError::malformed(path, message));
             }
             self.add(&self.folder.join(file))?;
         }
@@ -118,14 +113,8 @@ impl Checkpoint {
         header::check(path)?;
         let mut store = SafetensorsStore::from_file(path);
         let tensors = store.get_all_tensors().map_err(|error| match error {
-            SafetensorsStoreError::Io(source) => HfError::Io {
-                path: path.to_owned(),
-                source,
-            },
-            error => HfError::Malformed {
-                path: path.to_owned(),
-                message: error.to_string(),
-            },
+            SafetensorsStoreError::Io(source) => HfError::io(path)(source),
+            error => HfError::malformed(path, error.to_string()),
         })?;
         for (name, tensor) in tensors {
             let entry = (path.to_owned(), tensor.clone());

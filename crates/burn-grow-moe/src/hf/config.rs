@@ -1,33 +1,36 @@
+//! `config.json` to and from a [`MoeConfig`].
+
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::error::HfError;
+use super::family::HfFamily;
 use super::keys::Keys;
-use super::{HfError, HfFamily};
-use crate::MoeConfig;
+use crate::config::MoeConfig;
 
-/// The base of rotary frequencies that `transformers` takes where a file names none.
+/// The base of the rotary frequencies in `transformers` if a file names none.
 const ROPE_THETA: f64 = 10_000.0;
 
 impl MoeConfig {
     /// Reads the `config.json` of an OLMoE or a Qwen3-MoE.
     ///
-    /// The load-balancing coefficient is `router_aux_loss_coef` (`transformers` adds that loss only when
-    /// asked for router logits); the router's z-loss, which it does not have, is off.
+    /// The load-balancing coefficient is `router_aux_loss_coef` (`transformers` adds this loss only if
+    /// asked for router logits). `transformers` has no router z-loss, so its coefficient is zero.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, another `model_type`, a key that is missing or of another type, and a
-    /// key that asks for what this model does not do: biases, dropout, scaled rotary frequencies, another
-    /// activation, dense layers or a sliding window.
+    /// A file that cannot be read, another `model_type`, a key that is missing or of another type,
+    /// and a key that asks for something this model does not support: biases, dropout, scaled rotary
+    /// frequencies, another activation, dense layers or a sliding window.
     pub fn from_hf(path: impl AsRef<Path>) -> Result<Self, HfError> {
         let keys = Keys::read(path.as_ref())?;
         let model_type: String = keys.get("model_type", "a name")?;
         let family = HfFamily::ALL
             .into_iter()
             .find(|family| family.model_type() == model_type)
-            .ok_or_else(|| keys.refuse("model_type", model_type, "olmoe or qwen3_moe"))?;
-        refuse_what_is_not_there(family, &keys)?;
+            .ok_or_else(|| keys.reject("model_type", model_type, "olmoe or qwen3_moe"))?;
+        reject_unsupported(family, &keys)?;
 
         let hidden = keys.size("hidden_size")?;
         let n_heads = keys.size("num_attention_heads")?;
@@ -69,9 +72,9 @@ impl MoeConfig {
         Ok(config)
     }
 
-    /// The `config.json` of the model, on top of what `keep` says beyond it.
+    /// The `config.json` of the model, with the keys of `keep` that it does not determine.
     ///
-    /// A tied model whose logits have a multiplier is untied: `transformers` has none.
+    /// A tied model with a logit multiplier is untied, because `transformers` has no multiplier.
     pub(super) fn to_hf(&self, dtype: &str, keep: &Map<String, Value>) -> Result<Value, HfError> {
         let family = HfFamily::of(self.qk_norm);
         let inexpressible = |reason: String| HfError::Inexpressible { family, reason };
@@ -91,10 +94,10 @@ impl MoeConfig {
         }
 
         let mut config = keep.clone();
-        for dated in ["rope_scaling", "torch_dtype", "num_local_experts"] {
-            config.remove(dated);
+        for outdated in ["rope_scaling", "torch_dtype", "num_local_experts"] {
+            config.remove(outdated);
         }
-        // Otherwise the family's defaults would name tokens, and one would have no gradient.
+        // The family's defaults would name tokens, and the padding token would get no gradient.
         for token in ["pad_token_id", "bos_token_id", "eos_token_id"] {
             config.entry(token).or_insert(Value::Null);
         }
@@ -142,13 +145,13 @@ impl MoeConfig {
         Ok(Value::Object(config))
     }
 
-    /// Whether the exported model is tied.
+    /// True if the exported model is tied.
     pub(super) fn exports_tied(&self) -> bool {
         self.tied_embeddings && self.logit_multiplier == 1.0
     }
 }
 
-fn refuse_what_is_not_there(family: HfFamily, keys: &Keys) -> Result<(), HfError> {
+fn reject_unsupported(family: HfFamily, keys: &Keys) -> Result<(), HfError> {
     keys.only("hidden_act", json!("silu"))?;
     keys.only("attention_bias", json!(false))?;
     keys.only("attention_dropout", json!(0.0))?;
@@ -174,12 +177,12 @@ fn head_dim(
         (HfFamily::Olmoe, Some(head_dim)) if divides && head_dim == hidden / n_heads => {
             Ok(head_dim)
         }
-        (_, Some(head_dim)) => Err(keys.refuse(
+        (_, Some(head_dim)) => Err(keys.reject(
             "head_dim",
             head_dim.to_string(),
             format!("hidden_size / num_attention_heads ({hidden} / {n_heads})"),
         )),
-        (_, None) => Err(keys.refuse(
+        (_, None) => Err(keys.reject(
             "hidden_size",
             hidden.to_string(),
             format!("a multiple of num_attention_heads ({n_heads})"),
@@ -187,7 +190,8 @@ fn head_dim(
     }
 }
 
-/// At the top until version 4 of `transformers`, among the `rope_parameters` since.
+/// Reads the base of the rotary frequencies: a key of its own up to version 4 of `transformers`,
+/// one of the `rope_parameters` since.
 fn rope_theta(keys: &Keys) -> Result<f64, HfError> {
     let mut theta = keys.find("rope_theta", "a number")?;
     for key in ["rope_scaling", "rope_parameters"] {
@@ -202,11 +206,11 @@ fn rope_theta(keys: &Keys) -> Result<f64, HfError> {
                 ("partial_rotary_factor", value) if value.as_f64() == Some(1.0) => {}
                 ("rope_theta", value) => match value.as_f64() {
                     Some(value) => theta = Some(value),
-                    None => return Err(keys.refuse(&name, value.to_string(), "a number")),
+                    None => return Err(keys.reject(&name, value.to_string(), "a number")),
                 },
                 (_, value) => {
                     let expected = "rotary frequencies without scaling";
-                    return Err(keys.refuse(&name, value.to_string(), expected));
+                    return Err(keys.reject(&name, value.to_string(), expected));
                 }
             }
         }

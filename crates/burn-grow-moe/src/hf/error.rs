@@ -1,30 +1,34 @@
-use std::path::PathBuf;
+//! The error of reading and writing checkpoints.
 
-use crate::{HfFamily, MoeConfigError};
+use std::path::{Path, PathBuf};
 
-/// Why a checkpoint of `transformers` was not read or written.
+use super::family::HfFamily;
+use crate::error::MoeConfigError;
+
+/// A checkpoint of `transformers` that cannot be read or written.
 ///
-/// Nothing is left behind: no half-read model, no half-written folder.
+/// An error leaves nothing behind: no half-read model, no half-written folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HfError {
-    /// The file system refused.
+    /// An error of the file system.
     #[error("{path}: {source}", path = path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What it answered.
+        /// The error.
         source: std::io::Error,
     },
-    /// A `config.json` or an index that is none.
+    /// A `config.json` or an index that is not the JSON it should be.
     #[error("{path}: {source}", path = path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Where it stops being one.
+        /// The error, with its line.
         source: serde_json::Error,
     },
-    /// A key of `config.json` that is missing, of another type, or asks for what this model does not do.
+    /// A key of `config.json` that is missing, of another type, or asks for something this model
+    /// does not support.
     #[error("{path}: `{key}` is {found}, expected {expected}", path = path.display())]
     Key {
         /// The file.
@@ -33,44 +37,44 @@ pub enum HfError {
         key: String,
         /// Its value.
         found: String,
-        /// What would be read.
+        /// The values that are supported.
         expected: String,
     },
-    /// A configuration that describes no model.
+    /// An invalid configuration.
     #[error(transparent)]
     Config(#[from] MoeConfigError),
-    /// A tensor of the model that no file holds.
+    /// A tensor of the model that is in no file.
     #[error("tensor `{tensor}` is missing from {path}", path = path.display())]
     Missing {
         /// The name of the tensor.
         tensor: String,
-        /// The file it was looked for in, or the folder.
+        /// The file or folder that should hold it.
         path: PathBuf,
     },
-    /// A tensor that is no part of the model.
-    #[error("{path} holds tensor `{tensor}`, which is no part of the model", path = path.display())]
+    /// A tensor that does not belong to the model.
+    #[error("{path} holds tensor `{tensor}`, which does not belong to the model", path = path.display())]
     Extra {
         /// The name of the tensor.
         tensor: String,
         /// The file.
         path: PathBuf,
     },
-    /// A tensor of another shape than the configuration says.
+    /// A tensor whose shape does not match the configuration.
     #[error("tensor `{tensor}` is {found:?}, expected {expected:?}")]
     Shape {
         /// The name of the tensor.
         tensor: String,
-        /// The shape the configuration says.
+        /// The shape that the configuration asks for.
         expected: Vec<usize>,
-        /// Its shape.
+        /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor of numbers that are no floats.
+    /// A tensor of a type other than float.
     #[error("tensor `{tensor}` is {found}, expected F64, F32, F16 or BF16")]
     DType {
         /// The name of the tensor.
         tensor: String,
-        /// Its type, as the file says it.
+        /// Its type, as named in the file.
         found: String,
     },
     /// A file that ends too early.
@@ -80,39 +84,60 @@ pub enum HfError {
         path: PathBuf,
         /// The tensor, or the header.
         part: String,
-        /// The bytes up to the end of that part.
+        /// The number of bytes up to the end of that part.
         expected: u64,
-        /// The bytes of the file.
+        /// The number of bytes of the file.
         found: u64,
     },
-    /// A file that is no safetensors file.
+    /// A file that is not a safetensors file.
     #[error("{path}: {message}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         message: String,
     },
-    /// A tensor whose numbers could not be read or written.
+    /// A tensor whose numbers cannot be read or written.
     #[error("tensor `{tensor}`: {message}")]
     Data {
         /// The name of the tensor.
         tensor: String,
-        /// What went wrong.
+        /// The reason.
         message: String,
     },
-    /// A model that the family has no configuration for.
+    /// A model that no configuration of the family describes.
     #[error("{family} cannot express this model: {reason}")]
     Inexpressible {
         /// The family.
         family: HfFamily,
-        /// What it lacks, and what to do instead.
+        /// What the family lacks, and what to do instead.
         reason: String,
     },
-    /// A folder that something is in already.
-    #[error("{path} is in the way: a model is exported to a new folder", path = path.display())]
+    /// A folder that is not empty.
+    #[error("{path} is not empty: a model is exported to a new folder", path = path.display())]
     Exists {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl HfError {
+    /// Turns an error of the file system at `path` into one of these.
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// Turns an error of the JSON in `path` into one of these.
+    pub(super) fn json(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Json { path, source }
+    }
+
+    pub(super) fn malformed(path: &Path, message: impl Into<String>) -> Self {
+        Self::Malformed {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
 }

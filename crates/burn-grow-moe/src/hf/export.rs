@@ -1,26 +1,29 @@
-use std::path::{Path, PathBuf};
+//! Writing a model as a checkpoint.
+
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{CONFIG, INDEX, Index, SINGLE};
+use super::error::HfError;
 use super::keys::Keys;
+use super::names;
 use super::pieces::{self, Piece};
-use super::{HfError, names};
-use crate::MoeTransformer;
+use crate::model::MoeTransformer;
 
-/// How a model is written for `transformers`.
+/// The options of an export to `transformers`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HfExport {
-    /// The most bytes of numbers in one file: a larger model is written in shards with an index, a tensor
-    /// that is larger by itself in a shard of its own.
+    /// The most bytes of numbers in one file. A larger model is written in shards with an index, a
+    /// larger tensor in a shard of its own.
     pub max_shard_bytes: u64,
-    /// What `config.json` says beyond the model: token ids, the number of positions. What the model
-    /// determines takes the place of what stands here.
+    /// Keys of `config.json` that the model does not determine, such as token ids and the number of
+    /// positions. Keys that it does determine are overwritten.
     pub config: Map<String, Value>,
 }
 
 impl Default for HfExport {
-    /// Shards of at most 5 GB, and nothing beyond the model.
+    /// Shards of at most 5 GB, and no keys but the model's.
     fn default() -> Self {
         Self {
             max_shard_bytes: 5_000_000_000,
@@ -30,11 +33,11 @@ impl Default for HfExport {
 }
 
 impl HfExport {
-    /// Keeps what another `config.json` says beyond the model, such as that of the model it was grown from.
+    /// Keeps the keys of another `config.json`, such as that of the model before it was grown.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or is no JSON object.
+    /// A file that cannot be read or is not a JSON object.
     pub fn like(config: impl AsRef<Path>) -> Result<Self, HfError> {
         Ok(Self {
             config: Keys::read(config.as_ref())?.into_values(),
@@ -47,16 +50,37 @@ impl MoeTransformer {
     /// Writes the model to a new folder that `transformers` loads: `config.json`, and
     /// `model.safetensors` or its shards.
     ///
-    /// It is an OLMoE or a Qwen3-MoE by the norm of its queries and keys, at the widths it has now. A tied
-    /// model whose logits have a multiplier, as growing `"hidden"` gives it, is untied: the output matrix
-    /// takes the multiplier. The coefficient of the router's z-loss has no place there and is not
-    /// written. One tensor at a time is read from the device.
+    /// The norm of queries and keys decides whether it is an OLMoE or a Qwen3-MoE. A tied model with a
+    /// logit multiplier, which growing `"hidden"` gives it, is untied: the output matrix takes the
+    /// multiplier. The coefficient of the router's z-loss is not written, because `transformers` has
+    /// no such loss. The tensors are read from the device one at a time.
+    ///
+    /// The folder appears at once, when everything is written. An export that is killed leaves a
+    /// folder `FOLDER.partial-...` beside it, which can be deleted.
+    ///
+    /// ```
+    /// use burn_core::tensor::{Device, Int, Tensor};
+    /// use burn_grow_moe::{HfExport, MoeConfig, MoeTransformer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let device = Device::flex();
+    /// let model = MoeConfig::default().init(&device);
+    /// let root = tempfile::tempdir()?;
+    /// let folder = root.path().join("model");
+    /// model.to_hf(&folder, &HfExport::default())?;
+    ///
+    /// let read = MoeTransformer::from_hf(&folder, &device)?;
+    /// let tokens = Tensor::<2, Int>::zeros([1, 4], &device);
+    /// let logits = |model: &MoeTransformer| model.forward(tokens.clone()).logits.into_data();
+    /// assert_eq!(logits(&read), logits(&model));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// A model that the family has no configuration for: an OLMoE whose heads are not `hidden / n_heads`, a
-    /// Qwen3-MoE that clamps; a folder that is not empty; `FOLDER.partial`, which a killed export leaves; and
-    /// what the file system refuses.
+    /// A model that the family cannot express (an OLMoE whose heads are not `hidden / n_heads` wide, a
+    /// Qwen3-MoE that clamps), a folder that is not empty, an error of the file system.
     pub fn to_hf(&self, folder: impl AsRef<Path>, export: &HfExport) -> Result<(), HfError> {
         let folder = folder.as_ref();
         let config = self.config();
@@ -72,18 +96,9 @@ impl MoeTransformer {
             pieces.push(output(&pieces, config.logit_multiplier)?);
         }
 
-        // Written beside the folder and moved there: what is found there is whole.
-        let mut name = folder.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let partial = folder.with_file_name(name);
-        make(&partial)?;
-        let written = write(&partial, &described, pieces, export.max_shard_bytes)
-            .and_then(|()| settle(&partial, folder));
-        if written.is_err() {
-            // The first error is the one to tell; what is left in the way says so the next time.
-            let _ = std::fs::remove_dir_all(&partial);
-        }
-        written
+        at_once(folder, |partial| {
+            write(partial, &described, pieces, export.max_shard_bytes)
+        })
     }
 }
 
@@ -103,21 +118,27 @@ fn occupied(folder: &Path) -> Result<bool, HfError> {
     match std::fs::read_dir(folder) {
         Ok(mut files) => Ok(files.next().is_some()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(io(folder)(source)),
+        Err(source) => Err(HfError::io(folder)(source)),
     }
 }
 
-/// Makes a folder that is not there yet, and those it lies in.
-fn make(folder: &Path) -> Result<(), HfError> {
-    if let Some(parent) = folder.parent() {
-        std::fs::create_dir_all(parent).map_err(io(parent))?;
+/// Makes `folder` with all that `fill` writes, or not at all: it is filled beside its place and then
+/// moved there. Whatever is left of a failure is removed.
+fn at_once(folder: &Path, fill: impl FnOnce(&Path) -> Result<(), HfError>) -> Result<(), HfError> {
+    let parent = folder.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(parent).map_err(HfError::io(parent))?;
+    let mut prefix = folder.file_name().unwrap_or_default().to_owned();
+    prefix.push(".partial-");
+    let scratch = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent);
+    let scratch = scratch.map_err(HfError::io(folder))?;
+    // Inside of the scratch folder, which only its owner may read.
+    let partial = scratch.path().join("model");
+    std::fs::create_dir(&partial).map_err(HfError::io(&partial))?;
+    fill(&partial)?;
+    if folder.exists() {
+        std::fs::remove_dir(folder).map_err(HfError::io(folder))?; // it is empty
     }
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(HfError::Exists {
-            path: folder.to_owned(),
-        }),
-        made => made.map_err(io(folder)),
-    }
+    std::fs::rename(&partial, folder).map_err(HfError::io(folder))
 }
 
 fn write(
@@ -145,13 +166,13 @@ fn write(
         Piece::write(shard, &folder.join(file))?;
     }
     if count > 1 {
-        let index = serde_json::to_value(index).map_err(json_of(&folder.join(INDEX)))?;
+        let index = serde_json::to_value(index).map_err(HfError::json(&folder.join(INDEX)))?;
         write_json(&folder.join(INDEX), &index)?;
     }
     Ok(())
 }
 
-/// The pieces in order, a new shard where the next one does not fit.
+/// Splits the pieces, in order, into shards of at most `max_bytes`.
 fn shards(pieces: Vec<Piece>, max_bytes: u64) -> Vec<Vec<Piece>> {
     let mut shards: Vec<Vec<Piece>> = vec![Vec::new()];
     let mut filled = 0;
@@ -169,24 +190,39 @@ fn shards(pieces: Vec<Piece>, max_bytes: u64) -> Vec<Vec<Piece>> {
     shards
 }
 
-fn settle(partial: &Path, folder: &Path) -> Result<(), HfError> {
-    if folder.exists() {
-        std::fs::remove_dir(folder).map_err(io(folder))?; // it is empty
-    }
-    std::fs::rename(partial, folder).map_err(io(folder))
-}
-
 fn write_json(path: &Path, value: &Value) -> Result<(), HfError> {
-    let text = serde_json::to_string_pretty(value).map_err(json_of(path))?;
-    std::fs::write(path, text + "\n").map_err(io(path))
+    let text = serde_json::to_string_pretty(value).map_err(HfError::json(path))?;
+    std::fs::write(path, text + "\n").map_err(HfError::io(path))
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> HfError {
-    let path = PathBuf::from(path);
-    move |source| HfError::Io { path, source }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn json_of(path: &Path) -> impl FnOnce(serde_json::Error) -> HfError {
-    let path = PathBuf::from(path);
-    move |source| HfError::Json { path, source }
+    fn count(folder: &Path) -> usize {
+        std::fs::read_dir(folder).expect("a folder").count()
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("parent").join("model");
+        let fill = |partial: &Path| {
+            std::fs::write(partial.join("part"), "").expect("written");
+            assert!(!folder.exists());
+        };
+        let error = at_once(&folder, |partial| {
+            fill(partial);
+            Err(HfError::malformed(partial, "a failure half-way"))
+        });
+        assert!(error.is_err());
+        assert_eq!(count(&root.path().join("parent")), 0);
+
+        let made = at_once(&folder, |partial| {
+            fill(partial);
+            Ok(())
+        });
+        assert!(made.is_ok());
+        assert_eq!((count(&root.path().join("parent")), count(&folder)), (1, 1));
+    }
 }

@@ -1,22 +1,24 @@
+//! The supported model families.
+
 use core::fmt;
 
-use crate::QkNorm;
+use crate::config::QkNorm;
 
-/// The models of `transformers` that a [`MoeTransformer`](crate::MoeTransformer) can be.
+/// The models of `transformers` that a [`MoeTransformer`](crate::MoeTransformer) can represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HfFamily {
     /// OLMoE ([arXiv 2409.02060](https://arxiv.org/abs/2409.02060)): a norm over all heads, heads of
-    /// `hidden / n_heads`, clamped queries, keys and values.
+    /// size `hidden / n_heads`, clamped queries, keys and values.
     Olmoe,
-    /// Qwen3-MoE ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)): a norm on every head, heads of
-    /// any size.
+    /// Qwen3-MoE ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)): a norm over every head, heads
+    /// of any size.
     Qwen3Moe,
 }
 
 impl HfFamily {
     pub(super) const ALL: [Self; 2] = [Self::Olmoe, Self::Qwen3Moe];
 
-    /// The family with that norm of queries and keys.
+    /// The family with this norm of queries and keys.
     pub fn of(qk_norm: QkNorm) -> Self {
         match qk_norm {
             QkNorm::PerHead => Self::Qwen3Moe,
@@ -40,7 +42,7 @@ impl HfFamily {
         }
     }
 
-    /// Its class.
+    /// Its class in `transformers`.
     pub(super) fn architecture(self) -> &'static str {
         match self {
             Self::Olmoe => "OlmoeForCausalLM",
@@ -48,7 +50,7 @@ impl HfFamily {
         }
     }
 
-    /// The key of the width of an expert.
+    /// Its key for the width of an expert.
     pub(super) fn inner(self) -> &'static str {
         match self {
             Self::Olmoe => "intermediate_size",

@@ -1,3 +1,5 @@
+//! The header of a safetensors file, checked before its tensors are read.
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -7,45 +9,44 @@ use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensorError};
 use serde_json::Value;
 
-use super::HfError;
+use super::error::HfError;
 
-/// The most that the header of a safetensors file may take, as the format has it.
-const MOST: u64 = 100_000_000;
+/// The largest header that the safetensors format allows, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
 
-/// Checks the header of a safetensors file against its length, so that what is wrong with a file is
-/// said by the name of a tensor, before any is read.
+/// Checks the header of a safetensors file against the file's length.
+///
+/// The error names the tensor at fault, before any tensor is read.
 pub(super) fn check(path: &Path) -> Result<(), HfError> {
-    let io = |source| HfError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let malformed = |message: String| HfError::Malformed {
-        path: path.to_owned(),
-        message,
-    };
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let holds = |part: String, expected: u64| match expected <= length {
-        true => Ok(()),
-        false => Err(HfError::Truncated {
-            path: path.to_owned(),
-            part,
-            expected,
-            found: length,
-        }),
+    let malformed = |message: String| HfError::malformed(path, message);
+    let mut file = File::open(path).map_err(HfError::io(path))?;
+    let length = file.metadata().map_err(HfError::io(path))?.len();
+    let holds = |part: String, expected: u64| {
+        if expected <= length {
+            Ok(())
+        } else {
+            Err(HfError::Truncated {
+                path: path.to_owned(),
+                part,
+                expected,
+                found: length,
+            })
+        }
     };
 
     holds("its header".into(), 8)?;
     let mut size = [0; 8];
-    file.read_exact(&mut size).map_err(io)?;
+    file.read_exact(&mut size).map_err(HfError::io(path))?;
     let size = u64::from_le_bytes(size);
-    if size > MOST {
+    if size > MAX_HEADER {
         return Err(malformed(SafeTensorError::HeaderTooLarge.to_string()));
     }
     let data = 8 + size;
     holds("its header".into(), data)?;
     let mut header = Vec::new();
-    file.take(size).read_to_end(&mut header).map_err(io)?;
+    file.take(size)
+        .read_to_end(&mut header)
+        .map_err(HfError::io(path))?;
     let mut header: BTreeMap<String, Value> =
         serde_json::from_slice(&header).map_err(|error| malformed(error.to_string()))?;
     header.remove("__metadata__");

@@ -1,3 +1,5 @@
+//! Reading a model from a checkpoint.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -5,23 +7,38 @@ use burn_core::tensor::{DType, Device, Shape, TensorData};
 use burn_store::burn_pack::{Error, Tensor as Stored};
 use burn_store::{ApplyError, ModuleSnapshot, bridge};
 
-use super::HfError;
 use super::checkpoint::{CONFIG, Checkpoint};
+use super::error::HfError;
 use super::names::{Entry, entries};
-use crate::{MoeConfig, MoeTransformer};
+use crate::config::MoeConfig;
+use crate::model::MoeTransformer;
 
 impl MoeTransformer {
     /// Reads an OLMoE or a Qwen3-MoE from a folder that `transformers` saved: `config.json`, and
     /// `model.safetensors` or its shards.
     ///
-    /// Experts may lie in one matrix each, as `save_pretrained` writes them, or in one tensor, as they do
-    /// in memory from version 5 on. Everything is checked before anything is read; then one parameter
-    /// at a time is, and converted to the device's float type.
+    /// The experts may be separate matrices, as `save_pretrained` writes them, or one tensor, as
+    /// version 5 keeps them in memory. All files are checked first. Then the parameters are read one
+    /// at a time and converted to the device's float type.
+    ///
+    /// ```no_run
+    /// use burn_core::tensor::Device;
+    /// use burn_grow_core::{Blueprint, Expansion, Plan};
+    /// use burn_grow_moe::{HfExport, MoeTransformer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let model = MoeTransformer::from_hf("OLMoE-1B-7B-0924", &Device::flex())?;
+    /// let plan = Plan::new(&Blueprint::of(&model)?, &Expansion::by("inner", 2.0))?;
+    /// let wide = plan.apply(model)?;
+    /// wide.to_hf("OLMoE-wide", &HfExport::like("OLMoE-1B-7B-0924/config.json")?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`MoeConfig::from_hf`]; a file that is cut off or malformed; a tensor that is missing, no
-    /// part of the model, of another shape, or no float.
+    /// The errors of [`MoeConfig::from_hf`]; a file that is cut off or malformed; a tensor that is
+    /// missing, does not belong to the model, has another shape or is not of a float type.
     pub fn from_hf(folder: impl AsRef<Path>, device: &Device) -> Result<Self, HfError> {
         let folder = folder.as_ref();
         let config = MoeConfig::from_hf(folder.join(CONFIG))?;
@@ -51,11 +68,12 @@ impl MoeTransformer {
     }
 }
 
-/// The stored tensors that make up one parameter.
+/// The stored tensors of one parameter.
 struct Source {
     parts: Vec<Stored>,
-    /// Of each part: how many matrices there are, the outputs of one, and those that are meant.
+    /// The number of matrices in each part.
     matrices: usize,
+    /// The outputs of a matrix, and which of them are the parameter's.
     outputs: usize,
     rows: core::ops::Range<usize>,
 }
@@ -85,7 +103,7 @@ impl Source {
         })
     }
 
-    /// The parameter, read when it is asked for.
+    /// The parameter, read on demand.
     fn deferred(self, entry: &Entry, dtype: DType) -> Stored {
         let mut shape = entry.shape.clone();
         if entry.transposed {
@@ -103,7 +121,7 @@ impl Source {
         })
     }
 
-    /// All numbers, matrix after matrix, each transposed if asked for.
+    /// Reads all numbers, matrix after matrix, each transposed if `transposed`.
     fn read(&self, transposed: bool) -> Result<Vec<f32>, Error> {
         let mut all = Vec::new();
         for part in &self.parts {
@@ -114,11 +132,11 @@ impl Source {
             for matrix in values.chunks_exact(values.len() / self.matrices) {
                 let inputs = matrix.len() / self.outputs;
                 let matrix = &matrix[self.rows.start * inputs..self.rows.end * inputs];
-                match transposed {
-                    true => all.extend(
-                        (0..inputs).flat_map(|i| matrix.iter().skip(i).step_by(inputs).copied()),
-                    ),
-                    false => all.extend_from_slice(matrix),
+                if transposed {
+                    let column = |i| matrix.iter().skip(i).step_by(inputs).copied();
+                    all.extend((0..inputs).flat_map(column));
+                } else {
+                    all.extend_from_slice(matrix);
                 }
             }
         }

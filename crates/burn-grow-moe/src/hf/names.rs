@@ -1,22 +1,24 @@
+//! The names and shapes of a model's tensors in a checkpoint.
+
 use core::ops::Range;
 
-use crate::MoeConfig;
+use crate::config::{MoeConfig, QkNorm};
 
-/// The last part of the names of buffers that old files hold and `transformers` ignores, too.
+/// The end of the names of buffers that old files hold; `transformers` ignores them, too.
 pub(super) const IGNORED: &str = ".rotary_emb.inv_freq";
 
-/// Where a parameter lies in a checkpoint of `transformers`.
+/// The place of a parameter in a checkpoint of `transformers`.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// Its path in the model.
     pub(super) path: String,
-    /// Whether its last two dimensions are the other way round: `[out, in]` there, `[in, out]` here.
+    /// True if its last two dimensions are swapped: `[out, in]` there, `[in, out]` here.
     pub(super) transposed: bool,
-    /// Its tensors: one, or one an expert.
+    /// Its tensors: one, or one for every expert.
     pub(super) tensors: Vec<String>,
     /// The shape of each of them.
     pub(super) shape: Vec<usize>,
-    /// The tensor of all experts that may hold it instead.
+    /// A tensor of all experts that may hold it instead.
     pub(super) packed: Option<Packed>,
 }
 
@@ -29,13 +31,13 @@ pub(super) struct Packed {
     pub(super) rows: Range<usize>,
 }
 
-/// The tensor that stands for the output projection.
+/// The output projection in a checkpoint.
 pub(super) const LM_HEAD: &str = "lm_head.weight";
 
-/// The embedding, in the model and in a checkpoint.
+/// The embedding in the model and in a checkpoint.
 pub(super) const EMBEDDING: [&str; 2] = ["embedding.weight", "model.embed_tokens.weight"];
 
-/// Every parameter of a model of that shape.
+/// The entries of all parameters of a model.
 pub(super) fn entries(config: &MoeConfig) -> Vec<Entry> {
     let table = vec![config.vocab_size, config.hidden];
     let mut entries = vec![
@@ -57,8 +59,8 @@ fn attention(config: &MoeConfig, layer: usize) -> impl Iterator<Item = Entry> {
     let queries = config.n_heads * config.head_dim;
     let keys = config.n_kv_heads * config.head_dim;
     let [q_norm, k_norm] = match config.qk_norm {
-        crate::QkNorm::PerHead => [config.head_dim; 2],
-        crate::QkNorm::FullWidth => [queries, keys],
+        QkNorm::PerHead => [config.head_dim; 2],
+        QkNorm::FullWidth => [queries, keys],
     };
     let projections = [
         ("q_proj", vec![queries, hidden]),

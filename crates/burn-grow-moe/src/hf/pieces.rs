@@ -1,3 +1,5 @@
+//! The tensors that an export writes.
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -6,9 +8,9 @@ use burn_core::module::{Module, ModuleVisitor, Param};
 use burn_core::tensor::{DType, Tensor};
 use safetensors::{Dtype, SafeTensorError, View};
 
-use super::HfError;
+use super::error::HfError;
 use super::names::{EMBEDDING, entries};
-use crate::MoeTransformer;
+use crate::model::MoeTransformer;
 
 /// One tensor of a file, read from the device when it is written.
 #[derive(Clone, Debug)]
@@ -16,12 +18,12 @@ pub(super) struct Piece {
     pub(super) name: String,
     /// `[matrices, rows, columns]`
     stacked: Tensor<3>,
-    /// Which of the matrices it is.
+    /// The matrix that it is.
     index: usize,
     transposed: bool,
     shape: Vec<usize>,
     dtype: Dtype,
-    /// What the numbers are multiplied with.
+    /// The factor that the numbers are multiplied with.
     factor: f64,
 }
 
@@ -42,17 +44,12 @@ impl Piece {
     /// Writes a file of pieces.
     pub(super) fn write(pieces: Vec<Self>, path: &Path) -> Result<(), HfError> {
         let named = pieces.into_iter().map(|piece| (piece.name.clone(), piece));
-        // `transformers` asks for it.
+        // `transformers` requires it.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let path = path.to_owned();
-        match safetensors::serialize_to_file(named, Some(metadata), &path) {
-            Ok(()) => Ok(()),
-            Err(SafeTensorError::IoError(source)) => Err(HfError::Io { path, source }),
-            Err(error) => Err(HfError::Malformed {
-                path,
-                message: error.to_string(),
-            }),
-        }
+        safetensors::serialize_to_file(named, Some(metadata), path).map_err(|error| match error {
+            SafeTensorError::IoError(source) => HfError::io(path)(source),
+            error => HfError::malformed(path, error.to_string()),
+        })
     }
 }
 
@@ -67,9 +64,10 @@ impl View for Piece {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let matrix = self.stacked.clone().narrow(0, self.index, 1);
-        let matrix = match self.transposed {
-            true => matrix.swap_dims(1, 2),
-            false => matrix,
+        let matrix = if self.transposed {
+            matrix.swap_dims(1, 2)
+        } else {
+            matrix
         };
         let matrix = match self.factor {
             1.0 => matrix,
@@ -83,7 +81,7 @@ impl View for Piece {
     }
 }
 
-/// Every tensor of the model as `transformers` names it, none of them read yet.
+/// The tensors of the model, named as in `transformers`, not read from the device yet.
 pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
     let mut found = Found::of(model);
     let mut pieces = Vec::new();
@@ -108,7 +106,7 @@ pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
     Ok(pieces)
 }
 
-/// The type of the numbers, as `config.json` says it.
+/// The type of the numbers, named as in `config.json`.
 pub(super) fn dtype(model: &MoeTransformer) -> Result<&'static str, HfError> {
     let dtype = model.embedding.weight.val().dtype();
     Ok(stored(EMBEDDING[0], dtype)?.1)

@@ -109,9 +109,10 @@ pub(crate) fn build(config: &MoeConfig, seed: u64, device: &Device) -> MoeTransf
                 let noise = Tensor::random(tensor.dims(), noise, &device.clone().inner());
                 let gain = (tensor.inner() * noise).into_data();
                 let gain = Tensor::from_data(gain, &device);
-                match device.is_autodiff() {
-                    true => gain.require_grad(),
-                    false => gain,
+                if device.is_autodiff() {
+                    gain.require_grad()
+                } else {
+                    gain
                 }
             })
         }

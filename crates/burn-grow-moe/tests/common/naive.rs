@@ -108,9 +108,10 @@ fn experts(
     let mut order: Vec<usize> = (0..config.n_experts).collect();
     order.sort_by(|a, b| p[*b].total_cmp(&p[*a]));
     let chosen = order[..config.top_k].to_vec();
-    let sum: f64 = match config.norm_topk_prob {
-        true => chosen.iter().map(|e| p[*e]).sum(),
-        false => 1.0,
+    let sum: f64 = if config.norm_topk_prob {
+        chosen.iter().map(|e| p[*e]).sum()
+    } else {
+        1.0
     };
     let of = |name: &str, e: usize| {
         let size = config.hidden * config.inner;

@@ -117,7 +117,7 @@ impl Case {
                 last = Some(activation.clone());
             }
         };
-        let output = model.forward_probed(self.ids("tokens", device), &mut see);
+        let output = model.forward_hooked(self.ids("tokens", device), &mut see);
         let last = last.expect("a layer");
         let normed = model.norm.forward(last);
         rows.push(self.row("activation final norm".into(), values(normed)));
@@ -134,9 +134,10 @@ impl Case {
         for (path, gradient) in gradients(&model, &loss.total.backward()) {
             let (name, transposed) = name_of(&path);
             let name = format!("gradient {name}");
-            let gradient = match transposed {
-                true => transpose(&gradient, &self.numbers(&name).0),
-                false => gradient,
+            let gradient = if transposed {
+                transpose(&gradient, &self.numbers(&name).0)
+            } else {
+                gradient
             };
             rows.push(self.row(name, gradient));
         }
@@ -157,9 +158,10 @@ fn name_of(path: &str) -> (String, bool) {
         .replace("feed_forward.router.linear", "mlp.gate")
         .replace("feed_forward.", "mlp.experts.")
         .replace(".gamma", ".weight");
-    let name = match name.starts_with("norm.") {
-        true => format!("model.{name}"),
-        false => name,
+    let name = if name.starts_with("norm.") {
+        format!("model.{name}")
+    } else {
+        name
     };
     let transposed = !name.contains("norm") && !name.contains("embed_tokens");
     (name, transposed)

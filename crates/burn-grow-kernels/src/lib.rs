@@ -1,0 +1,53 @@
+//! The operations of a mixture-of-experts transformer, one function each.
+//!
+//! | operation | function |
+//! |---|---|
+//! | root-mean-square normalization | [`rms_norm`] |
+//! | rotary positions, after a norm of every head or without one | [`norm_rotate`], [`rotate`] |
+//! | causal grouped-query attention | [`causal_attention`] |
+//! | SwiGLU experts with dropless routing | [`experts`] |
+//! | cross entropy | [`cross_entropy`] |
+//!
+//! Every function runs on every device, in every float type and under autodiff: it is written with
+//! Burn's tensor API. For `f32` tensors on Flex, Burn's CPU backend, a hand-written kernel takes
+//! its place, forward and backward (feature `flex`, on by default). Both give the same values and
+//! gradients up to rounding.
+//!
+//! [`Positions`] holds what the layers of one forward pass share about its positions,
+//! [`Routing`] says which experts every token is sent to.
+//!
+//! ```
+//! use burn_core::tensor::{DType, Device, Distribution, Tensor};
+//! use burn_grow_kernels::{Positions, RotaryAngles, causal_attention, norm_rotate};
+//!
+//! let device = Device::flex();
+//! // Two sequences of 8 positions, 4 query heads of size 16 that share 2 key heads.
+//! let random = |heads| {
+//!     Tensor::<4>::random([2, 8, heads, 16], Distribution::Default, &device)
+//! };
+//! let (q, k, v) = (random(4), random(2), random(2));
+//! let gain = Tensor::<1>::ones([16], &device);
+//! let angles = RotaryAngles::new(0..8, 16, 10_000.0);
+//! let positions = Positions::new(angles, 2, DType::F32, device.clone());
+//!
+//! let q = norm_rotate(q, gain.clone(), 1e-5, &positions);
+//! let k = norm_rotate(k, gain, 1e-5, &positions);
+//! assert_eq!(causal_attention(q, k, v, &positions).dims(), [2, 8, 4, 16]);
+//! ```
+
+mod angles;
+mod expert_matrices;
+#[cfg(feature = "flex")]
+mod flex;
+mod ops;
+mod positions;
+mod routing;
+mod tensor;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+pub use angles::RotaryAngles;
+pub use expert_matrices::ExpertMatrices;
+pub use ops::{causal_attention, cross_entropy, experts, norm_rotate, rms_norm, rotate};
+pub use positions::Positions;
+pub use routing::Routing;
