@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use burn_grow::moe::MoeConfig;
 use burn_grow::{
     AsymmetricExt, Blueprint, Budget, Expansion, Fill, Forecast, Growable, InitPair, Method, Plan,
-    Rewarmup, RewarmupScope, Baseline, Role, Scaling, SplitRatio, StatePolicy, StateSize, expand_optimizer,
+    Rewarmup, Baseline, Role, Scaling, SplitRatio, StatePolicy, StateSize, expand_optimizer,
 };
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Tied};
 use libfuzzer_sys::fuzz_target;
@@ -115,10 +115,7 @@ fn apply<G: Growable>(plan: &Plan, model: &G) {
     let Ok(wide) = applied else { return };
     let _ = Blueprint::of(&wide).map(|blueprint| blueprint.num_params());
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
-    let ramp = (
-        Rewarmup::proportional().ramp(1, 10),
-        RewarmupScope::NewCoordinates,
-    );
+    let ramp = Rewarmup::proportional().paper().ramp(1, 10);
     for policy in [StatePolicy::KeepAndZero, StatePolicy::Scale] {
         let _ = expand_optimizer(&optim, &wide, plan, policy, Some(ramp));
     }

@@ -72,7 +72,7 @@ fn callback(second: usize) -> WidthExpansionCallback {
 }
 
 fn grow(expansion: Expansion) -> Growth {
-    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0))
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0).paper())
 }
 
 fn narrow() -> &'static Net {

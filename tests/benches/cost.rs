@@ -219,7 +219,7 @@ fn wrapped() -> Learner<Growing<Language>> {
     let callback = WidthExpansionCallback::builder(usize::MAX >> 12)
         .expand(
             At::fraction(0.5),
-            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0)),
+            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
         .build(&model)
         .unwrap();
@@ -296,13 +296,13 @@ fn asymmetric<O: Optimizer>(optimizer: O, expansion: Option<Expansion>) -> Stepp
     let shape = [1024 / grown("inner"), 1024 / grown("hidden")];
     let mut stepped = stepped(optimizer.asymmetric(), shape);
     let plan = Plan::new(&Blueprint::of(&stepped.matrix).unwrap(), &expansion).unwrap();
-    let rewarmup = Rewarmup::cosine(1e-6);
+    let rewarmup = Rewarmup::cosine(1e-6).paper();
     stepped.optim = expand_optimizer(
         &stepped.optim,
         &stepped.matrix,
         &plan,
         StatePolicy::KeepAndZero,
-        Some((rewarmup.ramp(100, 1_000_000), rewarmup.scope)),
+        Some(rewarmup.ramp(100, 1_000_000)),
     )
     .unwrap();
     stepped.matrix = plan.apply(stepped.matrix).unwrap();
@@ -343,9 +343,9 @@ fn expansion() -> impl FnMut() {
     let (model, optim) = trained(256, 256);
     let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
     let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-    let rewarmup = Rewarmup::cosine(1e-6);
+    let rewarmup = Rewarmup::cosine(1e-6).paper();
     move || {
-        let ramp = Some((rewarmup.ramp(100, 1000), rewarmup.scope));
+        let ramp = Some(rewarmup.ramp(100, 1000));
         let policy = StatePolicy::KeepAndZero;
         let optim = expand_optimizer(&optim, &model, &plan, policy, ramp).unwrap();
         black_box((plan.apply(model.clone()).unwrap(), optim));

@@ -151,8 +151,8 @@ fn measure(arm: Arm) -> usize {
 fn grown(model: MoeTransformer, optim: ModuleOptimizer) -> (MoeTransformer, ModuleOptimizer) {
     let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
     let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-    let rewarmup = Rewarmup::cosine(1e-6);
-    let ramp = Some((rewarmup.ramp(3, 100), rewarmup.scope));
+    let rewarmup = Rewarmup::cosine(1e-6).paper();
+    let ramp = Some(rewarmup.ramp(3, 100));
     let keep = StatePolicy::KeepAndZero;
     let optim = expand_optimizer(&optim, &model, &plan, keep, ramp).unwrap();
     (plan.apply(model).unwrap(), optim)

@@ -9,12 +9,12 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::lr_scheduler::cosine::{CosineAnnealingLrScheduler, CosineAnnealingLrSchedulerConfig};
+use burn::optim::lr_scheduler::cosine::{
+    CosineAnnealingLrScheduler, CosineAnnealingLrSchedulerConfig,
+};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::metric::LossMetric;
-use burn::train::{
-    InferenceStep, RegressionOutput, SupervisedTraining, TrainOutput, TrainStep,
-};
+use burn::train::{InferenceStep, RegressionOutput, SupervisedTraining, TrainOutput, TrainStep};
 use burn_grow::Growable;
 use burn_grow::train::Growing;
 use burn_grow::verify::{Activations, Probe};

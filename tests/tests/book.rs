@@ -22,7 +22,9 @@ struct FeedForward {
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     let blocks = README.split(&fence).skip(1);
-    blocks.map(|rest| rest.split("```").next().unwrap()).collect()
+    blocks
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
 }
 
 #[test]

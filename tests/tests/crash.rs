@@ -32,7 +32,7 @@ fn narrow() -> Net {
 }
 
 fn grow(expansion: Expansion) -> Growth {
-    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
 }
 
 fn callback(directory: &Path) -> WidthExpansionCallback {

@@ -29,7 +29,7 @@ fn narrow() -> Net {
 }
 
 fn grow(expansion: Expansion) -> Growth {
-    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0))
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0).paper())
 }
 
 fn callback() -> WidthExpansionCallback {

@@ -101,7 +101,7 @@ fn widening() -> WidthExpansionCallback {
         .expand(
             At::step(8),
             Growth::new(Expansion::by("inner", 16.0).and_by("hidden", 16.0))
-                .with_rewarmup(Rewarmup::cosine(0.0)),
+                .with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
         .build(&narrow())
         .unwrap()

@@ -46,8 +46,8 @@ fn check<M: Probe>(scaling: Scaling) {
         assert_eq!(dump::params(&same), dump::params(&model));
         assert_eq!(Blueprint::of(&same).unwrap(), blueprint);
 
-        let rewarmup = Rewarmup::proportional();
-        for rewarmup in [None, Some((rewarmup.ramp(3, 10), rewarmup.scope))] {
+        let rewarmup = Rewarmup::proportional().paper();
+        for rewarmup in [None, Some(rewarmup.ramp(3, 10))] {
             for policy in [StatePolicy::KeepAndZero, StatePolicy::CopyAll] {
                 let mut followed =
                     expand_optimizer(&optim, &model, &plan, policy, rewarmup).unwrap();

@@ -92,7 +92,7 @@ fn worker() {
     let callback = builder()
         .expand(
             At::step(Strategy::Single.steps_per_epoch()),
-            Growth::new(Expansion::by("hidden", 2.0)).with_rewarmup(Rewarmup::cosine(0.0)),
+            Growth::new(Expansion::by("hidden", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
         .build(&model)
         .unwrap();

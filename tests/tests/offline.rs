@@ -31,7 +31,7 @@ fn callback(
             .retain(|axis, _| expansion.targets.contains_key(axis));
         let growth = Growth::new(expansion.clone())
             .with_state(rules)
-            .with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2));
+            .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2));
         builder = builder.expand(At::step(*step), growth);
     }
     builder.build(&narrow()).unwrap()

@@ -17,7 +17,7 @@ use harness::{EPOCHS, Net, Strategy, checkpoint, run};
 use rstest::rstest;
 
 fn grow(expansion: Expansion) -> Growth {
-    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
 }
 
 /// Two expansions, the first at an epoch boundary, the second inside an epoch.

@@ -53,7 +53,7 @@ impl Saving {
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(
                 At::fraction(0.5),
-                Growth::new(both).with_rewarmup(Rewarmup::cosine(0.0)),
+                Growth::new(both).with_rewarmup(Rewarmup::cosine(0.0).paper()),
             )
             .build(&narrow)
             .unwrap();
@@ -164,8 +164,8 @@ fn a_transformer_of_experts_grows(
         if at == 20 {
             let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
             let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-            let rewarmup = Rewarmup::cosine(0.0);
-            let ramp = Some((rewarmup.ramp(at, 40), rewarmup.scope));
+            let rewarmup = Rewarmup::cosine(0.0).paper();
+            let ramp = Some(rewarmup.ramp(at, 40));
             let keep = StatePolicy::KeepAndZero;
             optim = expand_optimizer(&optim, &model, &plan, keep, ramp).unwrap();
             model = plan.apply(model).unwrap();

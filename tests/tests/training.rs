@@ -51,7 +51,7 @@ fn an_expansion_to_the_present_width_changes_nothing() {
         let mut builder = WidthExpansionCallback::builder(strategy.total_steps());
         for _ in 0..expansions {
             let growth = Growth::new(Expansion::to("inner", 4).and_by("hidden", 1.0))
-                .with_rewarmup(Rewarmup::cosine(0.0).with_rho(3.0));
+                .with_rewarmup(Rewarmup::cosine(0.0).paper().with_rho(3.0));
             builder = builder.expand(At::step(7), growth);
         }
         builder.build(&narrow()).unwrap()
@@ -175,7 +175,8 @@ fn a_mistake_in_a_later_expansion_is_found_before_the_run() {
 
 #[test]
 fn a_rewarmup_of_no_number_is_refused() {
-    let growth = Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(f64::NAN));
+    let growth =
+        Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(f64::NAN).paper());
     let error = WidthExpansionCallback::builder(24)
         .expand(At::step(12), growth)
         .build(&narrow())
@@ -258,8 +259,8 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
         builder.build(&narrow()).unwrap()
     };
     let by = || Expansion::by("inner", 2.0);
-    let cosine = || Rewarmup::cosine(0.0).with_steps(2);
-    let proportional = || Rewarmup::proportional().with_steps(2);
+    let cosine = || Rewarmup::cosine(0.0).paper().with_steps(2);
+    let proportional = || Rewarmup::proportional().paper().with_steps(2);
     let directory = tempfile::tempdir().unwrap();
     let epochs = 2;
     let refused = |other: WidthExpansionCallback| {
@@ -304,7 +305,7 @@ fn a_climb_that_does_not_end_is_refused() {
     let build = |steps| {
         let builder = WidthExpansionCallback::builder(10);
         let growth = Growth::new(Expansion::by("inner", 2.0))
-            .with_rewarmup(Rewarmup::cosine(0.0).with_steps(steps));
+            .with_rewarmup(Rewarmup::cosine(0.0).paper().with_steps(steps));
         builder.expand(At::step(6), growth).build(&narrow())
     };
     assert!(build(3).is_ok());
@@ -340,7 +341,7 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(
             At::step(3),
-            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0)),
+            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
         .build(&narrow())
         .unwrap();

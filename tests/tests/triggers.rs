@@ -33,7 +33,8 @@ fn builder(strategy: Strategy) -> WidthExpansionBuilder {
 }
 
 fn grow(axis: &str, factor: f64) -> Growth {
-    Growth::new(Expansion::by(axis, factor)).with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+    Growth::new(Expansion::by(axis, factor))
+        .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
 }
 
 /// A training whose validation loss triggers can watch.

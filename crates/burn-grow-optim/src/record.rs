@@ -37,7 +37,7 @@ pub fn expand_optimizer<M: Module>(
     model: &M,
     plan: &Plan,
     rules: impl Into<StateRules>,
-    rewarmup: Option<(Ramp, RewarmupScope)>,
+    rewarmup: Option<Ramp>,
 ) -> Result<ModuleOptimizer, OptimError> {
     if plan.is_identity() {
         return Ok(optim.clone());
@@ -103,11 +103,11 @@ impl RawRecord {
         ids: &HashMap<String, u64>,
         plan: &Plan,
         rules: &StateRules,
-        rewarmup: Option<(Ramp, RewarmupScope)>,
+        rewarmup: Option<Ramp>,
     ) -> Result<(), OptimError> {
         let rules = rules.resolved(ids, |axis| plan.widths().contains_key(axis))?;
-        if let Some((ramp, scope)) = rewarmup {
-            rules.check_age(ramp.age, scope, plan)?;
+        if let Some(ramp) = rewarmup {
+            rules.check_bias_correction(ramp.bias_correction, ramp.scope, plan)?;
         }
         let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
         for param in plan.params() {
@@ -126,9 +126,8 @@ impl RawRecord {
         self.tensors = expanded.collect::<Result<_, _>>()?;
         for (id, param) in &params {
             expand_regions(*id, plan, param, &mut self.scalars);
-            let region = rewarmup.and_then(|(ramp, scope)| {
-                Region::of(plan, param, ramp, scope, count(*id, &self.scalars))
-            });
+            let region =
+                rewarmup.and_then(|ramp| Region::of(plan, param, ramp, count(*id, &self.scalars)));
             if let Some(region) = region {
                 record_region(
                     *id,
@@ -255,7 +254,8 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
             rho: 1.0,
             steps: 1,
             horizon: 1,
-            age: BiasCorrection::Shared,
+            scope: RewarmupScope::NewCoordinates,
+            bias_correction: BiasCorrection::Shared,
         },
     };
     let ids: BTreeMap<String, u64> = ids(model).into_iter().collect();

@@ -111,7 +111,7 @@ impl WidthExpansionBuilder {
     ///
     /// When the model cannot be described, a trigger is not within the run or cannot be counted, an
     /// expansion cannot be planned, expansions at known steps are out of order or closer than the refractory time, a
-    /// re-warmup has a number that gives no rate or an own age that the state policy does not allow, a state rule is for
+    /// re-warmup has a number that gives no rate or a restarted bias correction that the state policy does not allow, a state rule is for
     /// an axis that no expansion names or for no parameter, or the log of expansions cannot be written. Every mistake that can be known before
     /// the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {

@@ -7,8 +7,8 @@ use core::fmt;
 use burn_core::module::Module;
 use burn_grow_core::{Expansion, Plan};
 use burn_grow_optim::{
-    OptimError, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules,
-    check_asymmetric, check_expandable,
+    OptimError, Ramp, Rewarmup, RewarmupRule, RewarmupSchedule, RewarmupScope, StatePolicy,
+    StateRules, check_asymmetric, check_expandable,
 };
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,7 @@ impl Growth {
         let state = self.state.resolve(model, core::slice::from_ref(plan))?;
         if let Some(rewarmup) = &self.rewarmup {
             rewarmup.check()?;
-            state.check_age(rewarmup.age, rewarmup.scope, plan)?;
+            state.check_bias_correction(rewarmup.bias_correction, rewarmup.scope, plan)?;
             if let Some((step, total_steps)) = at
                 && !plan.is_identity()
             {
@@ -114,10 +114,10 @@ impl Growth {
         Ok(Self { state, ..self })
     }
 
-    /// The re-warmup placed after `step` of `total_steps` optimizer steps, and what it moves.
-    pub(crate) fn ramp(&self, step: usize, total_steps: usize) -> Option<(Ramp, RewarmupScope)> {
+    /// The re-warmup placed after `step` of `total_steps` optimizer steps.
+    pub(crate) fn ramp(&self, step: usize, total_steps: usize) -> Option<Ramp> {
         let rewarmup = self.rewarmup.as_ref()?;
-        Some((rewarmup.ramp(step, total_steps), rewarmup.scope))
+        Some(rewarmup.ramp(step, total_steps))
     }
 }
 
@@ -202,17 +202,22 @@ fn write_rewarmup(f: &mut fmt::Formatter<'_>, rewarmup: &Rewarmup) -> fmt::Resul
     };
     write!(f, "\nre-warmup of {what}: ")?;
     match rewarmup.schedule {
-        RewarmupSchedule::Proportional => {
-            write!(f, "to {} times the base rate", rewarmup.rho)?;
-        }
+        RewarmupSchedule::Proportional => write!(f, "{} the base rate", peak(rewarmup)),
         RewarmupSchedule::Cosine { min_lr } => write!(
             f,
-            "to {} times the base rate, then by a cosine to {min_lr:e}",
-            rewarmup.rho
-        )?,
-        RewarmupSchedule::Remapped { .. } => write!(f, "none, elsewhere on the base cosine")?,
+            "{} the base rate, then by a cosine to {min_lr:e}",
+            peak(rewarmup)
+        ),
+        RewarmupSchedule::Remapped { .. } => write!(f, "from elsewhere on the base cosine"),
     }
-    Ok(())
+}
+
+fn peak(rewarmup: &Rewarmup) -> String {
+    match (rewarmup.rho, rewarmup.rule) {
+        (Some(rho), _) => format!("to {rho} times"),
+        (None, RewarmupRule::Paper) => "to 1.3 times".into(),
+        (None, RewarmupRule::StepsLeft) => "by the steps left to a multiple of".into(),
+    }
 }
 
 /// How the re-warmup is written: TOML has no null.

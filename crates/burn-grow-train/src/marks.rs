@@ -1,7 +1,6 @@
 use core::fmt::{self, Debug, Write};
 
 use burn_grow_core::Plan;
-use burn_grow_optim::{Rewarmup, RewarmupSchedule};
 
 use crate::{Growth, WatchedMetric};
 
@@ -32,11 +31,14 @@ impl Marks {
         growths: &[Growth],
         total_steps: usize,
     ) -> Self {
-        let timed =
-            |it: &&Rewarmup| it.schedule != RewarmupSchedule::Proportional || it.steps.is_none();
         let rewarmups = growths.iter().map(|growth| {
             let rewarmup = growth.rewarmup.as_ref();
-            (rewarmup, rewarmup.filter(timed).map(|_| total_steps))
+            (
+                rewarmup,
+                rewarmup
+                    .filter(|it| it.depends_on_length())
+                    .map(|_| total_steps),
+            )
         });
         let rewarmups: Vec<_> = rewarmups.collect();
         Self {

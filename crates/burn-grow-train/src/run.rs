@@ -157,8 +157,8 @@ impl Run {
         Rates { old, new }
     }
 
-    /// The re-warmup of the stage that `clock` stands before, and what it moves.
-    pub(crate) fn ramp(&self, clock: Position) -> Option<(Ramp, RewarmupScope)> {
+    /// The re-warmup of the stage that `clock` stands before.
+    pub(crate) fn ramp(&self, clock: Position) -> Option<Ramp> {
         let growth = self.growths.get(clock.stage)?;
         growth.ramp(clock.step, self.schedule.total_steps)
     }

@@ -50,10 +50,10 @@ pub use burn_grow_core::{
 };
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{
-    Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, BiasCorrection,
-    Extent, MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp,
-    Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
-    expand_optimizer,
+    Asymmetric, AsymmetricConfig, AsymmetricExt, AsymmetricGroups, AsymmetricState, BatchedMuon,
+    BatchedMuonConfig, BiasCorrection, Extent, MixedPrecision, MixedPrecisionState, OptimError,
+    PerExpert, PerExpertState, Ramp, Region, Rewarmup, RewarmupRule, RewarmupSchedule,
+    RewarmupScope, StatePolicy, StateRules, check_asymmetric, expand_optimizer,
 };
 pub use burn_grow_train::{
     ActiveParamsMetric, At, AxisReport, Better, CandidateReport, CopySymmetryMetric, Event,

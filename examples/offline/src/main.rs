@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let callback = builder()
         .expand(
             At::step(STEPS_PER_EPOCH * EPOCHS / 2),
-            Growth::new(Expansion::by("inner", 4.0)).with_rewarmup(Rewarmup::cosine(0.0)),
+            Growth::new(Expansion::by("inner", 4.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
         .build(&model)?;
     let clock = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;

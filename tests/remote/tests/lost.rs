@@ -35,7 +35,7 @@ fn plain(seed: f32) -> Observed {
 }
 
 fn grow(expansion: Expansion) -> Growth {
-    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
 }
 
 /// Grows in the second and in the third epoch of three steps.

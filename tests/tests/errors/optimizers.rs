@@ -66,7 +66,7 @@ fn refused(
     rewarmup: Option<Rewarmup>,
 ) -> OptimError {
     let before = (dump::model_bytes(&model), dump::record(&optim));
-    let rewarmup = rewarmup.map(|rewarmup| (rewarmup.ramp(1, 10), rewarmup.scope));
+    let rewarmup = rewarmup.map(|rewarmup| rewarmup.ramp(1, 10));
     let expanded = expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, rewarmup);
     let error = expanded.err().expect("a mistake");
     assert_eq!((dump::model_bytes(&model), dump::record(&optim)), before);
@@ -77,7 +77,7 @@ fn refused(
 #[case::new_coordinates(RewarmupScope::NewCoordinates)]
 #[case::all(RewarmupScope::All)]
 fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: RewarmupScope) {
-    let rewarmup = Rewarmup::proportional().with_scope(scope);
+    let rewarmup = Rewarmup::proportional().paper().with_scope(scope);
     let error = refused(trained(AdamWConfig::new().build()), Some(rewarmup));
     assert!(matches!(error, OptimError::NotAsymmetric { .. }), "{error}");
     assert_eq!(
@@ -95,7 +95,7 @@ fn one_plain_group_is_enough_to_refuse_a_rewarmup() {
         SgdConfig::new().build(),
         None,
     );
-    let error = refused(trained(optim), Some(Rewarmup::proportional()));
+    let error = refused(trained(optim), Some(Rewarmup::proportional().paper()));
     assert!(error.to_string().contains("`up.weight`"), "{error}");
 }
 
@@ -110,7 +110,7 @@ fn an_asymmetric_optimizer_is_recognized_before_its_first_step() {
 
 #[test]
 fn a_state_that_does_not_follow_its_parameter_is_refused() {
-    for rewarmup in [None, Some(Rewarmup::proportional())] {
+    for rewarmup in [None, Some(Rewarmup::proportional().paper())] {
         let error = refused(trained(Odd.asymmetric()), rewarmup);
         let OptimError::State {
             path,
@@ -187,14 +187,15 @@ fn an_own_age_needs_every_new_coordinate_of_a_parameter_to_start_from_zero() {
     let both = growth::plan(&model, &by().and_by("hidden", 2.0));
     let inner = growth::plan(&model, &by());
     let ramp = Rewarmup::cosine(1e-3)
+        .paper()
         .with_restarted_bias_correction(0.9, 0.999)
         .ramp(0, 10);
-    let rewarmup = Some((ramp, RewarmupScope::NewCoordinates));
+    let rewarmup = Some(ramp);
     let expand = |plan: &Plan, rules: &StateRules| {
         expand_optimizer(&optim, &model, plan, rules.clone(), rewarmup).map(drop)
     };
     let refused = |rules: &StateRules| match expand(&both, rules) {
-        Err(OptimError::OwnAge { path, policy, .. }) => (path, policy),
+        Err(OptimError::RestartedBiasCorrection { path, policy, .. }) => (path, policy),
         other => panic!("{other:?}"),
     };
     let copied = StateRules::default().on("hidden", StatePolicy::CopyAll);
@@ -227,6 +228,9 @@ fn an_optimizer_does_not_follow_the_plan_of_another_model() {
     let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
     let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
     let foreign = growth::plan(&wider, &by());
-    let error = refused((model, optim, foreign), Some(Rewarmup::proportional()));
+    let error = refused(
+        (model, optim, foreign),
+        Some(Rewarmup::proportional().paper()),
+    );
     assert!(matches!(error, OptimError::State { .. }), "{error}");
 }

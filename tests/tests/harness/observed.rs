@@ -81,7 +81,7 @@ pub fn replicas(devices: &[Device], directory: &Path, strategy: Strategy) -> Vec
         .expand(
             At::fraction(0.5),
             Growth::new(Expansion::by("inner", 2.0).and_by("hidden", 1.5))
-                .with_rewarmup(Rewarmup::cosine(1e-3).with_steps(2)),
+                .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2)),
         )
         .build(&Observed::new(narrow(0.0), |_, _| ()))
         .unwrap();

@@ -28,6 +28,7 @@ mod batched_muon;
 mod mixed_precision;
 mod per_expert;
 mod properties;
+mod recipe;
 mod regions;
 mod rules;
 mod slices;
@@ -166,7 +167,7 @@ fn expand<G: Growable>(
     model: G,
     optim: &mut ModuleOptimizer,
     plan: &Plan,
-    rewarmup: Option<(Ramp, RewarmupScope)>,
+    rewarmup: Option<Ramp>,
 ) -> G {
     let policy = StatePolicy::KeepAndZero;
     *optim = expand_optimizer(optim, &model, plan, policy, rewarmup).unwrap();

@@ -43,7 +43,7 @@ fn at(strategy: Strategy) -> At {
 
 fn sparkling(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
     observed(strategy, |builder, expansion| {
-        let rewarmup = Rewarmup::proportional().with_rho(2.0).with_steps(2);
+        let rewarmup = Rewarmup::proportional().paper().with_rho(2.0).with_steps(2);
         let growth = Growth::new(expansion).with_rewarmup(rewarmup);
         builder.expand(at(strategy), growth)
     })
@@ -52,7 +52,9 @@ fn sparkling(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
 fn locked(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
     observed(strategy, |builder, expansion| {
         let naive = expansion.with_scaling(Scaling::FunctionPreserving);
-        let everything = Rewarmup::proportional().with_scope(RewarmupScope::All);
+        let everything = Rewarmup::proportional()
+            .paper()
+            .with_scope(RewarmupScope::All);
         let growth = Growth::new(naive)
             .with_state(StatePolicy::CopyAll)
             .with_rewarmup(everything);
