@@ -17,6 +17,7 @@ use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device};
 use burn::train::TrainStep;
+use burn_grow::train::Growing;
 use burn_grow::prelude::*;
 use burn_pack::{Bytes, Reader, Scalar, Tensor, Writer};
 use harness::{Net, Rows, Strategy, adamw, run, training};

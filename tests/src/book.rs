@@ -9,9 +9,8 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::lr_scheduler::cosine::{
-    CosineAnnealingLrScheduler, CosineAnnealingLrSchedulerConfig,
-};
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::metric::LossMetric;
 use burn::train::{InferenceStep, RegressionOutput, SupervisedTraining, TrainOutput, TrainStep};
@@ -115,7 +114,7 @@ pub fn training(directory: &str) -> SupervisedTraining<Growing<Sine>> {
 /// # Errors
 ///
 /// When the run is empty.
-pub fn scheduler(total_steps: usize) -> Result<CosineAnnealingLrScheduler, Box<dyn Error>> {
+pub fn scheduler(total_steps: usize) -> Result<ModuleLrScheduler, Box<dyn Error>> {
     Ok(CosineAnnealingLrSchedulerConfig::new(1e-2, total_steps).init()?)
 }
 

@@ -69,7 +69,7 @@ impl InferenceStep for Deep {
     }
 }
 
-fn builder() -> burn_grow::WidthExpansionBuilder {
+fn builder() -> burn_grow::train::WidthExpansionBuilder {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
 }
 

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use burn::module::ParamGroup;
 use burn::tensor::Device;
+use burn_grow::optim::StateRules;
 use burn_grow::prelude::*;
-use burn_grow::{InitPair, Position, TrainError};
+use burn_grow::train::Position;
+use burn_grow::{InitPair, TrainError};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 

@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
+use burn_grow::optim::AsymmetricExt;
+use burn_grow::optim::OptimError;
 use burn_grow::prelude::*;
-use burn_grow::{
-    Event, ExpansionReport, InitPair, OptimError, TrainError, WidthExpansionBuilder, discard_after,
-    saved_epochs,
+use burn_grow::train::{
+    Event, ExpansionReport, WidthExpansionBuilder, discard_after, saved_epochs,
 };
+use burn_grow::{InitPair, TrainError};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, parameters, run, training};
 use rstest::rstest;
 

@@ -14,7 +14,8 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{EarlyStoppingStrategy, LearningResult, SupervisedTraining};
 use burn_grow::prelude::*;
-use burn_grow::{
+use burn_grow::train::Growing;
+use burn_grow::train::{
     Event, Plateau, Position, Refractory, Slope, WatchedMetric, WidthExpansionBuilder,
 };
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};

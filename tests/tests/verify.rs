@@ -7,11 +7,16 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{
-    Activations, AsymmetricExt, At, CandidateReport, CopyMap, CopySymmetry, Expansion, GrowError,
-    Growable, Growth, InitPair, ParamTensors, Probe, Rewarmup, RoleMismatch, Scaling, SiteRms,
-    StatePolicy, StateRules, Symmetry, Trial, TrialReport, Verification, WidthExpansionCallback,
+use burn_grow::optim::{AsymmetricExt, StateRules};
+use burn_grow::plan::CopyMap;
+use burn_grow::train::{CandidateReport, Trial, TrialReport};
+use burn_grow::verify::{
+    Activations, CopySymmetry, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry, Verification,
     grown_rms, symmetry, symmetry_of, two_width_check, verify,
+};
+use burn_grow::{
+    At, Expansion, GrowError, Growable, Growth, InitPair, Rewarmup, Scaling, StatePolicy,
+    WidthExpansionCallback,
 };
 use burn_grow_tests::data::{random, rms, seeded};
 use burn_grow_tests::dump;

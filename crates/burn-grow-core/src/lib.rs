@@ -73,5 +73,11 @@ pub use verify::{
     Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
     Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
 };
+/// The names that `#[derive(Growable)]` writes.
+#[doc(hidden)]
+pub mod __derive {
+    pub use crate::{Constants, Describer, Growable, Layer, LayerRoles, Role};
+}
+
 #[doc(hidden)]
 pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};

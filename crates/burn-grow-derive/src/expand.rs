@@ -80,7 +80,7 @@ fn implementation(
     let constants_argument = argument(&names.constants, &update_constants);
     quote! {
         const _: () = {
-            use #krate as _grow;
+            use #krate::__derive as _grow;
 
             #[automatically_derived]
             impl #impl_generics _grow::Growable for #ident #ty_generics #where_clause {

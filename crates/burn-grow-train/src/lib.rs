@@ -82,10 +82,6 @@ pub use event::{Event, MetricCheckpointing};
 pub use growth::Growth;
 pub use history::History;
 pub use launch::try_launch;
-pub use metric::{
-    ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
-    RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
-};
 pub use plateau::Plateau;
 pub use progressive::Growing;
 pub use refractory::Refractory;

@@ -8,9 +8,8 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric};
-use burn_grow::{
-    At, Blueprint, Event, Plan, TrainError, WidthExpansionBuilder, WidthExpansionCallback,
-};
+use burn_grow::train::{Event, WidthExpansionBuilder};
+use burn_grow::{At, Blueprint, Plan, TrainError, WidthExpansionCallback};
 
 use crate::config::Settings;
 use crate::corpus::Corpus;

@@ -8,7 +8,9 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
 use burn::train::{InferenceStep, Learner, LearningResult, RegressionOutput, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
+use burn_grow::train::Growing;
 
 const STEPS_PER_EPOCH: usize = 32;
 const EPOCHS: usize = 8;

@@ -9,6 +9,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
 use burn::train::{ClassificationOutput, InferenceStep, Learner, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 
 const CONTEXT: usize = 8;

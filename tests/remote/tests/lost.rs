@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::try_launch;
+use burn_grow::train::try_launch;
 use harness::observed::{Observed, Pass};
 use harness::{
     EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, local, run_on, training_on,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
-use burn_grow::grown_rms;
+use burn_grow::verify::grown_rms;
 
 use super::*;
 

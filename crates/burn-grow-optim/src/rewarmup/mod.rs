@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_fewer_steps_are_left_the_higher_the_peak() {
-        let at = |steps_left| {
+        let at = |steps_left: usize| {
             let ramp = Rewarmup::cosine(0.1).ramp(10_000, 10_000 + steps_left);
             (ramp.rho, ramp.steps)
         };
