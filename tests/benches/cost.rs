@@ -18,7 +18,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, Learner, TrainOutput, TrainStep};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
-use burn_grow::optim::{Asymmetric, AsymmetricExt, PerExpert};
+use burn_grow::optim::{AsymmetricExt, PerExpert};
 use burn_grow::optim::{BatchedMuonConfig, expand_optimizer};
 use burn_grow::prelude::*;
 use burn_grow::train::Growing;

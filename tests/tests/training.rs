@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
-use burn_grow::optim::AsymmetricExt;
-use burn_grow::optim::OptimError;
+use burn_grow::optim::{OptimError, RewarmupScope};
 use burn_grow::prelude::*;
 use burn_grow::train::{
     Event, ExpansionReport, WidthExpansionBuilder, discard_after, saved_epochs,

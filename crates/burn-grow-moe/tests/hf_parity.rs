@@ -185,12 +185,12 @@ fn tables(
     let version = |name: &str| versions[name].as_str().expect("a version").to_owned();
     let mut text = format!(
         "# Parity with Hugging Face\n\n\
-         Written by `cargo xtask parity`: torch {}, transformers {}, `float32`, on the CPU. Random models of three \
-         layers,\nhidden 32, inner 24, four heads, eight experts of which two are active. Each number is the \
-         largest difference of any element,\nrelative to the largest element of the tensor, the larger one of \
-         Flex with its kernels and without; at most {TOLERANCE:e} is asked for.\n\
-         `mha`: as many key heads as query heads; `gqa`: half as many. In OLMoE's `gqa` models queries, keys and \
-         values are clamped.\n",
+         Written by `cargo xtask parity`: torch {}, transformers {}, `float32`, on the CPU.\n\
+         Random models of three layers, hidden 32, inner 24, four heads, eight experts of which two \
+         are\nactive. Each number is the largest difference of any element, relative to the \
+         largest element of\nthe tensor: the larger one of Flex with its kernels and without. At \
+         most {TOLERANCE:e} is accepted. `mha`:\nas many key heads as query heads; `gqa`: half as \
+         many. In OLMoE's `gqa` models queries, keys and\nvalues are clamped.\n",
         version("torch"),
         version("transformers"),
     );
@@ -225,10 +225,10 @@ fn tables(
     }
     text.push_str(
         "\n## Exported, loaded by transformers\n\n\
-         Every axis that is named doubles by copies; what is not grown is exported in shards. The logits are compared \
-         with those of the\nmodel that was imported. A tied model is untied when its logits have a multiplier, which \
-         growing `hidden` gives them. OLMoE's\nheads have `hidden / n_heads` coordinates, so there `hidden` grows \
-         along with heads.\n\n\
+         Every named axis doubles by copies; a model that does not grow is exported in shards. The \
+         logits are\ncompared with those of the model that was imported. A tied model is untied when \
+         its logits have a\nmultiplier, which growing `hidden` gives them. OLMoE's heads have \
+         `hidden / n_heads` coordinates, so\nthere `hidden` grows along with heads.\n\n\
          | model | grown | hidden | inner | tied | logits |\n|---|---|---|---|---|---|\n",
     );
     for (model, checked) in exported.iter().zip(checked) {

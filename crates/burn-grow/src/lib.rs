@@ -22,7 +22,7 @@
 //!     up: LinearConfig::new(8, 16).init(&device),
 //!     down: LinearConfig::new(16, 4).init(&device),
 //! };
-//! let plan = Plan::new(&Blueprint::of(&mlp)?, &Expansion::by("inner", 2.0))?;
+//! let plan = Expansion::by("inner", 2.0).plan(&mlp)?;
 //! println!("{plan}");
 //! let wide = plan.apply(mlp)?;
 //! assert_eq!(wide.up.weight.dims(), [8, 32]);
@@ -50,43 +50,7 @@ pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{Rewarmup, StatePolicy};
 pub use burn_grow_train::{At, Growth, TrainError, WidthExpansionCallback};
 
-#[doc(hidden)]
-pub use burn_grow_core::__derive;
-
-/// How a model describes which dimension of which parameter lies on which width axis.
-pub mod describe {
-    pub use burn_grow_core::{
-        ActiveFraction, Axis, Constant, Constants, Describer, Layer, LayerRoles, ParamBlueprint,
-        Part, Role, RoleKind, Term,
-    };
-}
-
-/// The parts of a [`Plan`] and of an [`Expansion`].
-pub mod plan {
-    pub use burn_grow_core::{
-        AxisPlan, CopyMap, Factor, Fill, Init, Method, Origin, ParamPlan, Target,
-    };
-}
-
-/// Checks of a description, of an expansion, and of the copies during a training.
-pub mod verify {
-    pub use burn_grow_core::{
-        Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
-        Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
-    };
-}
-
-/// Parameters, memory and FLOPs of growing, before and after, and over a whole run.
-pub mod cost {
-    pub use burn_grow_core::{
-        Budget, Cost, CostChange, Forecast, ForecastPoint, StateSize, saved_flops, training_flops,
-    };
-}
-
-/// Other methods to grow by, to compare with.
-pub mod baseline {
-    pub use burn_grow_core::{Baseline, SplitRatio};
-}
+pub use burn_grow_core::{baseline, cost, describe, plan, verify};
 
 /// Optimizers whose state and learning rate can follow an expansion.
 pub mod optim {

@@ -1,89 +1,61 @@
+//! Rules for rescaling the consumers of a grown axis.
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Init, InitPair};
+use super::factor::Factor;
+use super::init::{Init, InitPair};
 
-/// How the fan-in side of a grown axis is rescaled.
+/// The rule by which the consumers of a grown axis are rescaled.
+///
+/// With `d` old and `d'` new units:
+///
+/// | rule | copy-copy | a pair with a zero side | other pairs |
+/// |---|---|---|---|
+/// | RMS-preserving | `1 / sqrt(mean(n_j^2))` | `sqrt(d / d')` | `sqrt(d / d')` |
+/// | function-preserving | `1 / n_j` per column | 1 | rejected |
+/// | none | 1 | 1 | 1 |
+///
+/// `n_j` counts how often old unit `j` stands on the new axis.
+///
+/// ```
+/// use burn_grow_core::{Expansion, InitPair, Scaling};
+///
+/// // Net2Net's rule at a width where units are copied unequally often.
+/// let function = Expansion::by("inner", 1.5).with_scaling(Scaling::FunctionPreserving);
+/// assert_ne!(function, Expansion::by("inner", 1.5));
+///
+/// // Two copies of two units: every consumer is halved.
+/// let factor = Scaling::RmsPreserving.factor(InitPair::COPY_COPY, &[0, 1, 0, 1], 2);
+/// assert_eq!(factor.and_then(|factor| factor.uniform()), Some(0.5));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
-    /// Keeps the RMS of every activation. Copies on both sides: the whole consumer times
-    /// `1 / sqrt(mean(n_j^2))`, where old unit `j` stands `n_j` times on the new axis, equal to the
-    /// paper's `1 / sqrt(1 + 3c)` for `c = d'/d - 1 <= 1` (Eq. 16-17) and to its `1 / (1 + c)` for
-    /// whole multiples. Any other pair: `sqrt(d / d')` (Eq. 14).
+    /// Preserves the RMS of every activation. For copies on both sides the factor equals the paper's
+    /// `1 / sqrt(1 + 3c)` where `c = d'/d - 1 <= 1` (Eq. 16-17) and its `1 / (1 + c)` at whole
+    /// multiples. For any other pair it is Eq. 14.
     #[default]
     RmsPreserving,
-    /// Keeps the function. Copies on both sides: every consumer column divided by how often its unit
-    /// was copied, the same as RMS-preserving for whole multiples. Zeros on either side: nothing to
-    /// rescale, for zero producers as long as what lies between maps zero to zero. Any other pair cannot.
+    /// Preserves the function. Equal to RMS-preserving at whole multiples with copies on both sides.
+    /// With zero producers it holds as long as the layers in between map zero to zero.
     FunctionPreserving,
     /// Leaves the consumers as they are.
     None,
 }
 
-/// What the fan-in side of an axis is multiplied with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Factor {
-    /// One number for every unit.
-    Uniform(f64),
-    /// One number for each unit of the new axis.
-    PerUnit(Vec<f64>),
-}
-
-impl Factor {
-    /// The one number, unless units differ.
-    pub fn uniform(&self) -> Option<f64> {
-        match self {
-            Self::Uniform(factor) => Some(*factor),
-            Self::PerUnit(_) => None,
-        }
-    }
-
-    /// The number of unit `unit`.
-    pub fn of(&self, unit: usize) -> f64 {
-        match self {
-            Self::Uniform(factor) => *factor,
-            Self::PerUnit(factors) => factors[unit],
-        }
-    }
-
-    /// One number where all are the same.
-    pub(crate) fn per_unit(factors: Vec<f64>) -> Self {
-        match factors.first() {
-            Some(first) if factors.iter().all(|factor| factor == first) => Self::Uniform(*first),
-            _ => Self::PerUnit(factors),
-        }
-    }
-}
-
-impl core::fmt::Display for Factor {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Uniform(factor) => write!(f, "{factor:.4}"),
-            Self::PerUnit(factors) => {
-                let (low, high) = factors
-                    .iter()
-                    .fold((f64::MAX, f64::MIN), |(low, high), factor| {
-                        (low.min(*factor), high.max(*factor))
-                    });
-                write!(f, "{low:.4}..{high:.4}")
-            }
-        }
-    }
-}
-
 impl Scaling {
-    /// The factor of an axis of `old_width` units whose new unit `i` is or copies `source[i]`, with new
-    /// coordinates as `init` says; none where `init` cannot be scaled so.
+    /// Computes the factor of an axis of `old_width` units whose new unit `i` is or copies
+    /// `source[i]`. Returns `None` where the rule rejects the init pair.
     pub fn factor(self, init: InitPair, source: &[usize], old_width: usize) -> Option<Factor> {
         let counts = counts(source, old_width);
         let copied = init == InitPair::COPY_COPY;
         let silent = init.producer == Init::Zero || init.consumer == Init::Zero;
         match self {
             Self::RmsPreserving => {
-                let squares: usize = match copied {
-                    true => counts.iter().map(|count| count * count).sum(),
-                    false => source.len(),
+                let squares: usize = if copied {
+                    counts.iter().map(|count| count * count).sum()
+                } else {
+                    source.len()
                 };
                 Some(Factor::Uniform((old_width as f64 / squares as f64).sqrt()))
             }
@@ -95,7 +67,7 @@ impl Scaling {
     }
 }
 
-/// How often each old unit stands on the new axis.
+/// Counts how often each old unit stands on the new axis.
 pub(crate) fn counts(source: &[usize], old_width: usize) -> Vec<usize> {
     let mut counts = vec![0; old_width];
     for old in source {
@@ -104,7 +76,7 @@ pub(crate) fn counts(source: &[usize], old_width: usize) -> Vec<usize> {
     counts
 }
 
-/// Every unit's part of the unit it copies.
+/// Divides the column of every old unit equally among the units that are or copy it.
 pub(crate) fn shares(source: &[usize], counts: &[usize]) -> Factor {
     Factor::per_unit(source.iter().map(|old| 1.0 / counts[*old] as f64).collect())
 }
@@ -112,7 +84,7 @@ pub(crate) fn shares(source: &[usize], counts: &[usize]) -> Factor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CopyMap;
+    use crate::plan::copy_map::CopyMap;
 
     fn factor(scaling: Scaling, init: InitPair, old: usize, new: usize) -> Option<Factor> {
         let source = CopyMap::Block.source(old, new, 0, "");

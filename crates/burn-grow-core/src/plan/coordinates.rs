@@ -1,36 +1,45 @@
-use crate::{Axis, AxisPlan, Fill, Origin, ParamPlan, Plan, Role, RoleKind, Term};
+//! The coordinates of a grown dimension: the one list that parameters, optimizer state, regions and
+//! noise read.
 
-/// Where one coordinate of a grown dimension comes from.
+use super::axis_plan::{AxisPlan, Origin};
+use super::fill::Fill;
+use super::model::Plan;
+use super::param::ParamPlan;
+use crate::describe::axis::Axis;
+use crate::describe::role::{Role, RoleKind, Term};
+
+/// The origin of one coordinate of a grown dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Coordinate {
-    /// The coordinate of the new dimension that it equals: itself unless it is a copy.
+    /// Coordinate of the new dimension that it equals: itself unless it is a copy.
     pub(crate) root: usize,
-    /// What the root holds.
+    /// Content of the root.
     pub(crate) content: Content,
-    /// What a fan-in multiplies it with.
+    /// Factor that a fan-in multiplies it with.
     pub(crate) factor: f64,
 }
 
-/// What a coordinate that is no copy holds. Where axes meet in one coordinate the later one counts.
+/// The content of a coordinate that is not a copy. Where axes meet in one coordinate, the later variant
+/// counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Content {
     /// This old coordinate.
     Kept(usize),
-    /// A draw at the moments of its column.
+    /// A random number with the mean and the standard deviation of its column.
     Symbol,
-    /// A draw at the moments of the parameter.
-    Drawn,
+    /// A random number with the mean and the standard deviation of the parameter.
+    Random,
     /// Zero.
     Zero,
 }
 
 impl Coordinate {
-    /// Whether it was there before.
+    /// Returns `true` if the coordinate was there before.
     pub(crate) fn is_kept(&self, index: usize) -> bool {
         self.root == index && self.kept().is_some()
     }
 
-    /// The old coordinate that it is or copies.
+    /// Returns the old coordinate that it is or copies.
     pub(crate) fn kept(&self) -> Option<usize> {
         match self.content {
             Content::Kept(old) => Some(old),
@@ -38,7 +47,7 @@ impl Coordinate {
         }
     }
 
-    /// The unit of an axis filled so, if this is what its parameters hold.
+    /// Applies a fill to the coordinate that parameters hold at `index`.
     fn filled(self, index: usize, fill: Fill) -> Self {
         match fill {
             Fill::Scale => self,
@@ -56,8 +65,39 @@ impl Coordinate {
 }
 
 impl Plan {
-    /// The coordinates of dimension `dim` of `param`, if it grows, with the units of every axis filled as
-    /// `fill` says.
+    /// Lists the old coordinate that each new coordinate of dimension `dim` is or copies; `None` where
+    /// the plan makes it random or zero. Returns `None` if the dimension does not grow.
+    pub fn source(&self, param: &ParamPlan, dim: usize) -> Option<Vec<Option<usize>>> {
+        let coordinates = self.dimension(param, dim, &|_| Fill::Copy)?;
+        Some(coordinates.iter().map(Coordinate::kept).collect())
+    }
+
+    /// Tells of each new coordinate of dimension `dim` if it was there before. Returns `None` if the
+    /// dimension does not grow.
+    pub fn kept(&self, param: &ParamPlan, dim: usize) -> Option<Vec<bool>> {
+        let coordinates = self.dimension(param, dim, &|_| Fill::Copy)?;
+        let kept = coordinates
+            .iter()
+            .enumerate()
+            .map(|(index, coordinate)| coordinate.is_kept(index));
+        Some(kept.collect())
+    }
+
+    /// Lists the factor of each new coordinate of dimension `dim`: the product over the axes whose
+    /// `fill` is [`Fill::Scale`]. Returns `None` if the dimension does not grow.
+    pub fn factor(
+        &self,
+        param: &ParamPlan,
+        dim: usize,
+        fill: &dyn Fn(&Axis) -> Fill,
+    ) -> Option<Vec<f64>> {
+        let coordinates = self.dimension(param, dim, fill)?;
+        let factors = coordinates.iter().map(|coordinate| coordinate.factor);
+        Some(factors.collect())
+    }
+
+    /// Lists the coordinates of dimension `dim` of `param`, with the units of every axis filled as
+    /// `fill` says. Returns `None` if the dimension does not grow.
     pub(crate) fn dimension(
         &self,
         param: &ParamPlan,
@@ -68,8 +108,8 @@ impl Plan {
         Some(self.coordinates(role, fill))
     }
 
-    /// The unit of `axis` that each new coordinate of a dimension belongs to, where it plays one of
-    /// `kinds`.
+    /// Lists the unit of `axis` that each new coordinate of a dimension belongs to; `None` where the
+    /// role of the coordinate is not one of `kinds`.
     pub(crate) fn units_along(
         &self,
         role: &Role,
@@ -140,7 +180,7 @@ impl Plan {
     }
 }
 
-/// Units that never grow.
+/// Lists the units of a dimension that never grows.
 pub(crate) fn fixed(size: usize) -> Vec<Coordinate> {
     let unit = |unit| Coordinate {
         root: unit,
@@ -150,13 +190,13 @@ pub(crate) fn fixed(size: usize) -> Vec<Coordinate> {
     (0..size).map(unit).collect()
 }
 
-/// The units of an axis.
+/// Lists the units of an axis.
 fn units(axis: &AxisPlan, kind: RoleKind, fill: Fill) -> Vec<Coordinate> {
     let origins = axis.origins(kind);
     let content = |origin| match origin {
         Origin::Kept(old) => Content::Kept(old),
-        Origin::Drawn | Origin::Like(_) if kind == RoleKind::Vocab => Content::Symbol,
-        Origin::Drawn | Origin::Like(_) => Content::Drawn,
+        Origin::Random | Origin::Like(_) if kind == RoleKind::Vocab => Content::Symbol,
+        Origin::Random | Origin::Like(_) => Content::Random,
         Origin::Zero => Content::Zero,
     };
     let unit = |(unit, origin): (usize, &Origin)| {
@@ -177,7 +217,7 @@ fn units(axis: &AxisPlan, kind: RoleKind, fill: Fill) -> Vec<Coordinate> {
     origins.iter().enumerate().map(unit).collect()
 }
 
-/// Every inner unit inside every outer one.
+/// Puts every inner unit inside every outer one.
 fn product(outer: &[Coordinate], inner: &[Coordinate], old_inner: usize) -> Vec<Coordinate> {
     let new_inner = inner.len();
     outer

@@ -1,27 +1,28 @@
+//! Copy maps: which old unit each new unit copies.
+
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::draw::generator;
+use crate::random::generator;
 
-/// Which old unit each unit of a grown axis copies.
+/// The order in which old units and their copies stand on a grown axis of `d` old and `d'` new units.
 ///
-/// A unit that stands several times on the new axis is kept where it stands first; the others are its
-/// copies.
+/// The first place of a unit on the new axis is the unit itself; later ones are its copies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyMap {
-    /// New unit `i` copies old unit `i mod d`: old units keep their place, copies follow in order.
+    /// New unit `i` copies old unit `i mod d`: old units keep their places, copies follow in order.
     #[default]
     Block,
     /// New unit `i` copies old unit `floor(i d / d')`: the copies of a unit stand beside it.
     Interleaved,
-    /// Old units keep their place, every other one copies an old unit drawn at random, as in Net2Net.
+    /// Old units keep their places, and every other unit copies a random one, as in Net2Net.
     Random,
 }
 
 impl CopyMap {
-    /// The old unit that each of `new_width` units is or copies. `key` names the axis: it seeds the
-    /// random map together with `seed`.
+    /// Lists the old unit that each of `new_width` units is or copies. `seed` and `key`, the name of
+    /// the axis, determine the random map.
     pub fn source(self, old_width: usize, new_width: usize, seed: u64, key: &str) -> Vec<usize> {
         match self {
             Self::Block => (0..new_width).map(|unit| unit % old_width).collect(),

@@ -1,15 +1,21 @@
+//! Active parameters: the share of a parameter that takes part in one token.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Axis;
+use super::axis::Axis;
 
-/// How much of a parameter takes part in one token: a fraction, times ratios of widths.
+/// The fraction of a parameter that takes part in one token: a number times ratios of widths.
+///
+/// A mixture of 8 experts that sends a token to 2 of them has `ActiveFraction::ratio("top_k",
+/// "experts")`, 0.25 now, and another value once either axis grows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActiveFraction {
-    /// A number.
+    /// A constant fraction.
     pub fraction: f64,
-    /// Widths of which the first divided by the second takes part, `top_k` of `experts`.
+    /// Pairs of axes, `(part, whole)`: the width of the first divided by the width of the second
+    /// multiplies the fraction.
     pub ratios: Vec<(Axis, Axis)>,
 }
 
@@ -32,7 +38,7 @@ impl From<f64> for ActiveFraction {
 }
 
 impl ActiveFraction {
-    /// `part` units of `whole`.
+    /// Creates the fraction of `part` units out of `whole`.
     pub fn ratio(part: impl Into<Axis>, whole: impl Into<Axis>) -> Self {
         Self {
             ratios: vec![(part.into(), whole.into())],
@@ -40,19 +46,19 @@ impl ActiveFraction {
         }
     }
 
-    /// This part of that part.
+    /// Multiplies two fractions, for parts inside parts.
     pub(crate) fn times(mut self, other: &Self) -> Self {
         self.fraction *= other.fraction;
         self.ratios.extend(other.ratios.iter().cloned());
         self
     }
 
-    /// The axes of the ratios.
+    /// Iterates over the axes of the ratios.
     pub(crate) fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.ratios.iter().flat_map(|(part, whole)| [part, whole])
     }
 
-    /// The fraction at these widths.
+    /// Computes the fraction at these widths.
     pub fn fraction(&self, widths: &BTreeMap<Axis, usize>) -> f64 {
         let width = |axis: &Axis| widths.get(axis).copied().unwrap_or(1) as f64;
         let ratios = self.ratios.iter();

@@ -1,12 +1,17 @@
-use burn_core::tensor::{DType, TensorData};
+//! The noise by which some baselines make copies different.
 
+use super::gather::gather;
 use crate::baseline::Noise;
-use crate::draw::normals;
-use crate::{AxisPlan, Fill, Origin, ParamPlan, Plan, RoleKind};
+use crate::describe::role::RoleKind;
+use crate::plan::axis_plan::{AxisPlan, Origin};
+use crate::plan::fill::Fill;
+use crate::plan::model::Plan;
+use crate::plan::param::ParamPlan;
+use crate::random::normals;
 
 impl Plan {
-    /// What rivals add to the copies of `param`, whose old values are `old`, before factors multiply;
-    /// nothing for most parameters.
+    /// Computes the noise that a baseline adds to `param`, whose old values are `old`, before factors
+    /// multiply. Returns `None` for parameters without noise.
     pub(crate) fn noise(&self, param: &ParamPlan, old: &[f64]) -> Option<Vec<f64>> {
         let mut total: Option<Vec<f64>> = None;
         for dim in 0..param.roles.len() {
@@ -27,7 +32,7 @@ impl Plan {
                 }
                 let key = format!("{}/{axis}", param.path);
                 let weights = weights(planned, noise, &units);
-                let noise = self.drawn_noise(param, noise, old, &key);
+                let noise = self.unsigned_noise(param, noise, old, &key);
                 let inner: usize = param.new_shape[dim + 1..].iter().product();
                 let total = total.get_or_insert_with(|| vec![0.0; noise.len()]);
                 for (flat, (total, noise)) in total.iter_mut().zip(noise).enumerate() {
@@ -38,12 +43,13 @@ impl Plan {
         total
     }
 
-    /// The noise of every new coordinate; equal on the copies of a unit where signs tell them apart.
-    fn drawn_noise(&self, param: &ParamPlan, noise: Noise, old: &[f64], key: &str) -> Vec<f64> {
+    /// Computes the noise of every new coordinate. Where signs make the copies of a unit different, it is
+    /// equal on all of them.
+    fn unsigned_noise(&self, param: &ParamPlan, noise: Noise, old: &[f64], key: &str) -> Vec<f64> {
         let normals = normals(self.seed(), key);
         let squares: f64 = old.iter().map(|value| value.powi(2)).sum();
         let rms = (squares / old.len().max(1) as f64).sqrt();
-        let relative = match noise {
+        let relative: Vec<f64> = match noise {
             Noise::Producer(size) => {
                 let elements = param.new_shape.iter().product();
                 return normals
@@ -57,20 +63,17 @@ impl Plan {
                 .collect(),
             Noise::OppositeSign(size) => {
                 let sign = |(value, normal): (&f64, f64)| value * size * normal.signum();
-                old.iter().zip(normals).map(sign).collect::<Vec<_>>()
+                old.iter().zip(normals).map(sign).collect()
             }
         };
-        let data = TensorData::new(relative, param.old_shape.clone());
-        let (shape, bytes) = self
-            .expand_bytes(param, &param.old_shape, data.as_bytes(), &|_| Fill::Copy)
-            .unwrap_or_else(|| unreachable!("the shape is the parameter's"));
-        TensorData::from_bytes_vec(bytes, shape, DType::F64)
-            .try_into_vec()
-            .unwrap_or_else(|_| unreachable!("the type is `f64`"))
+        let dims = 0..param.roles.len();
+        let dims = dims.map(|dim| self.dimension(param, dim, &|_| Fill::Copy));
+        let (_, noise) = gather(&dims.collect::<Vec<_>>(), &param.old_shape, &relative);
+        noise
     }
 }
 
-/// What the noise of each coordinate of the dimension is multiplied with.
+/// Lists the factor for the noise of each coordinate of the dimension.
 fn weights(axis: &AxisPlan, noise: Noise, units: &[Option<usize>]) -> Vec<f64> {
     let signs = match noise {
         Noise::Producer(_) => {

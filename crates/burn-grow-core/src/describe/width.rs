@@ -1,17 +1,21 @@
-//! The width of every axis, from the sizes of the dimensions it lies along.
+//! Solves for the width of every axis, given the sizes of the dimensions it lies along.
 
 use std::collections::BTreeMap;
 
-use crate::{Axis, Constant, GrowError, ParamBlueprint, Part, Role, Term};
+use super::axis::Axis;
+use super::constants::Constant;
+use super::param::ParamBlueprint;
+use super::role::{Part, Role, Term};
+use crate::error::GrowError;
 
-/// What is known so far: the width of an axis, and what fixed it.
+/// The widths found so far, and the path that fixed each of them.
 type Known<'a> = BTreeMap<Axis, (usize, &'a str)>;
 
-/// The width every parameter and constant agrees on, axis by axis.
+/// Finds the width that all parameters and constants agree on, axis by axis.
 ///
-/// A dimension with one unknown axis fixes it, so products of axes are solved once enough of them are
-/// known from elsewhere. `widths` store the width of an axis that parameters lie on, `counts` are axes of
-/// their own.
+/// A dimension with one unknown axis determines it, so a product of axes is solved once the others are
+/// known. `widths` store the width of an axis that parameters lie on; `counts` are axes without
+/// parameters.
 pub(crate) fn widths(
     params: &[ParamBlueprint],
     widths: &[Constant<usize>],
@@ -33,7 +37,7 @@ pub(crate) fn widths(
         }
         agree(&mut known, &constant.axis, constant.value, &constant.path)?;
     }
-    // A constant may have been the missing piece of a product.
+    // A constant may have been the missing factor of a product.
     solve(params, &mut known)?;
     for dim in dims() {
         dim.verify(&known)?;
@@ -44,7 +48,7 @@ pub(crate) fn widths(
         .collect())
 }
 
-/// Adds every width that follows from those known.
+/// Adds every width that follows from the known ones.
 fn solve<'a>(params: &'a [ParamBlueprint], known: &mut Known<'a>) -> Result<(), GrowError> {
     loop {
         let found = known.len();
@@ -59,7 +63,7 @@ fn solve<'a>(params: &'a [ParamBlueprint], known: &mut Known<'a>) -> Result<(), 
     }
 }
 
-/// Every dimension with a role.
+/// Iterates over the dimensions with a role.
 fn dims(params: &[ParamBlueprint]) -> impl Iterator<Item = Dim<'_>> {
     params.iter().flat_map(|param| {
         let dims = param.roles.iter().zip(&param.shape).enumerate();
@@ -85,7 +89,8 @@ struct Dim<'a> {
 }
 
 impl Dim<'_> {
-    /// The one axis whose width is not known, and its width; none if there is no such axis.
+    /// Solves for the one unknown axis of the dimension. Returns `None` if no axis or several are
+    /// unknown.
     fn solve(&self, known: &Known<'_>) -> Result<Option<(Axis, usize)>, GrowError> {
         let mut unknown = self.role.axes().filter(|axis| !known.contains_key(axis));
         let Some(axis) = unknown.next() else {
@@ -100,7 +105,7 @@ impl Dim<'_> {
         }
     }
 
-    /// The width of `axis` that gives the dimension its size, all other axes being known.
+    /// Computes the width of `axis` that gives the dimension its size, all other axes being known.
     fn width(&self, axis: &Axis, known: &Known<'_>) -> Option<usize> {
         let (with, without): (Vec<&Part>, Vec<&Part>) = self
             .role
@@ -108,9 +113,12 @@ impl Dim<'_> {
             .iter()
             .partition(|part| part.axes().any(|other| other == axis));
         let size = |parts: &[&Part], width: usize| -> usize {
-            let width = |other: &Axis| match other == axis {
-                true => width,
-                false => known.get(other).map_or(0, |(width, _)| *width),
+            let width = |other: &Axis| {
+                if other == axis {
+                    width
+                } else {
+                    known.get(other).map_or(0, |(width, _)| *width)
+                }
             };
             let sizes = parts.iter().map(|part| part.size(width));
             sizes.fold(0, usize::saturating_add)
@@ -127,7 +135,7 @@ impl Dim<'_> {
         (linear && one > 0 && rest.is_multiple_of(one)).then(|| rest / one)
     }
 
-    /// Whether the dimension has the size that the widths give it.
+    /// Checks that the dimension has the size that the widths give it.
     fn verify(&self, known: &Known<'_>) -> Result<(), GrowError> {
         if let Some(axis) = self.role.axes().find(|axis| !known.contains_key(axis)) {
             return Err(GrowError::UndeterminedAxis {
@@ -184,8 +192,8 @@ fn agree<'a>(
     })
 }
 
-/// The width that most dimensions and constants ask for, axis by axis: for a description that may be
-/// wrong.
+/// Finds the width that most dimensions and constants ask for, axis by axis, in a description that may
+/// be wrong.
 pub(crate) fn voted<'a>(
     params: &[ParamBlueprint],
     constants: impl Iterator<Item = &'a Constant<usize>>,
@@ -196,7 +204,7 @@ pub(crate) fn voted<'a>(
         let votes = votes.entry(constant.axis.clone()).or_default();
         *votes.entry(constant.value).or_default() += 1;
     }
-    // Those of one axis first, then the products of which one is left.
+    // Dimensions on one axis vote first, then products with one unknown left.
     loop {
         for dim in dims(params) {
             if let Ok(Some((axis, width))) = dim.solve(&known) {
@@ -223,7 +231,7 @@ pub(crate) fn voted<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ActiveFraction, RoleKind};
+    use crate::describe::{ActiveFraction, RoleKind};
 
     #[test]
     fn widths_follow_from_a_stored_one_through_any_number_of_products() {

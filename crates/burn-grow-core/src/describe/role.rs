@@ -1,27 +1,29 @@
+//! Roles: how the dimensions of a parameter lie on the width axes.
+
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Axis;
+use super::axis::Axis;
 
-/// What a dimension of a parameter does with the axis it lies on.
+/// The relation of a dimension to the axis it lies on, which decides what its new coordinates hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleKind {
-    /// The dimension makes the axis: its new coordinates are what the producer side of the init pair
-    /// says, and are not rescaled (Eq. 8-9).
+    /// Makes the axis. New coordinates hold what the producer side of the init pair says, and are not
+    /// rescaled (Eq. 8-9).
     FanOut,
-    /// The dimension consumes the axis: its new coordinates are what the consumer side of the init
-    /// pair says, and the whole parameter is rescaled (Eq. 14-17).
+    /// Consumes the axis. New coordinates hold what the consumer side of the init pair says, and the
+    /// whole parameter is rescaled (Eq. 14-17).
     FanIn,
-    /// A fan-out that multiplies another fan-out, as the gate of a SwiGLU unit does. Where the pair
-    /// says zeros it is copied: with both sides zero the unit has no gradient and stays dead.
+    /// Makes the axis and multiplies another fan-out, as the gate of a SwiGLU unit does. Where the
+    /// pair says zeros it is copied: with both factors zero the unit has no gradient and stays dead.
     Gate,
-    /// The dimension rides along: norm gains and biases, running statistics (Eq. 19), whole experts.
+    /// Goes along with the axis: norm gains and biases, running statistics (Eq. 19), whole experts.
     /// Always copied.
     Gain,
-    /// The dimension lists symbols: its new coordinates are drawn at the mean and the spread of the
-    /// old ones, column by column, whatever the init pair says.
+    /// Lists symbols. New coordinates are random, with the mean and the standard deviation of the old
+    /// ones, column by column, whatever the init pair says.
     Vocab,
 }
 
@@ -37,27 +39,27 @@ impl fmt::Display for RoleKind {
     }
 }
 
-/// One term of the product that a dimension's size is.
+/// One factor of the size of a [`Part`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Term {
-    /// A number that never grows.
+    /// A constant number, which never grows.
     Fixed(usize),
     /// The width of an axis.
     Axis(Axis),
 }
 
-/// One stretch of a dimension: a product of terms, the last fastest, that plays one role.
+/// A stretch of a dimension with one role, whose size is a product of terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// What the stretch does with its axes.
+    /// Role of the stretch.
     pub kind: RoleKind,
-    /// Its size, outermost term first.
+    /// Factors of its size, outermost first; the last one varies fastest.
     pub terms: Vec<Term>,
 }
 
 impl Part {
-    /// The axes of the stretch, outermost first.
+    /// Iterates over the axes of the stretch, outermost first.
     pub fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.terms.iter().filter_map(|term| match term {
             Term::Axis(axis) => Some(axis),
@@ -65,7 +67,7 @@ impl Part {
         })
     }
 
-    /// The number of coordinates, given the width of every axis; the largest number where there are more.
+    /// Counts the coordinates, given the width of every axis. Saturates at the largest number.
     pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
         let size = |term: &Term| match term {
             Term::Fixed(size) => *size,
@@ -77,23 +79,29 @@ impl Part {
 
 /// The role of one dimension: which axes lie along it, in which order, and what it does with them.
 ///
+/// A role is a sum of parts, and a part is a product of axes and constants.
+///
 /// ```
-/// # use burn_grow_core::Role;
+/// use burn_grow_core::describe::Role;
+///
 /// let plain = Role::fan_out("inner");
-/// // Query heads under grouped-query attention.
+/// // Query heads under grouped-query attention: two axes in one dimension.
 /// let queries = Role::fan_out("kv_heads").and("queries").with_unit(64);
-/// // Gate and up fused into one matrix.
+/// // Gate and up projection fused into one matrix: two parts, one after the other.
 /// let fused = Role::gate("inner").then(Role::fan_out("inner"));
+///
+/// assert_eq!(fused.size(|_| 128), 256);
+/// assert_eq!(queries.to_string(), "fan_out(kv_heads x queries x 64)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Role {
-    /// The stretches of the dimension, one after another.
+    /// Stretches of the dimension, one after another.
     pub parts: Vec<Part>,
 }
 
 impl Role {
-    /// A dimension that plays `kind` on `axis`, one coordinate a unit.
+    /// Creates the role `kind` on `axis`, with one coordinate per unit.
     pub fn new(kind: RoleKind, axis: impl Into<Axis>) -> Self {
         let terms = vec![Term::Axis(axis.into())];
         Self {
@@ -101,32 +109,32 @@ impl Role {
         }
     }
 
-    /// A dimension that makes `axis`.
+    /// Creates the role of a dimension that makes `axis`.
     pub fn fan_out(axis: impl Into<Axis>) -> Self {
         Self::new(RoleKind::FanOut, axis)
     }
 
-    /// A dimension that consumes `axis`.
+    /// Creates the role of a dimension that consumes `axis`.
     pub fn fan_in(axis: impl Into<Axis>) -> Self {
         Self::new(RoleKind::FanIn, axis)
     }
 
-    /// A dimension that makes `axis` and multiplies another one that does.
+    /// Creates the role of a dimension that makes `axis` and multiplies another one that makes it.
     pub fn gate(axis: impl Into<Axis>) -> Self {
         Self::new(RoleKind::Gate, axis)
     }
 
-    /// A dimension that rides along `axis`.
+    /// Creates the role of a dimension that goes along with `axis`, such as a norm gain.
     pub fn gain(axis: impl Into<Axis>) -> Self {
         Self::new(RoleKind::Gain, axis)
     }
 
-    /// A dimension that lists the symbols of `axis`.
+    /// Creates the role of a dimension that lists the symbols of `axis`.
     pub fn vocab(axis: impl Into<Axis>) -> Self {
         Self::new(RoleKind::Vocab, axis)
     }
 
-    /// A stretch of `size` coordinates that never grows.
+    /// Creates a stretch of `size` coordinates that never grows.
     pub fn fixed(size: usize) -> Self {
         let part = Part {
             kind: RoleKind::Gain,
@@ -135,7 +143,7 @@ impl Role {
         Self { parts: vec![part] }
     }
 
-    /// Repeats `axis` inside every unit of the axes named so far: the product of two axes.
+    /// Puts `axis` inside every unit of the axes named so far: the product of two axes.
     pub fn and(mut self, axis: impl Into<Axis>) -> Self {
         let axis = axis.into();
         for part in &mut self.parts {
@@ -160,13 +168,13 @@ impl Role {
         self
     }
 
-    /// Puts `next` behind this role along the same dimension, as fused matrices do.
+    /// Appends `next` along the same dimension, as fused matrices need.
     pub fn then(mut self, next: Self) -> Self {
         self.parts.extend(next.parts);
         self
     }
 
-    /// The same axes in another role.
+    /// Changes the kind of every part.
     pub fn with_kind(mut self, kind: RoleKind) -> Self {
         for part in &mut self.parts {
             part.kind = kind;
@@ -174,12 +182,12 @@ impl Role {
         self
     }
 
-    /// The axes along the dimension, part by part, outermost first.
+    /// Iterates over the axes along the dimension, part by part, outermost first.
     pub fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.parts.iter().flat_map(Part::axes)
     }
 
-    /// The number of coordinates, given the width of every axis; the largest number where there are more.
+    /// Counts the coordinates, given the width of every axis. Saturates at the largest number.
     pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
         let sizes = self.parts.iter().map(|part| part.size(&width));
         sizes.fold(0, usize::saturating_add)
@@ -207,7 +215,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Optional roles as roles, none as one of no parts: TOML has no nothing.
+/// Serializes `None` as a role without parts, because TOML has no null.
 pub(crate) mod optional {
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -1,30 +1,13 @@
+//! The cost of a model before and after an expansion.
+
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::flops::training_flops;
 use crate::table::table;
-use crate::{Blueprint, Plan};
 
-/// Floating-point operations of training `active_params` parameters on `tokens` tokens:
-/// `C = 6 N D`.
-pub fn training_flops(active_params: f64, tokens: f64) -> f64 {
-    6.0 * active_params * tokens
-}
-
-/// The fraction of FLOPs that a grown run saves against training the final width from scratch on as
-/// many tokens: `1 - C_grown / C_scratch` (Eq. 29).
-///
-/// `segments` lists the active parameters and tokens of each width in turn, the last one widest.
-pub fn saved_flops(segments: &[(f64, f64)]) -> f64 {
-    let Some((widest, _)) = segments.last() else {
-        return 0.0;
-    };
-    let grown: f64 = segments.iter().map(|(n, d)| training_flops(*n, *d)).sum();
-    let tokens: f64 = segments.iter().map(|(_, tokens)| tokens).sum();
-    1.0 - grown / training_flops(*widest, tokens)
-}
-
-/// How much an optimizer remembers of each parameter, in single precision.
+/// The optimizer state of one parameter, in single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateSize {
@@ -41,7 +24,7 @@ pub enum StateSize {
 }
 
 impl StateSize {
-    /// The bytes of state of one parameter.
+    /// Returns the bytes of state per parameter.
     pub fn bytes_per_param(self) -> f64 {
         match self {
             Self::AdamW => 8.0,
@@ -53,24 +36,36 @@ impl StateSize {
 }
 
 /// What a model costs to train and to keep.
+///
+/// [`Blueprint::cost`](crate::Blueprint::cost) and [`Plan::cost`](crate::Plan::cost) compute it for a
+/// model.
+///
+/// ```
+/// use burn_grow_core::cost::{Cost, StateSize};
+///
+/// // 10 million parameters, of which 4 million take part in a token, under AdamW.
+/// let cost = Cost::new(10_000_000, 4e6, StateSize::AdamW);
+/// assert_eq!(cost.training_flops, 6.0 * 4e6);
+/// assert_eq!(cost.optimizer_bytes, 8.0 * 1e7);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// The number of parameters.
+    /// Number of parameters.
     pub params: usize,
-    /// The number that takes part in one token: `N`.
+    /// Number of parameters that take part in one token: `N`.
     pub active_params: f64,
     /// Floating-point operations of training on one token: `6 N`.
     pub training_flops: f64,
     /// Floating-point operations of a forward pass of one token: `2 N`.
     pub forward_flops: f64,
-    /// The bytes of the parameters in single precision.
+    /// Bytes of the parameters in single precision.
     pub param_bytes: f64,
-    /// The bytes of the optimizer state.
+    /// Bytes of the optimizer state.
     pub optimizer_bytes: f64,
 }
 
 impl Cost {
-    /// Of `params` parameters, of which `active_params` take part in one token.
+    /// Computes the cost of `params` parameters, of which `active_params` take part in one token.
     pub fn new(params: usize, active_params: f64, state: StateSize) -> Self {
         Self {
             params,
@@ -83,42 +78,24 @@ impl Cost {
     }
 }
 
-/// What an expansion costs.
+/// The cost of a model before and after an expansion. Prints as a table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostChange {
-    /// The narrow model.
+    /// Cost of the narrow model.
     pub before: Cost,
-    /// The wide one.
+    /// Cost of the wide model.
     pub after: Cost,
 }
 
-impl Blueprint {
-    /// What the model costs.
-    pub fn cost(&self, state: StateSize) -> Cost {
-        Cost::new(self.num_params(), self.active_params(), state)
-    }
-}
-
-impl Plan {
-    /// What the model costs before and after.
-    pub fn cost(&self, state: StateSize) -> CostChange {
-        let (params, active) = (self.num_params(), self.active_params());
-        CostChange {
-            before: Cost::new(params.0, active.0, state),
-            after: Cost::new(params.1, active.1, state),
-        }
-    }
-}
-
-/// A table of both.
 impl fmt::Display for CostChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (old, new) = (&self.before, &self.after);
         let row = |name: &str, of: fn(&Cost) -> f64, show: fn(f64) -> String| {
             let (old, new) = (of(old), of(new));
-            let ratio = match old > 0.0 {
-                true => format!("{:.2}x", new / old),
-                false => String::new(),
+            let ratio = if old > 0.0 {
+                format!("{:.2}x", new / old)
+            } else {
+                String::new()
             };
             vec![name.to_owned(), show(old), show(new), ratio]
         };
@@ -146,7 +123,7 @@ impl fmt::Display for CostChange {
     }
 }
 
-/// Bytes in the largest binary unit that leaves at least one.
+/// Formats bytes in the largest binary unit of which there is at least one.
 fn bytes(bytes: f64) -> String {
     let units = ["GiB", "MiB", "KiB"];
     let sizes = [30, 20, 10].map(|power| f64::from(1u32 << power));
@@ -159,12 +136,6 @@ fn bytes(bytes: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn growing_half_way_to_twice_the_width_saves_a_quarter() {
-        assert_eq!(saved_flops(&[(1.0, 100.0), (2.0, 100.0)]), 0.25);
-        assert_eq!(saved_flops(&[(2.0, 100.0)]), 0.0);
-    }
 
     #[test]
     fn bytes_are_shown_in_the_largest_unit() {

@@ -1,29 +1,37 @@
+//! Expansions: which axes grow, by how much, and by which method.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Axis, Baseline, CopyMap, GrowError, InitPair, Scaling};
+use super::copy_map::CopyMap;
+use super::init::InitPair;
+use super::method::Method;
+use super::scaling::Scaling;
+use crate::baseline::Baseline;
+use crate::describe::axis::Axis;
+use crate::error::GrowError;
 
-/// How far a factor times a width may be from a whole width, relative to it.
+/// The largest difference between a factor times a width and a whole width, relative to it.
 const ROUNDING: f64 = 1e-12;
 
-/// How wide an axis becomes.
+/// The width that an axis gets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// A multiple of the present width.
     Factor(f64),
-    /// A width.
+    /// A number of units.
     Width(usize),
 }
 
 impl Target {
-    /// The width that an axis of `width` units gets.
+    /// Computes the width that an axis of `width` units gets.
     pub(crate) fn resolve(self, axis: &Axis, width: usize) -> Result<usize, GrowError> {
         let target = match self {
             Self::Width(target) => target,
             Self::Factor(factor) => {
-                // 1.1 is no binary fraction, and 100 times it no whole number.
+                // 1.1 is not a binary fraction, and 100 times it not a whole number.
                 let exact = width as f64 * factor;
                 let target = exact.round();
                 if !exact.is_finite() || exact < 0.0 || (exact - target).abs() > ROUNDING * exact {
@@ -47,90 +55,38 @@ impl Target {
     }
 }
 
-/// What the new coordinates of an axis hold.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Method {
-    /// The paper's family: an init pair, its scaling and its copy map.
-    Sparkling {
-        /// What producers and consumers hold.
-        #[serde(default)]
-        init: InitPair,
-        /// How the consumers are rescaled.
-        #[serde(default)]
-        scaling: Scaling,
-        /// Which units are copied.
-        #[serde(default)]
-        map: CopyMap,
-    },
-    /// Another method, for comparison.
-    #[serde(rename = "rival")]
-    Baseline(Baseline),
-}
-
-impl Default for Method {
-    fn default() -> Self {
-        Self::Sparkling {
-            init: InitPair::default(),
-            scaling: Scaling::default(),
-            map: CopyMap::default(),
-        }
-    }
-}
-
-impl Method {
-    /// Changes the init pair, the scaling or the copy map; a rival, which has none, gives way to the
-    /// default.
-    fn change(&mut self, change: impl FnOnce(&mut InitPair, &mut Scaling, &mut CopyMap)) {
-        if let Self::Baseline(_) = self {
-            *self = Self::default();
-        }
-        if let Self::Sparkling { init, scaling, map } = self {
-            change(init, scaling, map);
-        }
-    }
-
-    /// Another init pair than copies on both sides.
-    pub fn with_init(mut self, pair: InitPair) -> Self {
-        self.change(|init, _, _| *init = pair);
-        self
-    }
-
-    /// Another scaling than the RMS-preserving one.
-    pub fn with_scaling(mut self, rule: Scaling) -> Self {
-        self.change(|_, scaling, _| *scaling = rule);
-        self
-    }
-
-    /// Another copy map than blocks.
-    pub fn with_map(mut self, copies: CopyMap) -> Self {
-        self.change(|_, _, map| *map = copies);
-        self
-    }
-}
-
-/// Which axes grow, by how much, and what their new coordinates hold.
+/// The axes that grow, by how much, and what their new coordinates hold.
+///
+/// By default both sides are copied and consumers are rescaled to preserve the RMS: the paper's
+/// method. A factor has to give a whole width.
 ///
 /// ```
-/// # use burn_grow_core::{Expansion, InitPair, Method, Baseline, Scaling};
+/// use burn_grow_core::baseline::Baseline;
+/// use burn_grow_core::plan::Method;
+/// use burn_grow_core::{Expansion, InitPair, Scaling};
+///
 /// let both = Expansion::by("inner", 2.0).and_to("hidden", 2048);
-/// let naive = Expansion::by("inner", 1.5).with_scaling(Scaling::FunctionPreserving);
+/// let exact = Expansion::by("inner", 1.5).with_scaling(Scaling::FunctionPreserving);
 /// let silent = Expansion::by("inner", 2.0).with_init(InitPair::COPY_ZERO);
+/// // Another method on one of the axes.
 /// let mixed = both.on("inner", Method::Baseline(Baseline::Net2Net { noise: 0.01 }));
+/// # let _ = (exact, silent, mixed);
 /// ```
+///
+/// Constructors name the first axis, `and_*` adds one, `with_*` changes the method.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expansion {
-    /// The axes and how wide they become.
+    /// Axes that grow, and their target widths.
     pub targets: BTreeMap<Axis, Target>,
-    /// What the new coordinates hold.
+    /// Method by which they grow.
     #[serde(default)]
     pub method: Method,
-    /// The axes that another method grows.
+    /// Axes that grow by a method of their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub exceptions: BTreeMap<Axis, Method>,
-    /// The seed of everything drawn, together with the path of the parameter: every replica and every
-    /// device draws the same numbers.
+    /// Seed of everything random, together with the path of the parameter: every replica and every
+    /// device gets the same numbers.
     #[serde(default)]
     pub seed: u64,
 }
@@ -158,27 +114,28 @@ impl Expansion {
         self
     }
 
-    /// Grows by another init pair than copies on both sides. Replaces a rival.
+    /// Sets the init pair; the default copies both sides. Planning fails beside a baseline.
     pub fn with_init(mut self, init: InitPair) -> Self {
         self.method = self.method.with_init(init);
         self
     }
 
-    /// Rescales the consumers by another rule than the RMS-preserving one. Replaces a rival.
+    /// Sets the scaling; the default preserves the RMS. Planning fails beside a baseline.
     pub fn with_scaling(mut self, scaling: Scaling) -> Self {
         self.method = self.method.with_scaling(scaling);
         self
     }
 
-    /// Copies other units than blocks of them. Replaces a rival.
+    /// Sets the copy map; the default copies whole blocks. Planning fails beside a baseline.
     pub fn with_map(mut self, map: CopyMap) -> Self {
         self.method = self.method.with_map(map);
         self
     }
 
-    /// Grows by another method altogether, for comparison.
-    pub fn with_baseline(mut self, rival: Baseline) -> Self {
-        self.method = Method::Baseline(rival);
+    /// Grows by a method of another paper, for comparison. Replaces the paper's method and its
+    /// settings.
+    pub fn with_baseline(mut self, baseline: Baseline) -> Self {
+        self.method = Method::Baseline(baseline);
         self
     }
 
@@ -188,13 +145,13 @@ impl Expansion {
         self
     }
 
-    /// Seeds what is drawn.
+    /// Sets the seed of everything random.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// The method that grows `axis`.
+    /// Returns the method that grows `axis`.
     pub fn method_of(&self, axis: &Axis) -> Method {
         self.exceptions.get(axis).copied().unwrap_or(self.method)
     }
@@ -205,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_factor_gives_a_whole_width_or_none() {
+    fn a_factor_has_to_give_a_whole_width() {
         let resolve = |width, factor| {
             let target = Target::Factor(factor).resolve(&"a".into(), width);
             target.map_err(|error| error.to_string())
@@ -221,8 +178,8 @@ mod tests {
             assert_eq!(resolve(width, factor), Ok(whole));
         }
         for (width, factor) in [(100, 1.101), (1 << 20, 1.000_001), (3, f64::NAN)] {
-            let error = resolve(width, factor).expect_err("no whole width");
-            assert!(error.contains("no whole width"), "{error}");
+            let error = resolve(width, factor).expect_err("not whole");
+            assert!(error.contains("does not give a whole width"), "{error}");
         }
     }
 }

@@ -1,38 +1,22 @@
+//! Random initialization of new coordinates.
+
 use std::collections::HashMap;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
+use crate::plan::coordinates::{Content, Coordinate};
 
-use crate::dimension::{Content, Coordinate};
-use crate::hash::fnv1a;
-
-/// A generator for what `key` names, a path or an axis: the same numbers on every replica and device.
-pub(crate) fn generator(seed: u64, key: &str) -> ChaCha8Rng {
-    let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    generator.set_stream(fnv1a(key.as_bytes()));
-    generator
-}
-
-/// Standard normal numbers, drawn for `key`.
-pub(crate) fn normals(seed: u64, key: &str) -> impl Iterator<Item = f64> {
-    let mut generator = generator(seed, key);
-    core::iter::repeat_with(move || StandardNormal.sample(&mut generator))
-}
-
-/// The mean and the standard deviation of `values`.
-pub(crate) fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+/// Computes the mean and the standard deviation of `values`.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().sum::<f64>() / count;
     let squares = values.map(|value| (value - mean).powi(2)).sum::<f64>();
     (mean, (squares / count).sqrt())
 }
 
-/// Writes the drawn coordinates of a parameter of `old` values into `values`, its new ones so far.
+/// Writes the random coordinates of a parameter into `values`, its new values so far.
 ///
-/// A coordinate that copies a drawn one along some dimension gets the same number, so that copies stay
-/// copies.
-pub(crate) fn draw(
+/// A random coordinate has the mean and the standard deviation of the `old` values. One that copies a
+/// random coordinate along some dimension gets the same number, so that copies stay copies.
+pub(super) fn randomize(
     dims: &[Vec<Coordinate>],
     (old, old_shape): (&[f64], &[usize]),
     values: &mut [f64],
@@ -49,7 +33,7 @@ pub(crate) fn draw(
             .clone()
             .map(|coordinate| coordinate.content)
             .max();
-        let Some(content @ (Content::Drawn | Content::Symbol)) = content else {
+        let Some(content @ (Content::Random | Content::Symbol)) = content else {
             continue;
         };
         let roots = coordinates.clone().map(|coordinate| coordinate.root);
@@ -61,7 +45,7 @@ pub(crate) fn draw(
         values[flat] = if root < flat {
             values[root]
         } else {
-            let (mean, deviation) = if content == Content::Drawn {
+            let (mean, deviation) = if content == Content::Random {
                 whole
             } else {
                 let kept: Vec<_> = coordinates.map(|coordinate| coordinate.kept()).collect();
@@ -76,7 +60,8 @@ pub(crate) fn draw(
     }
 }
 
-/// The mean and the standard deviation at every place along the fixed dimensions, over all others.
+/// The mean and the standard deviation of every column: of all values at one place along the fixed
+/// dimensions.
 struct Columns {
     /// Zero where a dimension is not fixed.
     strides: Vec<usize>,
@@ -84,7 +69,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Two passes over the values, however many columns there are.
+    /// Takes two passes over the values, however many columns there are.
     fn of(values: &[f64], shape: &[usize], fixed: &[bool]) -> Self {
         let sizes: Vec<usize> = shape
             .iter()
@@ -122,7 +107,7 @@ impl Columns {
         }
     }
 
-    /// Those of the column at these coordinates, where they are fixed.
+    /// Returns the moments of the column at these coordinates of the fixed dimensions.
     fn moments(&self, at: &[Option<usize>]) -> (f64, f64) {
         let places = at.iter().zip(&self.strides);
         let place: usize = places.map(|(at, stride)| at.unwrap_or(0) * stride).sum();
@@ -141,6 +126,7 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::normals;
 
     #[test]
     fn columns_have_the_moments_of_their_values() {
@@ -159,19 +145,5 @@ mod tests {
             let column = (0..3).map(|j| flat([i, j, k]));
             assert_eq!(inner.moments(&[Some(i), None, Some(k)]), moments(column));
         }
-    }
-
-    #[test]
-    fn a_key_names_a_stream() {
-        let first = |seed, key| normals(seed, key).take(4).collect::<Vec<_>>();
-        assert_eq!(first(1, "a"), first(1, "a"));
-        assert_ne!(first(1, "a"), first(1, "b"));
-        assert_ne!(first(1, "a"), first(2, "a"));
-        let (mean, deviation) =
-            moments(normals(0, "").take(100_000).collect::<Vec<_>>().into_iter());
-        assert!(
-            mean.abs() < 0.01 && (deviation - 1.0).abs() < 0.01,
-            "{mean} {deviation}"
-        );
     }
 }

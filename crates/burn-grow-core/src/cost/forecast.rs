@@ -1,78 +1,85 @@
+//! A forecast of what growing saves, for a choice of expansion points.
+
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::flops::{saved_flops, training_flops};
 use crate::table::table;
-use crate::{saved_flops, training_flops};
 
-/// What a run may use up.
+/// The budget of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
-    /// This many training tokens.
+    /// A number of training tokens.
     Tokens(f64),
-    /// This many floating-point operations.
+    /// A number of floating-point operations.
     Flops(f64),
 }
 
 /// What growing costs and saves under a budget, for expansion points from early to late.
 ///
-/// With `N_small` and `N_large` active parameters and an expansion after `x` of `D` tokens, a grown run
-/// costs `6 D (x N_small + (1 - x) N_large)`; the wide model from scratch costs `6 D N_large`.
+/// With `N_small` and `N_large` active parameters and an expansion after `x D` of `D` tokens, a grown
+/// run costs `6 D (x N_small + (1 - x) N_large)`; the wide model from scratch costs `6 D N_large`.
+/// Prints as a table.
+///
+/// ```
+/// use burn_grow_core::cost::{Budget, Forecast};
+///
+/// // 200 billion tokens, from 0.3 to 0.5 billion active parameters.
+/// let forecast = Forecast::new(Budget::Tokens(200e9), (0.3e9, 0.5e9));
+/// let midway = forecast.points[4];
+/// assert_eq!(midway.at, 0.5);
+/// assert!((midway.saved - 0.2).abs() < 1e-12);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
-    /// What the run may use up.
+    /// Budget of the run.
     pub budget: Budget,
-    /// The active parameters before and after the expansion.
+    /// Active parameters before and after the expansion.
     pub active_params: (f64, f64),
-    /// The expansion points, earliest first.
+    /// Expansion points, earliest first.
     pub points: Vec<ForecastPoint>,
 }
 
-/// One expansion point.
+/// One row of a [`Forecast`]: an expansion point and what it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForecastPoint {
-    /// The fraction of the tokens before the expansion: `x`.
+    /// Fraction of the tokens before the expansion: `x`.
     pub at: f64,
-    /// The tokens of the whole run: `D`.
+    /// Tokens of the whole run: `D`.
     pub tokens: f64,
-    /// The FLOPs of the whole run.
+    /// FLOPs of the whole run.
     pub flops: f64,
-    /// The FLOPs of the wide model from scratch on as many tokens.
+    /// FLOPs of the wide model from scratch on as many tokens.
     pub scratch_flops: f64,
-    /// What of these the grown run saves, as a fraction (Eq. 29).
+    /// Fraction of these that the grown run saves (Eq. 29).
     pub saved: f64,
-    /// The tokens that the wide model from scratch gets for the FLOPs of the grown run.
+    /// Tokens of the wide model from scratch at the FLOPs of the grown run.
     pub iso_flops_tokens: f64,
 }
 
 impl ForecastPoint {
-    /// The tokens before the expansion.
+    /// Computes the tokens before the expansion.
     pub fn expand_after(&self) -> f64 {
         self.at * self.tokens
     }
 
-    /// The FLOPs saved against the wide model from scratch on as many tokens.
+    /// Computes the FLOPs saved against the wide model from scratch on as many tokens.
     pub fn saved_flops(&self) -> f64 {
         self.scratch_flops - self.flops
     }
 }
 
 impl Forecast {
-    /// For expansions after 10 % to 90 % of the tokens, in tenths. `active_params` are those before and
-    /// after, as [`Plan::active_params`](crate::Plan::active_params) gives them.
-    ///
-    /// ```
-    /// # use burn_grow_core::{Budget, Forecast};
-    /// let forecast = Forecast::new(Budget::Tokens(200e9), (0.3e9, 0.5e9));
-    /// assert!((forecast.points[4].saved - 0.2).abs() < 1e-12);
-    /// ```
+    /// Forecasts expansions after 10 % to 90 % of the tokens, in tenths. `active_params` counts the
+    /// active parameters before and after, as [`Plan::active_params`](crate::Plan::active_params) does.
     pub fn new(budget: Budget, active_params: (f64, f64)) -> Self {
         let points = (1..10).map(|tenths| f64::from(tenths) / 10.0);
         Self::at(budget, active_params, points)
     }
 
-    /// For expansions after these fractions of the tokens.
+    /// Forecasts expansions after the fractions `points` of the tokens.
     pub fn at(
         budget: Budget,
         active_params: (f64, f64),
@@ -103,7 +110,6 @@ impl Forecast {
     }
 }
 
-/// A table of the points.
 impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (small, large) = self.active_params;
