@@ -12,8 +12,9 @@ use std::sync::OnceLock;
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device, TensorData};
+use burn_grow::TrainError;
 use burn_grow::prelude::*;
-use burn_grow::{CheckpointError, TrainError};
+use burn_grow::train::CheckpointError;
 use burn_pack::{Bytes, Reader, Scalar, Writer};
 use harness::{Net, Strategy, adamw, run};
 use proptest::prelude::*;
@@ -28,11 +29,14 @@ fn narrow() -> Net {
     Net::new(4, 4, 0.0, &Device::flex().autodiff())
 }
 
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0).paper())
+}
+
 fn callback() -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .expand(At::step(3), Expansion::by("inner", 2.0))
-        .expand(At::step(9), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(At::step(3), grow(Expansion::by("inner", 2.0)))
+        .expand(At::step(9), grow(Expansion::by("hidden", 1.5)))
         .build(&narrow())
         .unwrap()
 }

@@ -18,7 +18,9 @@ pub(crate) fn check() -> anyhow::Result<()> {
 pub(crate) fn run() -> anyhow::Result<()> {
     match python::find()? {
         Ok(interpreter) => {
-            let table = workspace()?.canonicalize()?.join("docs/src/reference/parity.md");
+            let table = workspace()?
+                .canonicalize()?
+                .join("docs/src/reference/parity.md");
             let table = table.to_str().context("a path that is no text")?;
             compare(&[(PYTHON, &interpreter), ("BURN_GROW_PARITY_TABLE", table)])
         }

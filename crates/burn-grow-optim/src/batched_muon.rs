@@ -4,7 +4,7 @@ use burn_core::config::Config;
 use burn_core::tensor::{Device, Tensor};
 use burn_optim::decay::WeightDecayConfig;
 use burn_optim::momentum::{Momentum, MomentumConfig};
-use burn_optim::{AdjustLrFn, LearningRate, MuonState, Optimizer};
+use burn_optim::{AdjustLrFn, LearningRate, ModuleOptimizer, MuonState, Optimizer};
 
 /// Creates a [`BatchedMuon`]: the settings of burn-optim's [`MuonConfig`](burn_optim::MuonConfig), with its defaults.
 #[derive(Config, Debug)]
@@ -29,12 +29,17 @@ pub struct BatchedMuonConfig {
 }
 
 impl BatchedMuonConfig {
-    /// The optimizer, for [`ModuleOptimizer::with_group`](burn_optim::ModuleOptimizer::with_group).
+    /// The optimizer by itself, for [`ModuleOptimizer::with_group`](burn_optim::ModuleOptimizer::with_group).
     pub fn build(&self) -> BatchedMuon {
         BatchedMuon {
             momentum: Momentum::new(&self.momentum),
             config: self.clone(),
         }
+    }
+
+    /// The optimizer of a module of matrices.
+    pub fn init(&self) -> ModuleOptimizer {
+        ModuleOptimizer::from(self.build())
     }
 }
 

@@ -58,12 +58,12 @@ pub enum OptimError {
         /// What it has to be.
         expected: &'static str,
     },
-    /// A bias correction that would restart on a state which does not.
+    /// A bias correction that would restart on a state which does not start from zero.
     #[error(
-        "parameter `{path}`: an own age is for new coordinates whose state starts from zero, not for \
-         {scope:?} under {policy:?}"
+        "parameter `{path}`: a restarted bias correction needs new coordinates whose state starts from \
+         zero, not {scope:?} under {policy:?}"
     )]
-    OwnAge {
+    RestartedBiasCorrection {
         /// The path of the parameter.
         path: String,
         /// The coordinates asked for.

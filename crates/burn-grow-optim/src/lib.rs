@@ -10,6 +10,8 @@
 
 mod asymmetric;
 mod batched_muon;
+mod bias_correction;
+mod config;
 mod error;
 mod host;
 mod mixed_precision;
@@ -19,14 +21,18 @@ mod record;
 mod region;
 mod rewarmup;
 mod rules;
+mod scope;
 
 pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
 pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
+pub use bias_correction::BiasCorrection;
+pub use config::{AsymmetricConfig, AsymmetricGroups};
 pub use error::OptimError;
 pub use mixed_precision::{MixedPrecision, MixedPrecisionState};
 pub use per_expert::{PerExpert, PerExpertState};
 pub use policy::StatePolicy;
 pub use record::{RawRecord, check_asymmetric, check_expandable, expand_optimizer};
 pub use region::{Extent, Region};
-pub use rewarmup::{BiasCorrection, Ramp, Rewarmup, RewarmupSchedule, RewarmupScope};
+pub use rewarmup::{Ramp, Rewarmup, RewarmupRule, RewarmupSchedule};
 pub use rules::StateRules;
+pub use scope::RewarmupScope;

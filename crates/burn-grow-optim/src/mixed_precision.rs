@@ -25,7 +25,7 @@ pub(crate) const MASTER: &str = "master";
 /// ```
 #[derive(Clone, Debug, new)]
 pub struct MixedPrecision<O> {
-    inner: O,
+    pub(crate) inner: O,
 }
 
 /// The state of [`MixedPrecision`].

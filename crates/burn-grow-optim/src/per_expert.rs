@@ -24,7 +24,7 @@ use derive_new::new;
 /// ```
 #[derive(Clone, Debug, new)]
 pub struct PerExpert<O> {
-    inner: O,
+    pub(crate) inner: O,
 }
 
 /// The state of [`PerExpert`]: one of each matrix.

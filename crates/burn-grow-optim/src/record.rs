@@ -37,7 +37,7 @@ pub fn expand_optimizer<M: Module>(
     model: &M,
     plan: &Plan,
     rules: impl Into<StateRules>,
-    rewarmup: Option<(Ramp, RewarmupScope)>,
+    rewarmup: Option<Ramp>,
 ) -> Result<ModuleOptimizer, OptimError> {
     if plan.is_identity() {
         return Ok(optim.clone());
@@ -51,8 +51,8 @@ pub fn expand_optimizer<M: Module>(
     Ok(optim.clone().load_record(record))
 }
 
-/// Checks, once `optim` has a state, that [`expand_optimizer`] will have no fault with it along `plans`, one after the
-/// other. What has no state yet is not looked at.
+/// Checks, once `optim` has a state, that [`expand_optimizer`] will have no fault with it along `stages`, plans with
+/// their rules, one after the other. What has no state yet is not looked at.
 ///
 /// # Errors
 ///
@@ -60,13 +60,12 @@ pub fn expand_optimizer<M: Module>(
 pub fn check_expandable<'a, M: Module>(
     optim: &ModuleOptimizer,
     model: &M,
-    plans: impl IntoIterator<Item = &'a Plan>,
-    rules: &StateRules,
+    stages: impl IntoIterator<Item = (&'a Plan, &'a StateRules)>,
 ) -> Result<(), OptimError> {
     let mut record = RawRecord::read(Reader::from_bytes(optim.into_bytes()?)?)?;
     let ids = ids(model);
-    let mut plans = plans.into_iter().filter(|plan| !plan.is_identity());
-    plans.try_for_each(|plan| record.expand(&ids, plan, rules, None))
+    let mut stages = stages.into_iter().filter(|(plan, _)| !plan.is_identity());
+    stages.try_for_each(|(plan, rules)| record.expand(&ids, plan, rules, None))
 }
 
 /// An optimizer record by its entries. The tensors are those of the file or buffer it was read from:
@@ -104,11 +103,11 @@ impl RawRecord {
         ids: &HashMap<String, u64>,
         plan: &Plan,
         rules: &StateRules,
-        rewarmup: Option<(Ramp, RewarmupScope)>,
+        rewarmup: Option<Ramp>,
     ) -> Result<(), OptimError> {
         let rules = rules.resolved(ids, |axis| plan.widths().contains_key(axis))?;
-        if let Some((ramp, scope)) = rewarmup {
-            rules.check_age(ramp.age, scope, plan)?;
+        if let Some(ramp) = rewarmup {
+            rules.check_bias_correction(ramp.bias_correction, ramp.scope, plan)?;
         }
         let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
         for param in plan.params() {
@@ -127,9 +126,8 @@ impl RawRecord {
         self.tensors = expanded.collect::<Result<_, _>>()?;
         for (id, param) in &params {
             expand_regions(*id, plan, param, &mut self.scalars);
-            let region = rewarmup.and_then(|(ramp, scope)| {
-                Region::of(plan, param, ramp, scope, count(*id, &self.scalars))
-            });
+            let region =
+                rewarmup.and_then(|ramp| Region::of(plan, param, ramp, count(*id, &self.scalars)));
             if let Some(region) = region {
                 record_region(
                     *id,
@@ -256,7 +254,8 @@ pub fn check_asymmetric<M: Module>(optim: &ModuleOptimizer, model: &M) -> Result
             rho: 1.0,
             steps: 1,
             horizon: 1,
-            age: BiasCorrection::Shared,
+            scope: RewarmupScope::NewCoordinates,
+            bias_correction: BiasCorrection::Shared,
         },
     };
     let ids: BTreeMap<String, u64> = ids(model).into_iter().collect();

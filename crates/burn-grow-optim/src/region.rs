@@ -63,17 +63,11 @@ impl Extent {
 
 impl Region {
     /// The region that an expansion adds to `param`; none if nothing of it is re-warmed.
-    pub(crate) fn of(
-        plan: &Plan,
-        param: &ParamPlan,
-        ramp: Ramp,
-        scope: RewarmupScope,
-        count: usize,
-    ) -> Option<Self> {
-        if scope == RewarmupScope::NewCoordinates && !param.grows() {
+    pub(crate) fn of(plan: &Plan, param: &ParamPlan, ramp: Ramp, count: usize) -> Option<Self> {
+        if ramp.scope == RewarmupScope::NewCoordinates && !param.grows() {
             return None;
         }
-        let extents = (0..param.roles.len()).map(|dim| match scope {
+        let extents = (0..param.roles.len()).map(|dim| match ramp.scope {
             RewarmupScope::NewCoordinates => match plan.kept(param, dim) {
                 Some(kept) => Extent::of(kept),
                 None => Extent::of(core::iter::repeat_n(true, param.new_shape[dim])),
@@ -137,8 +131,13 @@ impl Region {
             ("rho".into(), self.ramp.rho.into()),
             ("steps".into(), self.ramp.steps.into()),
             ("horizon".into(), self.ramp.horizon.into()),
+            ("all".into(), (self.ramp.scope == RewarmupScope::All).into()),
         ];
-        let numbers = [self.ramp.age.numbers(), self.ramp.schedule.numbers()].concat();
+        let numbers = [
+            self.ramp.bias_correction.numbers(),
+            self.ramp.schedule.numbers(),
+        ]
+        .concat();
         let start = self.start.map(|start| ("start", start));
         for (name, number) in numbers.into_iter().chain(start) {
             scalars.push((name.into(), number.into()));
@@ -168,6 +167,7 @@ impl Region {
             }
         });
         let extents = extents.collect();
+        let all = bool::try_from(scalar("all")?).ok()?;
         let mut rate = |name: &str| f64::try_from(scalar(name)?).ok();
         Some(Self {
             extents,
@@ -188,7 +188,12 @@ impl Region {
                 rho: rate("rho")?,
                 steps,
                 horizon,
-                age: match (rate("beta_1"), rate("beta_2")) {
+                scope: if all {
+                    RewarmupScope::All
+                } else {
+                    RewarmupScope::NewCoordinates
+                },
+                bias_correction: match (rate("beta_1"), rate("beta_2")) {
                     (Some(beta_1), Some(beta_2)) => BiasCorrection::Restarted { beta_1, beta_2 },
                     _ => BiasCorrection::Shared,
                 },

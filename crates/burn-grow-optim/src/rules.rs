@@ -108,21 +108,21 @@ impl StateRules {
         })
     }
 
-    /// Whether the coordinates of `scope` can be of `age` in an expansion by `plan`.
+    /// Checks that new coordinates of `scope` can have this bias correction in an expansion by `plan`.
     ///
     /// # Errors
     ///
-    /// An own age is for new coordinates whose state starts from zero. Names the first parameter of which
-    /// some do not.
-    pub fn check_age(
+    /// A restarted one is for new coordinates whose state starts from zero. Names the first parameter of
+    /// which some do not.
+    pub fn check_bias_correction(
         &self,
-        age: BiasCorrection,
+        bias_correction: BiasCorrection,
         scope: RewarmupScope,
         plan: &Plan,
     ) -> Result<(), OptimError> {
         for param in plan.params() {
             for policy in self.of(plan, param).along.into_values() {
-                age.check(&param.path, scope, policy)?;
+                bias_correction.check(&param.path, scope, policy)?;
             }
         }
         Ok(())

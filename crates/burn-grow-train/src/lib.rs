@@ -49,6 +49,7 @@ mod epoch_end;
 mod error;
 mod event;
 mod finite;
+mod growth;
 mod growth_log;
 mod history;
 mod launch;
@@ -64,6 +65,7 @@ mod saved_order;
 mod schedule;
 mod series;
 mod slope;
+mod stage;
 mod state;
 mod trial;
 mod when;
@@ -75,17 +77,15 @@ pub use checkpoint::{CheckpointError, Difference, ParamFault, discard_after, sav
 pub use clock::Position;
 pub use error::TrainError;
 pub use event::{Event, MetricCheckpointing};
+pub use growth::Growth;
 pub use history::History;
 pub use launch::try_launch;
-pub use metric::{
-    ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
-    RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
-};
 pub use plateau::Plateau;
 pub use progressive::Growing;
 pub use refractory::Refractory;
 pub use report::{AxisReport, ExpansionReport};
 pub use series::{Better, MetricSplit, WatchedMetric};
 pub use slope::Slope;
-pub use trial::{Candidate, CandidateReport, Trial, TrialReport};
+pub use stage::Stage;
+pub use trial::{CandidateReport, Trial, TrialReport};
 pub use when::When;

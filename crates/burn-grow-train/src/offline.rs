@@ -68,9 +68,12 @@ impl WidthExpansionCallback {
         check_scheduler(&source.scheduler).map_err(at(&source.scheduler))?;
 
         let ids = saved.ids();
-        let rewarmup = self.run.ramp(clock);
-        for plan in plans.iter().filter(|plan| !plan.is_identity()) {
-            optim.expand(&ids, plan, &self.run.state, rewarmup)?;
+        for (plan, stage) in plans.iter().zip(clock.stage..) {
+            if plan.is_identity() {
+                continue;
+            }
+            let rewarmup = self.run.ramp(Position { stage, ..clock });
+            optim.expand(&ids, plan, &self.run.growths[stage].state, rewarmup)?;
         }
         let mut expand = Expand {
             plans: plans.into(),

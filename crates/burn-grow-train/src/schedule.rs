@@ -89,13 +89,12 @@ impl Schedule {
         Ok(())
     }
 
-    /// The stages that no metric decides, and their steps.
-    pub(crate) fn known_steps(&self) -> impl Iterator<Item = (usize, usize)> {
-        let stages = self.stages.iter().enumerate();
-        stages.filter_map(|(stage, (_, due))| match due {
-            Due::Step(step) => Some((stage, *step)),
+    /// The step of `stage`, if no metric decides it.
+    pub(crate) fn known_step(&self, stage: usize) -> Option<usize> {
+        match self.stages.get(stage)?.1 {
+            Due::Step(step) => Some(step),
             Due::EpochEnd => None,
-        })
+        }
     }
 
     /// Whether a metric decides a stage from `stage` on.

@@ -1,6 +1,8 @@
 //! What is compared: the arms, as data.
 
-use burn_grow::{Method, Rewarmup, RewarmupScope, StatePolicy};
+use burn_grow::optim::RewarmupScope;
+use burn_grow::plan::Method;
+use burn_grow::{Rewarmup, StatePolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Growth, Overlay, Settings};

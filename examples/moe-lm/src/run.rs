@@ -8,9 +8,8 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric};
-use burn_grow::{
-    At, Blueprint, Event, Plan, TrainError, WidthExpansionBuilder, WidthExpansionCallback,
-};
+use burn_grow::train::{Event, WidthExpansionBuilder};
+use burn_grow::{At, Blueprint, Plan, TrainError, WidthExpansionCallback};
 
 use crate::config::Settings;
 use crate::corpus::Corpus;
@@ -200,11 +199,12 @@ pub fn callback(unit: &Unit) -> WidthExpansionBuilder {
     let mut builder = WidthExpansionCallback::builder(unit.steps);
     if let Some(growing) = &unit.growth {
         for (at, expansion) in &growing.stages {
-            builder = builder.expand(At::step(*at), expansion.clone());
-        }
-        builder = builder.state(growing.state);
-        if let Some(rewarmup) = &growing.rewarmup {
-            builder = builder.rewarmup(rewarmup.clone());
+            let growth = burn_grow::Growth {
+                expansion: expansion.clone(),
+                state: growing.state.into(),
+                rewarmup: growing.rewarmup.clone(),
+            };
+            builder = builder.expand(At::step(*at), growth);
         }
     }
     builder

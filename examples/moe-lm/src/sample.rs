@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use burn::module::Module;
-use burn_grow::{Growing, TrainError, saved_epochs};
+use burn_grow::TrainError;
+use burn_grow::train::{Growing, saved_epochs};
 use clap::Parser;
 
 use crate::config::Settings;

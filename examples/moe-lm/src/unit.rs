@@ -1,7 +1,8 @@
 //! One run, with everything that decides its numbers worked out.
 
+use burn_grow::cost::{saved_flops, training_flops};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{Expansion, Rewarmup, StatePolicy, saved_flops, training_flops};
+use burn_grow::{Expansion, Rewarmup, StatePolicy};
 use serde::Serialize;
 
 use crate::arm::{Arm, Grown, Stage};

@@ -1,5 +1,5 @@
+use burn_grow::cost::training_flops;
 use burn_grow::moe::MoeConfig;
-use burn_grow::training_flops;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DemoError;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn_grow::training_flops;
+use burn_grow::cost::training_flops;
 use serde_json::Value;
 
 use crate::config::Settings;
