@@ -10,10 +10,12 @@ use arbitrary::Arbitrary;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn_grow::moe::MoeConfig;
-use burn_grow::{
-    AsymmetricExt, Blueprint, Budget, Expansion, Fill, Forecast, Growable, InitPair, Method, Plan,
-    Rewarmup, Baseline, Role, Scaling, SplitRatio, StatePolicy, StateSize, expand_optimizer,
-};
+use burn_grow::{Blueprint, Expansion, Growable, InitPair, Plan, Rewarmup, Scaling, StatePolicy};
+use burn_grow::baseline::{Baseline, SplitRatio};
+use burn_grow::cost::{Budget, Forecast, StateSize};
+use burn_grow::describe::Role;
+use burn_grow::optim::{AsymmetricExt, expand_optimizer};
+use burn_grow::plan::{Fill, Method};
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Tied};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;

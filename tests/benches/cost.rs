@@ -18,8 +18,10 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, Learner, TrainOutput, TrainStep};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::optim::{AsymmetricExt, PerExpert};
+use burn_grow::optim::{BatchedMuonConfig, expand_optimizer};
 use burn_grow::prelude::*;
-use burn_grow::{BatchedMuonConfig, expand_optimizer};
+use burn_grow::train::Growing;
 
 /// As the programs have it.
 #[global_allocator]
@@ -217,8 +219,10 @@ fn bare() -> Learner<Language> {
 fn wrapped() -> Learner<Growing<Language>> {
     let model = language(32, 16);
     let callback = WidthExpansionCallback::builder(usize::MAX >> 12)
-        .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0).paper())
+        .expand(
+            At::fraction(0.5),
+            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
+        )
         .build(&model)
         .unwrap();
     let optim = ModuleOptimizer::from(adamw().asymmetric());

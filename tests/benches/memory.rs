@@ -11,8 +11,9 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::optim::AsymmetricExt;
+use burn_grow::optim::{MixedPrecision, expand_optimizer};
 use burn_grow::prelude::*;
-use burn_grow::{MixedPrecision, expand_optimizer};
 
 /// As the programs have it.
 #[global_allocator]

@@ -12,10 +12,9 @@ use burn::optim::{
 };
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_grow::{
-    AsymmetricExt, BiasCorrection, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup,
-    Scaling, StatePolicy, expand_optimizer,
-};
+use burn_grow::optim::{AsymmetricExt, BiasCorrection, expand_optimizer};
+use burn_grow::plan::{CopyMap, Method};
+use burn_grow::{Expansion, Growable, InitPair, Rewarmup, Scaling, StatePolicy};
 use burn_grow_tests::data::{assert_close, values};
 use burn_grow_tests::growth;
 use rstest::rstest;

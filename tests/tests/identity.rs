@@ -3,9 +3,8 @@
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
-use burn_grow::{
-    AsymmetricExt, Blueprint, Expansion, Plan, Rewarmup, Scaling, StatePolicy, expand_optimizer,
-};
+use burn_grow::optim::{AsymmetricExt, expand_optimizer};
+use burn_grow::{Blueprint, Expansion, Plan, Rewarmup, Scaling, StatePolicy};
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};

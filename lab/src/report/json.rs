@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn_grow::moe::MoeConfig;
-use burn_grow::training_flops;
+use burn_grow::cost::training_flops;
 use serde::{Deserialize, Serialize};
 
 use crate::chart::palette::{FROM_SCRATCH, SPARKLING};

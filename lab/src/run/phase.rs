@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use burn_grow::moe::MoeConfig;
-use burn_grow::{Axis, Blueprint, Expansion, Plan, Target};
+use burn_grow::describe::Axis;
+use burn_grow::plan::Target;
+use burn_grow::{Blueprint, Expansion, Plan};
 
 use crate::spec::Backend;
 

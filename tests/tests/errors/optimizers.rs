@@ -144,8 +144,7 @@ fn state_rules_for_what_is_not_there_are_refused() {
         assert_eq!(dump::record(&optim), before);
         // The callback finds the same mistake before the run.
         let built = WidthExpansionCallback::builder(10)
-            .expand(At::step(5), by())
-            .state(rules)
+            .expand(At::step(5), Growth::new(by()).with_state(rules))
             .build(&model);
         assert_eq!(built.unwrap_err().to_string(), error.to_string());
         error
@@ -163,21 +162,22 @@ fn state_rules_for_what_is_not_there_are_refused() {
 #[test]
 fn a_rule_for_an_axis_that_stays_is_refused_before_the_run() {
     let model = Fused::narrow(1, &Device::flex());
-    let build = |expansions: &[Expansion]| {
-        let rules = StateRules::default().on("hidden", StatePolicy::CopyAll);
-        let mut builder = WidthExpansionCallback::builder(10).state(rules);
-        for (stage, expansion) in expansions.iter().enumerate() {
-            builder = builder.expand(At::step(stage + 1), expansion.clone());
-        }
-        builder.build(&model)
+    let rules = StateRules::default().on("hidden", StatePolicy::CopyAll);
+    let build = |expansions: [Expansion; 2]| {
+        let [plain, ruled] = expansions.map(Growth::new);
+        WidthExpansionCallback::builder(10)
+            .expand(At::step(1), plain)
+            .expand(At::step(2), ruled.with_state(rules.clone()))
+            .build(&model)
     };
-    let error = build(&[by()]).unwrap_err();
+    let hidden = || Expansion::by("hidden", 2.0);
+    // That another expansion of the run names it is no use to this one.
+    let error = build([hidden(), by()]).unwrap_err();
     let TrainError::Optimizer(OptimError::UnusedAxis { axis }) = &error else {
         panic!("{error}");
     };
     assert_eq!(axis.as_str(), "hidden");
-    // Another expansion of the run may name it.
-    build(&[by(), Expansion::by("hidden", 2.0)]).unwrap();
+    build([by(), hidden()]).unwrap();
 }
 
 #[test]

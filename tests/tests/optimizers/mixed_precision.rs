@@ -136,9 +136,9 @@ fn a_run_grows_and_resumes_bit_exactly(#[case] policy: StatePolicy) {
 /// New coordinates move at their own rate, to within what their type holds.
 #[test]
 fn the_adapter_goes_inside() {
-    assert!(burn_grow::check_asymmetric(&mixed(), &Mlp::narrow(1, &device())).is_ok());
+    assert!(burn_grow::optim::check_asymmetric(&mixed(), &Mlp::narrow(1, &device())).is_ok());
     let plain = ModuleOptimizer::from(MixedPrecision::new(adam_w()));
-    assert!(burn_grow::check_asymmetric(&plain, &Mlp::narrow(1, &device())).is_err());
+    assert!(burn_grow::optim::check_asymmetric(&plain, &Mlp::narrow(1, &device())).is_err());
     let run = |precision: FloatDType, mut optim: ModuleOptimizer| {
         // Rounded once, so that both begin alike.
         let model = cast(Mlp::narrow(3, &device()), FloatDType::BF16);

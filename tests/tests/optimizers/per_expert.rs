@@ -1,6 +1,6 @@
 //! A matrix optimizer on stacks of matrices.
 
-use burn_grow::check_asymmetric;
+use burn_grow::optim::check_asymmetric;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Optimizer configurations keep what they say once they are asymmetric, gradient clipping above all.
 
 use burn::grad_clipping::GradientClippingConfig;
-use burn_grow::{AsymmetricConfig, AsymmetricGroups};
+use burn_grow::optim::{AsymmetricConfig, AsymmetricGroups};
 
 use super::*;
 
@@ -205,5 +205,5 @@ fn the_recipe_finds_a_place_for_a_rewarmup_in_every_group() {
             ParamGroup::from_path("down"),
             &PerExpert::new(MuonConfig::new()),
         );
-    burn_grow::check_asymmetric(&optim, &matrices()).unwrap();
+    burn_grow::optim::check_asymmetric(&optim, &matrices()).unwrap();
 }
