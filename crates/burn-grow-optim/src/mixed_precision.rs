@@ -35,7 +35,7 @@ pub struct MixedPrecision<O> {
 #[derive(Clone, Debug)]
 pub struct MixedPrecisionState<S, const D: usize> {
     /// The parameter in single precision, if it is stored in half precision.
-    master: Option<Tensor<D>>,
+    pub master: Option<Tensor<D>>,
     inner: Option<S>,
 }
 

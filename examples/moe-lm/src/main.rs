@@ -52,7 +52,6 @@ fn main() -> Result<()> {
     println!("{}", Plan::new(&Blueprint::of(&model)?, &expansion)?);
     let callback = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), expansion)
-        .rewarmup(Rewarmup::proportional().for_horizon(total_steps / 2))
         .on_expand(|report| println!("{report}"))
         .build(&model)?;
 
