@@ -17,6 +17,7 @@ use burn::tensor::Device;
 use burn::train::metric::LossMetric;
 use burn::train::{Learner, SupervisedTraining};
 use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric, MoeConfig};
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 
 use crate::model::LanguageModel;
