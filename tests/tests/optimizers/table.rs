@@ -7,7 +7,10 @@ use burn_pack::Reader;
 
 use super::*;
 
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/optimizers.md");
+const DOCS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../docs/src/reference/optimizers.md"
+);
 const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- end of table -->\n";
 /// Set, the table is written instead of compared.
