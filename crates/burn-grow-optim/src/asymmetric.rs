@@ -11,18 +11,19 @@ use crate::rescale::{rescale, rescale_from};
 /// The most by which an update at the base rate is scaled up.
 const MAX_QUOTIENT: f64 = 8.0;
 
-/// Optimizer around any other that gives the new coordinates of grown parameters a learning rate of their
-/// own.
+/// Optimizer around any other that gives the new coordinates of grown parameters a learning rate of
+/// their own.
 ///
-/// The inner optimizer steps at the base rate. The update of the coordinates that an expansion added is then
-/// rescaled by the quotient of their learning rate and the base rate. That is exact for every optimizer
-/// whose update is linear in the learning rate, weight decay included. All other coordinates are bit-equal
-/// to the inner optimizer's, and before the first expansion this is the inner optimizer.
+/// The inner optimizer steps at the base rate. The update of the coordinates that an expansion
+/// added is then rescaled by the quotient of their learning rate and the base rate. That is exact
+/// for every optimizer whose update is linear in the learning rate, weight decay included. All
+/// other coordinates are bit-equal to the inner optimizer's, and before the first expansion this is
+/// the inner optimizer.
 ///
 /// Records are interchangeable with the inner optimizer's until something has grown.
 ///
-/// [`AsymmetricConfig`](crate::AsymmetricConfig) makes one from a configuration, gradient clipping included.
-/// Around an optimizer, clipping is up to you:
+/// [`AsymmetricConfig`](crate::AsymmetricConfig) makes one from a configuration, gradient clipping
+/// included. Around an optimizer, clipping is up to you:
 ///
 /// ```
 /// # use burn_grow_optim::AsymmetricExt;
@@ -34,9 +35,9 @@ const MAX_QUOTIENT: f64 = 8.0;
 /// # assert!(optim.has_gradient_clipping());
 /// ```
 ///
-/// Burn's `LBFGS` cannot be adapted, because it does not implement [`Optimizer`]: it keeps one flat history
-/// of the whole model, in which parameters cannot be told apart, and takes one step length for all
-/// coordinates.
+/// Burn's `LBFGS` cannot be adapted, because it does not implement [`Optimizer`]: it keeps one flat
+/// history of the whole model, in which parameters cannot be told apart, and takes one step length
+/// for all coordinates.
 ///
 /// ```compile_fail
 /// # use burn_grow_optim::AsymmetricExt;
@@ -50,8 +51,9 @@ pub struct Asymmetric<O> {
 
 /// Adds [`asymmetric`](Self::asymmetric) to every optimizer.
 pub trait AsymmetricExt: Optimizer {
-    /// Wraps the optimizer so that it can follow a [`Rewarmup`](crate::Rewarmup). An optimizer has no gradient
-    /// clipping, whatever its configuration said: [`AsymmetricConfig`](crate::AsymmetricConfig) keeps it.
+    /// Wraps the optimizer so that it can follow a [`Rewarmup`](crate::Rewarmup). An optimizer has
+    /// no gradient clipping, whatever its configuration said:
+    /// [`AsymmetricConfig`](crate::AsymmetricConfig) keeps it.
     fn asymmetric(self) -> Asymmetric<Self> {
         Asymmetric::new(self)
     }
@@ -95,8 +97,8 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
             .map(|region| region.advance(lr))
             .collect();
         let fastest = rates.iter().copied().fold(lr, f64::max);
-        // A far slower base update has too few bits left to be scaled up, and none at a rate of zero.
-        // Then the inner optimizer also runs at the rate of the fastest region.
+        // A far slower base update has too few bits left to be scaled up, and none at a rate of
+        // zero. Then the inner optimizer also runs at the rate of the fastest region.
         let own_run = (fastest > lr * MAX_QUOTIENT)
             .then(|| (tensor.clone(), grad.clone(), inner.clone()))
             .map(|(tensor, grad, inner)| self.inner.step(fastest, tensor, grad, inner).0);

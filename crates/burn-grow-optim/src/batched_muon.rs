@@ -6,8 +6,8 @@ use burn_optim::decay::WeightDecayConfig;
 use burn_optim::momentum::{Momentum, MomentumConfig};
 use burn_optim::{AdjustLrFn, LearningRate, ModuleOptimizer, MuonState, Optimizer};
 
-/// Configuration of [`BatchedMuon`]: the settings of burn-optim's [`MuonConfig`](burn_optim::MuonConfig),
-/// with its defaults. Neither has gradient clipping.
+/// Configuration of [`BatchedMuon`]: the settings of burn-optim's
+/// [`MuonConfig`](burn_optim::MuonConfig), with its defaults. Neither has gradient clipping.
 #[derive(Config, Debug)]
 pub struct BatchedMuonConfig {
     /// The weight decay.
@@ -30,7 +30,8 @@ pub struct BatchedMuonConfig {
 }
 
 impl BatchedMuonConfig {
-    /// The optimizer by itself, for [`ModuleOptimizer::with_group`](burn_optim::ModuleOptimizer::with_group).
+    /// The optimizer by itself, for
+    /// [`ModuleOptimizer::with_group`](burn_optim::ModuleOptimizer::with_group).
     pub fn build(&self) -> BatchedMuon {
         BatchedMuon {
             momentum: Momentum::new(&self.momentum),
@@ -46,10 +47,10 @@ impl BatchedMuonConfig {
 
 /// Muon for stacks of matrices, all orthogonalized by the same matrix products.
 ///
-/// It computes the same as [`PerExpert`](crate::PerExpert) around burn-optim's [`Muon`](burn_optim::Muon),
-/// and reads and writes the same records. One batched product in place of many takes less time if the
-/// matrices are small (on Flex below about `[128, 128]`), and as much if they are large
-/// (`cargo xtask bench`).
+/// It computes the same as [`PerExpert`](crate::PerExpert) around burn-optim's
+/// [`Muon`](burn_optim::Muon), and reads and writes the same records. One batched product in place
+/// of many takes less time if the matrices are small (on Flex below about `[128, 128]`), and as
+/// much if they are large (`cargo xtask bench`).
 ///
 /// # Shapes
 ///
@@ -74,7 +75,8 @@ pub struct BatchedMuon {
 }
 
 impl BatchedMuon {
-    /// The nearest orthogonal matrix of every matrix, by a quintic Newton-Schulz iteration on the smaller side.
+    /// The nearest orthogonal matrix of every matrix, by a quintic Newton-Schulz iteration on the
+    /// smaller side.
     fn orthogonalized<const D: usize>(&self, stack: Tensor<D>) -> Tensor<D> {
         let (rows, columns) = (D - 2, D - 1);
         let shape = stack.dims();
@@ -127,7 +129,8 @@ impl Optimizer for BatchedMuon {
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         assert!(
             D >= 2,
-            "`BatchedMuon` takes stacks of matrices, and a parameter has {D} dimensions: give it another optimizer, with a parameter group"
+            "`BatchedMuon` takes stacks of matrices, and a parameter has {D} dimensions: give it another \
+             optimizer, with a parameter group"
         );
         let shape = tensor.dims();
         let (grad, momentum) = self

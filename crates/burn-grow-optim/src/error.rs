@@ -3,14 +3,15 @@ use burn_grow_core::Axis;
 
 use crate::{RewarmupScope, StatePolicy};
 
-/// Reason why an optimizer cannot follow an expansion. The optimizer that was passed in is unchanged.
+/// Reason why an optimizer cannot follow an expansion. The optimizer that was passed in is
+/// unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimError {
     /// A state tensor that is neither shaped like its parameter nor reduced along dimensions of it.
     #[error(
-        "optimizer state `{field}` of parameter `{path}` has shape {found:?}, which does not follow \
-         the parameter's {expected:?}"
+        "optimizer state `{field}` of parameter `{path}` has shape {found:?}, which does not \
+         follow the parameter's {expected:?}"
     )]
     State {
         /// The path of the parameter.
@@ -39,8 +40,8 @@ pub enum OptimError {
     },
     /// A state tensor that is not known to follow a rescaled gradient in some way.
     #[error(
-        "optimizer state `{field}` of parameter `{path}` is not one of those that are known to scale: \
-         take another state policy"
+        "it is not known how optimizer state `{field}` of parameter `{path}` scales: take another \
+         state policy"
     )]
     UnknownState {
         /// The path of the parameter.
@@ -60,8 +61,8 @@ pub enum OptimError {
     },
     /// A bias correction that would restart on a state which does not start from zero.
     #[error(
-        "parameter `{path}`: a restarted bias correction needs new coordinates whose state starts from \
-         zero, not {scope:?} under {policy:?}"
+        "parameter `{path}`: a restarted bias correction needs new coordinates whose state starts \
+         from zero, not {scope:?} under {policy:?}"
     )]
     RestartedBiasCorrection {
         /// The path of the parameter.
@@ -91,8 +92,8 @@ pub enum OptimError {
     },
     /// A re-warmup under an optimizer that has no place for a second learning rate.
     #[error(
-        "parameter `{path}`: a re-warmup needs an asymmetric optimizer, and this parameter's is not: \
-         make it with `config.init_asymmetric()`, or wrap it with `.asymmetric()`"
+        "parameter `{path}`: a re-warmup needs an asymmetric optimizer, and this parameter's is \
+         not: make it with `config.init_asymmetric()`, or wrap it with `.asymmetric()`"
     )]
     NotAsymmetric {
         /// The path of the parameter.

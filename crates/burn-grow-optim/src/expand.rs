@@ -9,18 +9,18 @@ use crate::{OptimError, Ramp, StateRules, check_asymmetric};
 /// Expands the state of `optim` along `plan`.
 ///
 /// The state of every grown parameter is mapped by `rules`, which may be one
-/// [`StatePolicy`](crate::StatePolicy). With a `rewarmup`, every re-warmed parameter gets a learning rate of
-/// its own for the coordinates that the expansion adds.
+/// [`StatePolicy`](crate::StatePolicy). With a `rewarmup`, every re-warmed parameter gets a
+/// learning rate of its own for the coordinates that the expansion adds.
 ///
 /// `model` is the model that `optim` trains, before or after the expansion: it only tells which
-/// parameter has which path. Parameters that never had a gradient have no state, but are re-warmed all the
-/// same. Rules for axes of the model that this plan does not grow are for other plans.
+/// parameter has which path. Parameters that never had a gradient have no state, but are re-warmed
+/// all the same. Rules for axes of the model that this plan does not grow are for other plans.
 ///
 /// # Errors
 ///
-/// When the plan, if anything grows, is another model's, a rule is for an axis or for parameters that the
-/// model does not have, a state tensor does not follow its parameter or has a data type that Burn cannot
-/// load back, or a re-warmup is asked for and the optimizer of a parameter is not
+/// When the plan, if anything grows, is another model's, a rule is for an axis or for parameters
+/// that the model does not have, a state tensor does not follow its parameter or has a data type
+/// that Burn cannot load back, or a re-warmup is asked for and the optimizer of a parameter is not
 /// [`Asymmetric`](crate::Asymmetric). `optim` is unchanged.
 ///
 /// ```
@@ -73,8 +73,8 @@ pub fn expand_optimizer<M: Module>(
     record.load(optim)
 }
 
-/// Checks, once `optim` has a state, that [`expand_optimizer`] will accept it along `stages`, plans with
-/// their rules, one after the other. Parameters without a state are not looked at.
+/// Checks, once `optim` has a state, that [`expand_optimizer`] will accept it along `stages`, plans
+/// with their rules, one after the other. Parameters without a state are not looked at.
 ///
 /// # Errors
 ///

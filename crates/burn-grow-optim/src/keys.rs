@@ -1,7 +1,7 @@
 //! Names of the entries in optimizer records.
 //!
-//! Burn names every entry of a parameter `{id}.{field}`. The regions of a grown parameter are scalars beside them,
-//! `{id}.grow.{n}.{field}`, the oldest region first.
+//! Burn names every entry of a parameter `{id}.{field}`. The regions of a grown parameter are
+//! scalars beside them, `{id}.grow.{n}.{field}`, the oldest region first.
 
 use core::ops::Bound;
 use std::collections::BTreeMap;

@@ -1,17 +1,18 @@
 //! Asymmetric optimizer state and learning rates for parameters that grow while they train.
 //!
-//! Copied units receive identical gradients. With identical optimizer state they stay identical: the
-//! symmetry lock (Eq. 20-23), under which growing buys nothing. Two asymmetries break it:
+//! Copied units receive identical gradients. With identical optimizer state they stay identical:
+//! the symmetry lock (Eq. 20-23), under which growing buys nothing. Two asymmetries break it:
 //!
-//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24). Axes and
-//!   groups of parameters can follow policies of their own ([`StateRules`]). [`expand_optimizer`] maps
-//!   the state of any optimizer, through its record;
+//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24).
+//!   Axes and groups of parameters can follow policies of their own ([`StateRules`]).
+//!   [`expand_optimizer`] maps the state of any optimizer, through its record;
 //! - the learning rate: new coordinates climb to `rho` times the base rate and decay with the rest
-//!   ([`Rewarmup`], Eq. 25-28). [`Asymmetric`], an optimizer around any other, applies it coordinate by
-//!   coordinate.
+//!   ([`Rewarmup`], Eq. 25-28). [`Asymmetric`], an optimizer around any other, applies it
+//!   coordinate by coordinate.
 //!
-//! [`AsymmetricConfig`] is the way to make such an optimizer from Burn's configurations. [`BatchedMuon`],
-//! [`PerExpert`] and [`MixedPrecision`] are optimizers that experts and half precision need.
+//! [`AsymmetricConfig`] is the way to make such an optimizer from Burn's configurations.
+//! [`BatchedMuon`], [`PerExpert`] and [`MixedPrecision`] are optimizers that experts and half
+//! precision need.
 
 mod asymmetric;
 mod batched_muon;

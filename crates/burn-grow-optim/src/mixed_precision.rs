@@ -4,19 +4,21 @@ use derive_new::new;
 
 use crate::keys::MASTER;
 
-/// Optimizer around any other that steps parameters in half precision as if they were in single precision.
+/// Optimizer around any other that steps parameters in half precision as if they were in single
+/// precision.
 ///
-/// The state of the optimizer inside is in single precision, and so is a master copy of the parameter
-/// ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)), where updates add up that the few bits of the
-/// parameter would swallow. A coordinate of the copy starts again from the parameter when it no longer rounds
-/// to it. So the copy follows whatever else moves parameters: an expansion, or loaded weights.
+/// The state of the optimizer inside is in single precision, and so is a master copy of the
+/// parameter ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)), where updates add up that the
+/// few bits of the parameter would swallow. A coordinate of the copy starts again from the
+/// parameter when it no longer rounds to it. So the copy follows whatever else moves parameters: an
+/// expansion, or loaded weights.
 ///
-/// A parameter in single precision has no copy. Burn 0.22.1 loads records in single precision, so that the
-/// state of any other optimizer in half precision cannot be saved and resumed.
+/// A parameter in single precision has no copy. Burn 0.22.1 loads records in single precision, so
+/// that the state of any other optimizer in half precision cannot be saved and resumed.
 ///
-/// Wrap a configuration ([`AsymmetricConfig`](crate::AsymmetricConfig)), which keeps its gradient clipping,
-/// or an optimizer. [`Asymmetric`](crate::Asymmetric) goes inside: it rescales updates, and rounding comes
-/// last.
+/// Wrap a configuration ([`AsymmetricConfig`](crate::AsymmetricConfig)), which keeps its gradient
+/// clipping, or an optimizer. [`Asymmetric`](crate::Asymmetric) goes inside: it rescales updates,
+/// and rounding comes last.
 ///
 /// ```
 /// # use burn_grow_optim::{AsymmetricConfig, AsymmetricExt, MixedPrecision};

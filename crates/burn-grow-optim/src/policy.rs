@@ -4,7 +4,8 @@ use crate::keys::MASTER;
 
 /// Policy for the optimizer state at an expansion: the four runs of Fig. 2.
 ///
-/// It goes wherever [`StateRules`](crate::StateRules) are asked for, which combine several policies.
+/// It goes wherever [`StateRules`](crate::StateRules) are asked for, which combine several
+/// policies.
 ///
 /// ```
 /// # use burn_grow_optim::{StatePolicy, StateRules};
@@ -22,16 +23,16 @@ pub enum StatePolicy {
     /// Every state of the model starts from zero again, while step counts go on. Copies stay locked
     /// together.
     DropAll,
-    /// New coordinates copy, then the state is rescaled as the weights were: momenta times the fan-in
-    /// factor, second moments times its square, as in staged training (arXiv 2203.06211). Copies stay
-    /// locked together.
+    /// New coordinates copy, then the state is rescaled as the weights were: momenta times the
+    /// fan-in factor, second moments times its square, as in staged training (arXiv 2203.06211).
+    /// Copies stay locked together.
     Scale,
 }
 
 /// The power of the factor by which a state tensor follows a rescaled gradient.
 ///
-/// By the leaf names of burn-optim's states, and of the copy of a parameter, which starts again where that
-/// is rescaled.
+/// By the leaf names of burn-optim's states, and of the copy of a parameter, which starts again
+/// where that is rescaled.
 const POWERS: [(&str, i32); 17] = [
     ("moment_1", 1),
     ("moment_2", 2),

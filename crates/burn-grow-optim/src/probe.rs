@@ -11,7 +11,8 @@ use crate::record::RawRecord;
 use crate::region::Region;
 use crate::{OptimError, Rewarmup};
 
-/// Checks that the optimizer of every float parameter of `model` is [`Asymmetric`](crate::Asymmetric).
+/// Checks that the optimizer of every float parameter of `model` is
+/// [`Asymmetric`](crate::Asymmetric).
 ///
 /// # Errors
 ///

@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::param_ids::param_ids;
 use crate::{BiasCorrection, OptimError, RewarmupScope, StatePolicy};
 
-/// [`StatePolicy`] of the optimizer state, by axis and by group of parameters. A policy alone is the rule
-/// for everything.
+/// [`StatePolicy`] of the optimizer state, by axis and by group of parameters. A policy alone is
+/// the rule for everything.
 ///
-/// A parameter follows the last group that matches it. Without a group, it follows the policy of each axis
-/// that it grows along, or the default. If axes of several policies meet in one parameter:
+/// A parameter follows the last group that matches it. Without a group, it follows the policy of
+/// each axis that it grows along, or the default. If axes of several policies meet in one
+/// parameter:
 ///
-/// - new coordinates along an axis follow that axis. A coordinate that is new along several axes starts
-///   from zero if one of them says so, else it is copied;
+/// - new coordinates along an axis follow that axis. A coordinate that is new along several axes
+///   starts from zero if one of them says so, else it is copied;
 /// - an axis that scales multiplies the state by its own factors only;
 /// - if any axis drops, the state of the whole parameter starts from zero.
 ///
@@ -32,8 +33,8 @@ pub struct StateRules {
     pub policy: StatePolicy,
     /// The axes that follow another policy.
     pub axes: BTreeMap<Axis, StatePolicy>,
-    /// The groups of parameters that follow another policy. The last group that matches counts, as in Burn's
-    /// optimizers.
+    /// The groups of parameters that follow another policy. The last group that matches counts, as
+    /// in Burn's optimizers.
     pub groups: Vec<(ParamGroup, StatePolicy)>,
 }
 
@@ -67,8 +68,8 @@ impl StateRules {
         self
     }
 
-    /// Resolves the rules for a run of `plans` that begins with `model`: every group becomes the list of
-    /// paths that it matches there. Identities change when a run is resumed, paths do not.
+    /// Resolves the rules for a run of `plans` that begins with `model`: every group becomes the
+    /// list of paths that it matches there. Identities change when a run is resumed, paths do not.
     ///
     /// # Errors
     ///
@@ -78,8 +79,8 @@ impl StateRules {
         self.resolved(&param_ids(model), named)
     }
 
-    /// As [`resolve`](Self::resolve), with the identities of the parameters by path. `named` tells if an axis
-    /// can have a rule.
+    /// As [`resolve`](Self::resolve), with the identities of the parameters by path. `named` tells
+    /// if an axis can have a rule.
     pub(crate) fn resolved(
         &self,
         ids: &HashMap<String, u64>,
@@ -107,12 +108,13 @@ impl StateRules {
         })
     }
 
-    /// Checks that new coordinates of `scope` can have this bias correction in an expansion by `plan`.
+    /// Checks that new coordinates of `scope` can have this bias correction in an expansion by
+    /// `plan`.
     ///
     /// # Errors
     ///
-    /// When it restarts and the state of some new coordinates does not start from zero. Names the first
-    /// such parameter.
+    /// When it restarts and the state of some new coordinates does not start from zero. Names the
+    /// first such parameter.
     pub fn check_bias_correction(
         &self,
         bias_correction: BiasCorrection,

@@ -15,8 +15,8 @@ use crate::region::{Region, VERSION_FIELD, knows_version};
 type Shapes = BTreeMap<u64, Vec<usize>>;
 
 impl RawRecord {
-    /// Checks that every entry belongs to a parameter of `shapes`, by identity, and fits it: what Burn's
-    /// loading takes for granted. Of values, only scalars are looked at.
+    /// Checks that every entry belongs to a parameter of `shapes`, by identity, and fits it: what
+    /// Burn's loading takes for granted. Of values, only scalars are looked at.
     ///
     /// # Errors
     ///
@@ -35,8 +35,8 @@ impl RawRecord {
         Ok(())
     }
 
-    /// Without a rank, Burn would guess it from any one of the tensors, or drop the scalars if there is no
-    /// tensor.
+    /// Without a rank, Burn would guess it from any one of the tensors, or drop the scalars if
+    /// there is no tensor.
     fn check_rank(&self, id: u64, shape: &[usize]) -> Result<(), RecordError> {
         let keys = RecordKeys::of(id);
         let wrong = match self.scalars.get(&keys.rank()) {

@@ -12,8 +12,8 @@ use crate::region::Region;
 use crate::{OptimError, Ramp, StateRules};
 
 impl RawRecord {
-    /// Expands the record along `plan`, as [`expand_optimizer`](crate::expand_optimizer) does an optimizer.
-    /// `ids` are the identities of the model's float parameters, by path.
+    /// Expands the record along `plan`, as [`expand_optimizer`](crate::expand_optimizer) does an
+    /// optimizer. `ids` are the identities of the model's float parameters, by path.
     ///
     /// # Errors
     ///

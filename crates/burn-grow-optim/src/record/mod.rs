@@ -12,8 +12,8 @@ use burn_pack::{Reader, Scalar, Writer};
 
 use crate::OptimError;
 
-/// An optimizer record by its entries. The tensors are those of the file or buffer it was read from:
-/// expanding describes the new ones, and writing reads, expands and writes one at a time.
+/// An optimizer record by its entries. The tensors are those of the file or buffer it was read
+/// from: expanding describes the new ones, and writing reads, expands and writes one at a time.
 #[derive(Clone, Default)]
 pub struct RawRecord {
     tensors: Vec<burn_pack::Tensor>,

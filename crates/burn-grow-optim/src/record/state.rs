@@ -10,8 +10,8 @@ use crate::OptimError;
 use crate::policy::power;
 use crate::rules::ParamRule;
 
-/// Describes one state tensor of `param`, expanded. Its values are read and expanded when its bytes are
-/// asked for.
+/// Describes one state tensor of `param`, expanded. Its values are read and expanded when its bytes
+/// are asked for.
 pub(super) fn expand_state(
     tensor: &burn_pack::Tensor,
     plan: &Arc<Plan>,
@@ -76,16 +76,16 @@ pub(super) fn loaded_dtype() -> DType {
     Device::default().settings().float_dtype.into()
 }
 
-/// The bytes, read from their file if they are still there. Any other access to them panics when they cannot
-/// be read.
+/// The bytes, read from their file if they are still there. Any other access to them panics when
+/// they cannot be read.
 fn read(bytes: &Bytes) -> Result<&[u8], burn_pack::Error> {
     bytes
         .read(Default::default())
         .map_err(|error| burn_pack::Error::IoError(error.to_string()))
 }
 
-/// The values times `power` of the factors by which `rule` scales `param`. A dimension that the state
-/// reduces has no factors.
+/// The values times `power` of the factors by which `rule` scales `param`. A dimension that the
+/// state reduces has no factors.
 fn scaled(
     data: TensorData,
     plan: &Plan,

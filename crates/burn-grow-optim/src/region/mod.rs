@@ -14,15 +14,16 @@ use crate::{Ramp, RewarmupScope};
 
 /// The coordinates that one expansion added to a parameter, and their learning rate.
 ///
-/// A region holds scalars only, so that it travels in an optimizer record. It tells coordinates, not units: a
-/// later expansion maps it along with everything else that has the parameter's shape. Where regions
-/// overlap, the newest one counts.
+/// A region holds scalars only, so that it travels in an optimizer record. It tells coordinates,
+/// not units: a later expansion maps it along with everything else that has the parameter's shape.
+/// Where regions overlap, the newest one counts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Region {
     /// The coordinates that were there before the expansion, dimension by dimension.
     pub(crate) extents: Vec<Extent>,
-    /// The optimizer steps taken since the expansion. As the step count of Adam, it counts those in which
-    /// the parameter had a gradient: an expert in a module of its own that no token meets does not age.
+    /// The optimizer steps taken since the expansion. As the step count of Adam, it counts those in
+    /// which the parameter had a gradient: an expert in a module of its own that no token meets
+    /// does not age.
     pub(crate) age: usize,
     /// The steps that the optimizer had counted for the parameter at the expansion.
     pub(crate) count: usize,
@@ -57,8 +58,8 @@ impl Region {
         })
     }
 
-    /// Tells if the region is about every coordinate of a parameter of `shape` and no other, and counts
-    /// as a run can.
+    /// Tells if the region is about every coordinate of a parameter of `shape` and no other, and
+    /// counts as a run can.
     pub(crate) fn fits(&self, shape: &[usize]) -> bool {
         let counts = [self.age, self.count, self.ramp.steps, self.ramp.horizon];
         let mut sizes = self.extents.iter().zip(shape);

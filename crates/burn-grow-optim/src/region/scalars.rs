@@ -39,8 +39,8 @@ impl Region {
         scalars
     }
 
-    /// Rebuilds a region of a parameter of `rank` dimensions from its scalars. `None` if one is missing
-    /// or of another type, or they are of a version that this library does not know.
+    /// Rebuilds a region of a parameter of `rank` dimensions from its scalars. `None` if one is
+    /// missing or of another type, or they are of a version that this library does not know.
     pub(crate) fn from_scalars(
         rank: usize,
         mut scalar: impl FnMut(&str) -> Option<Scalar>,

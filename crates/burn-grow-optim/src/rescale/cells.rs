@@ -12,10 +12,11 @@ pub(crate) struct Cell<const D: usize> {
     pub(crate) region: usize,
 }
 
-/// The coordinates of a tensor of `shape` that follow a region rather than the base rate, in blocks.
+/// The coordinates of a tensor of `shape` that follow a region rather than the base rate, in
+/// blocks.
 ///
-/// A coordinate is new in a region if it is new along any dimension, and follows the newest region it
-/// is new in.
+/// A coordinate is new in a region if it is new along any dimension, and follows the newest region
+/// it is new in.
 pub(crate) fn cells<const D: usize>(regions: &[Region], shape: [usize; D]) -> Vec<Cell<D>> {
     let mut cells = vec![Cell {
         ranges: core::array::from_fn(|_| 0..0),

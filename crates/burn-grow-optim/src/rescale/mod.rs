@@ -12,9 +12,9 @@ pub(crate) use tensor_ops::rescale as rescale_from;
 
 use crate::region::Region;
 
-/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`: in one
-/// pass if `tensor` is `f32` in host memory, by tensor operations elsewhere. The numbers are the same, bit
-/// for bit.
+/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`:
+/// in one pass if `tensor` is `f32` in host memory, by tensor operations elsewhere. The numbers are
+/// the same, bit for bit.
 pub(crate) fn rescale<const D: usize>(
     tensor: Tensor<D>,
     updated: Tensor<D>,

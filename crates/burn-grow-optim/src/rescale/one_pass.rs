@@ -9,8 +9,8 @@ use burn_optim::LearningRate;
 use super::cells::{Cell, cells};
 use crate::region::Region;
 
-/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`, in place.
-/// `Err` gives `updated` back if `tensor` is not `f32` in host memory.
+/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`,
+/// in place. `Err` gives `updated` back if `tensor` is not `f32` in host memory.
 pub(crate) fn rescale<const D: usize>(
     tensor: &Tensor<D>,
     updated: Tensor<D>,

@@ -6,12 +6,12 @@ use burn_optim::LearningRate;
 use super::cells::{Cell, cells, most_cells};
 use crate::region::Region;
 
-/// With more blocks than this, as interleaved copies make them, blocks take more operations than the whole
-/// tensor.
+/// With more blocks than this, as interleaved copies make them, blocks take more operations than
+/// the whole tensor.
 const MAX_CELLS: usize = 64;
 
-/// Replaces the regions of `updated` by the update `tensor -> moved`, taken at rate `run`, rescaled to
-/// each region's rate. All other coordinates keep every bit.
+/// Replaces the regions of `updated` by the update `tensor -> moved`, taken at rate `run`, rescaled
+/// to each region's rate. All other coordinates keep every bit.
 pub(crate) fn rescale<const D: usize>(
     tensor: Tensor<D>,
     updated: Tensor<D>,
@@ -55,8 +55,8 @@ fn by_cells<const D: usize>(
     updated
 }
 
-/// [`rescale`], all of the tensor for one region after the other, the newest last: as many operations however its
-/// coordinates lie. The numbers are the same, bit for bit.
+/// [`rescale`], all of the tensor for one region after the other, the newest last: as many
+/// operations however its coordinates lie. The numbers are the same, bit for bit.
 fn by_regions<const D: usize>(
     tensor: Tensor<D>,
     mut updated: Tensor<D>,
