@@ -1,14 +1,19 @@
-//! The project's commands: `cargo xtask demo`, `sample`, `experiment`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and
-//! `bench`.
+//! The project's commands. `cargo xtask --help` lists them, CONTRIBUTING.md says when to use which.
 
 mod bench;
 mod cargo;
+mod docs;
 mod fuzz;
 mod kill_loop;
 mod lab;
+mod links;
+mod lint;
+mod msrv;
+mod package;
 mod parity;
 mod python;
 mod remote;
+mod steps;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -34,17 +39,25 @@ enum Command {
     /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
     #[command(disable_help_flag = true)]
     Sample(lab::Lab),
-    /// Checks everything: format, lints, documentation, tests, and the quick demo
+    /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
     Test,
-    /// Compares the transformer of experts with Hugging Face's, and writes `docs/src/reference/parity.md`
-    Parity,
+    /// Checks format, lock files, spelling, licences and advisories, and runs clippy
+    Lint(lint::Lint),
+    /// Checks links and the documentation of the interface, and builds the book
+    Docs(docs::Docs),
+    /// Packages the published crates and builds each from its package, in the order of release
+    Package(package::Package),
+    /// Checks that the workspace compiles with the oldest Rust version it promises
+    Msrv,
+    /// Compares the MoE transformer with Hugging Face's and writes the parity page
+    Parity(parity::Parity),
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
     /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to build
     Remote,
     /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and cargo-fuzz
     Fuzz(fuzz::Fuzz),
-    /// Prints what growing costs, or how fast the transformer of experts is, as ratios
+    /// Prints what growing costs, or how fast the MoE transformer is, as ratios
     Bench(bench::Bench),
 }
 
@@ -55,7 +68,11 @@ fn main() -> anyhow::Result<()> {
         Command::Plan(lab) => lab.run("plan"),
         Command::Sample(lab) => lab.run("sample"),
         Command::Test => test::run(),
-        Command::Parity => parity::run(),
+        Command::Lint(lint) => lint.run(),
+        Command::Docs(docs) => docs.run(),
+        Command::Package(package) => package.run(),
+        Command::Msrv => msrv::run(),
+        Command::Parity(parity) => parity.run(),
         Command::KillLoop(kills) => kills.run(),
         Command::Remote => remote::run(),
         Command::Fuzz(fuzz) => fuzz.run(),

@@ -1,285 +1,300 @@
-use crate::{Axis, InitPair, RoleMismatch};
+//! The errors of the crate.
 
-/// Why a model cannot be described, an expansion cannot be planned, or a plan cannot be applied.
+use crate::describe::axis::Axis;
+use crate::plan::init::InitPair;
+use crate::verify::mismatch::RoleMismatch;
+
+/// The error of describing a model, planning an expansion or applying a plan.
 ///
-/// Every variant names the parameter or axis, what was expected and what was found. Nothing has
-/// been changed when one is returned.
+/// Every variant names the parameter or axis, what was expected and what was found. Nothing has been
+/// changed when one is returned.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrowError {
-    /// An expansion names an axis that no parameter lies on.
+    /// An axis does not occur in the model.
     #[error("unknown axis `{axis}`: the model has {known}", known = list(known))]
     UnknownAxis {
-        /// The axis asked for.
+        /// Axis asked for.
         axis: Axis,
-        /// The axes of the model.
+        /// Axes of the model.
         known: Vec<Axis>,
     },
-    /// An expansion that would shrink an axis.
+    /// An expansion would shrink an axis.
     #[error("axis `{axis}` has width {width} and cannot shrink to {target}")]
     Shrinks {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// Its present width.
+        /// Present width.
         width: usize,
-        /// The width asked for.
+        /// Width asked for.
         target: usize,
     },
-    /// A factor that does not give a whole width.
-    #[error("axis `{axis}` has width {width}: a factor of {factor} gives no whole width")]
+    /// A factor does not give a whole width.
+    #[error("axis `{axis}` has width {width}: a factor of {factor} does not give a whole width")]
     FractionalWidth {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// Its present width.
+        /// Present width.
         width: usize,
-        /// The factor asked for.
+        /// Factor asked for.
         factor: f64,
     },
-    /// An axis without units, of which none can be copied.
+    /// An axis has no units that could be copied.
     #[error("axis `{axis}` has no units to grow from")]
     EmptyAxis {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
     },
-    /// A width that no plan can list.
+    /// A width is larger than a plan can list.
     #[error("axis `{axis}` cannot have {target} units: a plan lists at most {limit}")]
     TooWide {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// The width asked for.
+        /// Width asked for.
         target: usize,
-        /// The largest one.
+        /// Largest width.
         limit: usize,
     },
-    /// More elements than memory can address.
+    /// A model has more elements than memory can address.
     #[error("parameter `{path}` of shape {shape:?} makes the model too large for any memory")]
     TooLarge {
-        /// The path of the first parameter that is too much.
+        /// Path of the first parameter that is too much.
         path: String,
-        /// Its shape.
+        /// Shape of the parameter.
         shape: Vec<usize>,
     },
-    /// A number that has to be finite.
-    #[error("{what}: {value} is no finite number")]
+    /// A number is NaN or infinite.
+    #[error("{what}: {value} is not a finite number")]
     NotFinite {
-        /// What the number is.
+        /// Meaning of the number.
         what: String,
-        /// The number.
+        /// Value of the number.
         value: f64,
     },
-    /// A blueprint or plan that was read and disagrees with itself as none does that was made.
+    /// A deserialized blueprint or plan contradicts itself.
     #[error("{what} needs {expected}, found {found}")]
     Inconsistent {
-        /// The part of it.
+        /// Part at fault.
         what: String,
-        /// What it needs.
+        /// Value that the rest calls for.
         expected: String,
-        /// What it has.
+        /// Value found.
         found: String,
     },
-    /// An expansion without any target.
+    /// An expansion names no axis.
     #[error("the expansion names no axis")]
     EmptyExpansion,
-    /// An axis that the model declares but cannot grow.
+    /// The model declares that an axis cannot grow.
     #[error("axis `{axis}` cannot grow: {reason}")]
     FrozenAxis {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// Why.
+        /// Reason that the model gives.
         reason: String,
     },
-    /// Widths at which more would take part in a token than there is.
+    /// More units would take part in a token than there are.
     #[error(
         "axis `{part}` would be {part_width} wide, but there are only {whole_width} of `{whole}`"
     )]
     PartExceedsWhole {
-        /// The axis of what takes part.
+        /// Axis of the units that take part.
         part: Axis,
-        /// The width it would have.
+        /// Width of that axis after the expansion.
         part_width: usize,
-        /// The axis that it is a part of.
+        /// Axis of all units.
         whole: Axis,
-        /// The width that one would have.
+        /// Width of that axis after the expansion.
         whole_width: usize,
     },
-    /// A method for an axis that the expansion does not grow.
+    /// A method is given for an axis that the expansion does not name.
     #[error("a method is given for axis `{axis}`, which the expansion does not name")]
     UnusedMethod {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
     },
-    /// A text that names no init pair.
+    /// An axis grows by a baseline and has a setting of the paper's method.
     #[error(
-        "`{text}` is no init pair: write producer-consumer, each `copy`, `random` or `zero`, as in \
+        "`{setting}` is a setting of the paper's method, but the axis grows by the baseline \
+         `{baseline}`: remove one of the two"
+    )]
+    Contradiction {
+        /// Name of the baseline.
+        baseline: String,
+        /// Builder method of the setting, such as `with_init`.
+        setting: &'static str,
+    },
+    /// A text is not an init pair.
+    #[error(
+        "`{text}` is not an init pair: write producer-consumer, each `copy`, `random` or `zero`, as in \
          `copy-zero`"
     )]
     InitPair {
-        /// The text.
+        /// Text that was read.
         text: String,
     },
-    /// An init pair under which new units would stay zero for ever.
+    /// An init pair would leave new units at zero forever.
     #[error(
-        "axis `{axis}`: {init} leaves new units dead: what makes them gets no gradient through consumers that are \
-         zero, nor these from units that are"
+        "axis `{axis}`: {init} leaves new units dead: producers get no gradient through consumers that \
+         are zero, and consumers get none from producers that are zero"
     )]
     DeadUnits {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// The pair.
+        /// Init pair asked for.
         init: InitPair,
     },
-    /// An init pair that changes the function whatever its consumers are multiplied with.
+    /// An init pair changes the function, however its consumers are scaled.
     #[error(
         "axis `{axis}`: {init} cannot preserve the function; copy-copy can, and so can a pair with a \
          zero side"
     )]
     NotFunctionPreserving {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// The pair.
+        /// Init pair asked for.
         init: InitPair,
     },
-    /// A dimension whose size its role cannot have.
+    /// The size of a dimension does not fit its role.
     #[error(
-        "parameter `{path}`: dimension {dim} has {size} coordinates, which no width of `{role}` gives"
+        "parameter `{path}`: dimension {dim} has {size} coordinates, which does not fit `{role}`"
     )]
     Layout {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// The dimension.
+        /// Index of the dimension.
         dim: usize,
-        /// Its size.
+        /// Size of the dimension.
         size: usize,
-        /// The role it should play.
+        /// Role of the dimension.
         role: String,
     },
-    /// A product of axes of which more than one width is unknown.
+    /// More than one width of a product of axes is unknown.
     #[error(
-        "parameter `{path}`: dimension {dim} is `{role}`, but nothing else tells the width of `{axis}`: \
-         store it in a field with `#[grow(width = \"{axis}\")]`"
+        "parameter `{path}`: dimension {dim} is `{role}`, but the width of `{axis}` does not follow from \
+         any other dimension: store it in a field with `#[grow(width = \"{axis}\")]`"
     )]
     UndeterminedAxis {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// The dimension.
+        /// Index of the dimension.
         dim: usize,
-        /// An axis whose width is unknown.
+        /// Axis whose width is unknown.
         axis: Axis,
-        /// The role of the dimension.
+        /// Role of the dimension.
         role: String,
     },
-    /// Two parameters, or a parameter and a constant, that disagree about a width.
+    /// Two parameters, or a parameter and a constant, disagree about a width.
     #[error("axis `{axis}` has width {expected} in `{other}` but {found} in `{path}`")]
     WidthDisagreement {
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
-        /// Where the disagreement was noticed.
+        /// Path of the parameter or constant at which it was noticed.
         path: String,
-        /// The width there.
+        /// Width there.
         found: usize,
-        /// The parameter that fixed the width first.
+        /// Path of the parameter or constant that fixed the width first.
         other: String,
-        /// The width it fixed.
+        /// Width there.
         expected: usize,
     },
-    /// A parameter that no description covers.
+    /// A parameter is not described.
     #[error(
         "parameter `{path}` is not described: give its field a `#[grow(..)]` attribute, or \
          `#[grow(skip)]` if it never grows"
     )]
     Undescribed {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
     },
-    /// A parameter that stands at two places of the module tree.
+    /// A parameter stands at two places of the module tree.
     #[error("parameter `{path}` is the same as `{other}`: shared parameters cannot grow")]
     Shared {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// The other path.
+        /// Path of the other place.
         other: String,
     },
-    /// A role that a layer has no dimension for.
+    /// A layer has no dimension for a role.
     #[error("layer `{path}`: {layer} has no `{role}`")]
     UnsupportedRole {
-        /// The path of the layer.
+        /// Path of the layer.
         path: String,
-        /// The type of the layer.
+        /// Type of the layer.
         layer: &'static str,
-        /// The name of the attribute.
+        /// Name of the attribute.
         role: &'static str,
     },
-    /// A layer that cannot grow the way its attribute asks.
-    #[error("layer `{path}`: {layer} cannot grow so: {reason}")]
+    /// A layer cannot grow as its attribute asks.
+    #[error("layer `{path}`: {layer} cannot grow this way: {reason}")]
     UnsupportedLayer {
-        /// The path of the layer.
+        /// Path of the layer.
         path: String,
-        /// The type of the layer.
+        /// Type of the layer.
         layer: &'static str,
-        /// Why, and what to write instead.
+        /// Reason, and what to write instead.
         reason: String,
     },
-    /// A parameter whose values are quantized.
+    /// The values of a parameter are quantized.
     #[error("parameter `{path}` is quantized ({dtype}): grow the model before quantizing it")]
     Quantized {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// Its data type.
+        /// Data type of the parameter.
         dtype: String,
     },
-    /// A parameter with an adapter attached.
+    /// A parameter has an adapter attached.
     #[error(
         "parameter `{path}` is reparameterized ({name}): call `materialize` before growing the model"
     )]
     Reparameterized {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// The name of the reparameterization.
+        /// Name of the reparameterization.
         name: String,
     },
-    /// A scalar multiplier that would have to absorb a factor per unit.
+    /// A scalar multiplier would have to absorb a different factor for every unit.
     #[error(
         "multiplier `{path}` holds one number, but this expansion of axis `{axis}` scales its units \
          differently: use RMS-preserving scaling or a whole multiple"
     )]
     Multiplier {
-        /// The path of the multiplier.
+        /// Path of the multiplier.
         path: String,
-        /// The axis.
+        /// Axis at fault.
         axis: Axis,
     },
-    /// A plan applied to a module it was not made for.
+    /// A parameter has another shape than the plan was made for.
     #[error("parameter `{path}`: the plan expects shape {expected:?}, found {found:?}")]
     Shape {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// The shape the plan was made for.
+        /// Shape that the plan was made for.
         expected: Vec<usize>,
-        /// The shape found.
+        /// Shape found.
         found: Vec<usize>,
     },
-    /// A plan that names a parameter which the module lacks, or lacks one that it has.
+    /// A parameter is in the plan but not in the model, or the other way round.
     #[error("parameter `{path}` is in the {has} but not in the {lacks}")]
     Missing {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// Which of the two has it.
+        /// The one that has the parameter.
         has: &'static str,
-        /// Which of the two lacks it.
+        /// The one that lacks it.
         lacks: &'static str,
     },
-    /// Roles that a model built at another width contradicts.
+    /// A model built at another width contradicts the roles.
     #[error("{}", lines(mismatches))]
     Roles {
-        /// Every one of them, in the order of the module tree.
+        /// Every mistake, in the order of the module tree.
         mismatches: Vec<RoleMismatch>,
     },
-    /// Two models without a common output or common sites.
+    /// Two models have different outputs or activations.
     #[error("the models cannot be compared: {before} before, {after} after")]
     Incomparable {
-        /// What the first one has.
+        /// Outputs or activations of the first one.
         before: String,
-        /// What the second one has.
+        /// Outputs or activations of the second one.
         after: String,
     },
 }

@@ -1,77 +1,88 @@
 //! Width expansion of Burn modules: what grows, and how.
 //!
-//! A module describes, once, which dimension of which parameter lies on which [`Axis`]
-//! ([`Growable`]). That description ([`Blueprint`]) and an [`Expansion`] make a [`Plan`], and the plan
-//! is applied to everything that has a shape: the parameters here, the optimizer state and the
+//! A module describes once which dimension of which parameter lies on which width
+//! [axis](describe::Axis). That description, a [`Blueprint`], and an [`Expansion`] make a [`Plan`]. The
+//! plan is applied to everything that has a shape: to parameters here, to optimizer state and
 //! learning-rate regions in `burn-grow-optim`.
 //!
-//! - [`Axis`], [`Role`], [`RoleKind`]: how a dimension lies on a width.
-//! - [`Growable`], [`Layer`], [`Describer`]: how a module says so.
-//! - [`Expansion`], [`Scaling`]: which axes grow, and how their consumers are rescaled.
-//! - [`Plan`]: the dry run, and [`Plan::apply`].
-//! - [`two_width_check`]: whether a description is right; [`verify`], [`symmetry`]: what an expansion
-//!   did to the function, and what training then does to the copies.
-//! - [`Cost`], [`Forecast`], [`training_flops`], [`saved_flops`]: what growing costs and saves.
+//! ```
+//! # use burn_core as burn;
+//! use burn::{module::Module, tensor::Device};
+//! use burn_grow_core::{Expansion, GrowError};
+//! use burn_grow_derive::Growable;
+//! use burn_nn::{Linear, LinearConfig};
 //!
-//! The method is SPARKLING, [arXiv 2602.02472](https://arxiv.org/abs/2602.02472); equation numbers
-//! are the paper's.
+//! #[derive(Module, Growable, Debug)]
+//! # #[grow(crate = burn_grow_core)]
+//! struct Mlp {
+//!     #[grow(fan_out = "inner")]
+//!     up: Linear,
+//!     #[grow(fan_in = "inner")]
+//!     down: Linear,
+//! }
+//!
+//! # fn main() -> Result<(), GrowError> {
+//! let device = Device::flex();
+//! let mlp = Mlp {
+//!     up: LinearConfig::new(8, 16).init(&device),
+//!     down: LinearConfig::new(16, 4).init(&device),
+//! };
+//! let plan = Expansion::by("inner", 2.0).plan(&mlp)?;
+//! let wide = plan.apply(mlp)?;
+//! assert_eq!(wide.up.weight.dims(), [8, 32]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`describe`] | axes, roles, and how a module or a layer names them |
+//! | [`plan`] | methods, copy maps and factors, and the plans of axes and parameters |
+//! | [`verify`] | the check of a description, and what an expansion did to function and copies |
+//! | [`cost`] | FLOPs and memory, and a forecast of what growing saves |
+//! | [`baseline`] | growth methods of other papers, for comparison |
+//!
+//! The method is SPARKLING, [arXiv 2602.02472](https://arxiv.org/abs/2602.02472); equation numbers are
+//! the paper's.
 
-mod active;
-mod apply;
-mod axis;
-mod axis_plan;
-mod baseline;
-mod blueprint;
-mod constants;
-mod copy_map;
-mod cost;
-mod describe;
-mod dimension;
-mod draw;
+pub mod baseline;
+pub mod cost;
+pub mod describe;
+pub mod plan;
+pub mod verify;
+
 mod error;
-mod expansion;
-mod fields;
-mod forecast;
-mod gather;
-mod growable;
+mod expand;
 mod hash;
-mod init;
 mod layers;
-mod noise;
-mod plan;
-mod role;
-mod scaling;
+mod random;
 mod table;
-mod verify;
 mod visit;
-mod width;
 
-pub use active::ActiveFraction;
-pub use axis::Axis;
-pub use axis_plan::{AxisPlan, Origin};
-pub use baseline::{Baseline, SplitRatio};
-pub use blueprint::{Blueprint, ParamBlueprint};
-pub use constants::Constants;
-pub use copy_map::CopyMap;
-pub use cost::{Cost, CostChange, StateSize, saved_flops, training_flops};
-pub use describe::{Constant, Describer};
+pub use describe::blueprint::Blueprint;
+pub use describe::growable::Growable;
 pub use error::GrowError;
-pub use expansion::{Expansion, Method, Target};
-pub use forecast::{Budget, Forecast, ForecastPoint};
-pub use gather::Fill;
-pub use growable::Growable;
+pub use plan::expansion::Expansion;
+pub use plan::init::InitPair;
+pub use plan::model::Plan;
+pub use plan::scaling::Scaling;
+
+// Shared with the sister crates.
 #[doc(hidden)]
 pub use hash::fnv1a;
-pub use init::{Init, InitPair};
-pub use layers::{Layer, LayerRoles};
-pub use plan::{ParamPlan, Plan};
-pub use role::{Part, Role, RoleKind, Term};
-pub use scaling::{Factor, Scaling};
 #[doc(hidden)]
 pub use table::table;
-pub use verify::{
-    Activations, CopySymmetry, GrownRms, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry,
-    Verification, grown_rms, symmetry, symmetry_of, two_width_check, verify,
-};
 #[doc(hidden)]
 pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};
+
+// Flat names of earlier revisions.
+#[doc(hidden)]
+pub use baseline::*;
+#[doc(hidden)]
+pub use cost::*;
+#[doc(hidden)]
+pub use describe::*;
+#[doc(hidden)]
+pub use plan::*;
+#[doc(hidden)]
+pub use verify::*;

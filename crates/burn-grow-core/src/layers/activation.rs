@@ -1,43 +1,48 @@
+//! Activations with parameters.
+
 use burn_nn::activation::Activation;
 use burn_nn::{PRelu, SwiGlu};
 
-use super::{Layer, LayerRoles, kind};
-use crate::{Constants, Describer, Role, RoleKind};
+use super::shared::kind;
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::role::{Role, RoleKind};
 
-/// Slope `[gain]`; a single slope is shared by every unit and never grows.
+/// Slope `[gain]`. A single slope, shared by all units, never grows.
 #[diagnostic::do_not_recommend]
 impl Layer for PRelu {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["gain"], "PRelu", describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["gain"], "PRelu", describer);
         let shared = self.alpha.dims() == [1];
         let role = roles.gain.clone().filter(|_| !shared);
-        describe.param(&self.alpha, [role]);
+        describer.param(&self.alpha, [role]);
     }
 }
 
-/// Two linear layers, `[fan_in, fan_out]` each: `linear_inner` is the gate, `linear_outer` what it
-/// multiplies.
+/// Two linear layers, `[fan_in, fan_out]` each: `linear_inner` is the gate and multiplies
+/// `linear_outer`.
 #[diagnostic::do_not_recommend]
 impl Layer for SwiGlu {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["fan_in", "fan_out"], "SwiGlu", describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["fan_in", "fan_out"], "SwiGlu", describer);
         let gate = LayerRoles {
             fan_out: kind(roles.fan_out.as_ref(), RoleKind::Gate),
             ..roles.clone()
         };
-        describe.layer("linear_inner", &self.linear_inner, &gate);
-        describe.layer("linear_outer", &self.linear_outer, roles);
+        describer.layer("linear_inner", &self.linear_inner, &gate);
+        describer.layer("linear_outer", &self.linear_outer, roles);
     }
 }
 
-/// What the activation inside has: the `gain` of a `PRelu`, the `fan_in` and `fan_out` of a `SwiGlu`.
-/// The others have no parameters, whatever the attribute names.
+/// Roles of the activation inside: the `gain` of a `PRelu`, the `fan_in` and `fan_out` of a `SwiGlu`.
+/// Other activations have no parameters and ignore the roles.
 #[diagnostic::do_not_recommend]
 impl Layer for Activation {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         match self {
-            Self::PRelu(layer) => layer.describe(roles, describe),
-            Self::SwiGlu(layer) => layer.describe(roles, describe),
+            Self::PRelu(layer) => layer.describe(roles, describer),
+            Self::SwiGlu(layer) => layer.describe(roles, describer),
             _ => {}
         }
     }
@@ -56,7 +61,7 @@ pub(super) fn describe_activation(
     name: &str,
     activation: &Activation,
     units: Option<&Role>,
-    describe: &mut Describer,
+    describer: &mut Describer,
 ) {
     let roles = match activation {
         Activation::SwiGlu(_) => LayerRoles {
@@ -69,5 +74,5 @@ pub(super) fn describe_activation(
             ..LayerRoles::default()
         },
     };
-    describe.layer(name, activation, &roles);
+    describer.layer(name, activation, &roles);
 }

@@ -1,32 +1,38 @@
+//! Attention layers. Their heads grow together with the stream that they fill.
+
 use burn_core::module::Param;
 use burn_core::tensor::Tensor;
 use burn_nn::attention::{CrossAttention, MultiHeadAttention};
 
-use super::{Layer, LayerRoles, groups, kind, refuse};
+use super::groups;
+use super::shared::{kind, reject};
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::role::{Role, RoleKind};
 use crate::visit::{ParamVisitor, for_each_param};
-use crate::{Constants, Describer, Role, RoleKind};
 
-/// Four linear layers between a stream of `d_model = heads x d_k` and the heads, as wide as the stream.
+/// Four linear layers between the stream and the heads, both `d_model = heads x d_k` wide.
 ///
-/// `heads` grows both: Burn reshapes the heads to `d_model`, and the scores are divided by `sqrt(d_k)`,
-/// so it is their number that follows the stream. `fan_in` and `fan_out` may be named, and must then be
-/// the heads with `unit = d_k`. Under zeros the keys are copied: with queries and keys both zero neither
-/// would have a gradient.
+/// `heads` grows both: Burn reshapes the heads to `d_model` and divides the scores by `sqrt(d_k)`, so
+/// the number of heads follows the stream. `fan_in` and `fan_out` may be named as well, and must then
+/// be the heads with `unit = d_k`. Where the init pair says zeros the keys are copied: with queries
+/// and keys both zero neither would have a gradient.
 #[diagnostic::do_not_recommend]
 impl Layer for MultiHeadAttention {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         let name = "MultiHeadAttention";
-        roles.only(&["fan_in", "fan_out", "heads"], name, describe);
-        let stream = stream(roles, self.d_k, name, describe);
+        roles.only(&["fan_in", "fan_out", "heads"], name, describer);
+        let stream = stream(roles, self.d_k, name, describer);
         let side = |role_kind| LayerRoles {
             fan_in: kind(stream.as_ref(), RoleKind::FanIn),
             fan_out: kind(stream.as_ref(), role_kind),
             ..LayerRoles::default()
         };
-        describe.layer("query", &self.query, &side(RoleKind::FanOut));
-        describe.layer("key", &self.key, &side(RoleKind::Gate));
-        describe.layer("value", &self.value, &side(RoleKind::FanOut));
-        describe.layer("output", &self.output, &side(RoleKind::FanOut));
+        describer.layer("query", &self.query, &side(RoleKind::FanOut));
+        describer.layer("key", &self.key, &side(RoleKind::Gate));
+        describer.layer("value", &self.value, &side(RoleKind::FanOut));
+        describer.layer("output", &self.output, &side(RoleKind::FanOut));
     }
 
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
@@ -35,27 +41,23 @@ impl Layer for MultiHeadAttention {
     }
 }
 
-/// The stream of a layer whose heads fill it, if it grows; refuses any other sides.
+/// Returns the role of the stream, which the heads of the layer fill, if it grows. Rejects other sides.
 pub(super) fn stream(
     roles: &LayerRoles,
     d_k: usize,
     layer: &'static str,
-    describe: &mut Describer,
+    describer: &mut Describer,
 ) -> Option<Role> {
     let stream = roles.heads.as_ref().map(|heads| groups::times(heads, d_k));
     for (attribute, side) in [("fan_in", &roles.fan_in), ("fan_out", &roles.fan_out)] {
-        let same = |side: &Role| match &stream {
-            Some(stream) => {
-                side.clone().with_kind(RoleKind::FanIn) == stream.clone().with_kind(RoleKind::FanIn)
-            }
-            None => false,
-        };
+        let axes = |role: &Role| role.clone().with_kind(RoleKind::FanIn);
+        let same = |side: &Role| stream.as_ref().map(axes) == Some(axes(side));
         if side.as_ref().is_some_and(|side| !same(side)) {
             let reason = format!(
-                "it reads and writes one stream, which its heads of {d_k} fill: name `heads = \"..\"`, \
-                 which is enough, and in `{attribute}` nothing or the same axis with `unit = {d_k}`"
+                "it reads and writes one stream, which its heads of {d_k} fill: name `heads = \"..\"`, and \
+                 leave out `{attribute}` or give it the same axis with `unit = {d_k}`"
             );
-            refuse(layer, reason, describe);
+            reject(layer, reason, describer);
         }
     }
     stream
@@ -63,17 +65,17 @@ pub(super) fn stream(
 
 /// Query `[fan_in, ..]`, key and value `[fan_in, ..]`, output `[.., fan_out]`.
 ///
-/// Its two inputs stand in `fan_in` one after the other, `concat(fan_in = "query", fan_in = "context")`,
-/// with `fixed = size` for one that never grows. Its heads cannot grow: Burn keeps their numbers
-/// private, and the forward pass reads them.
+/// `fan_in` names the two inputs one after the other, `concat(fan_in = "query", fan_in = "context")`,
+/// with `fixed = size` for one that never grows. The heads cannot grow: the forward pass reads their
+/// number, which Burn keeps private.
 #[diagnostic::do_not_recommend]
 impl Layer for CrossAttention {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         let name = "CrossAttention";
-        roles.only(&["fan_in", "fan_out", "heads"], name, describe);
+        roles.only(&["fan_in", "fan_out", "heads"], name, describer);
         if roles.heads.is_some() {
-            let reason = "Burn keeps the number of its heads private, so that it cannot follow";
-            refuse(name, reason, describe);
+            let reason = "Burn keeps the number of its heads private, so it cannot be updated";
+            reject(name, reason, describer);
         }
         let [query, context] = match &roles.fan_in {
             None => [None, None],
@@ -87,31 +89,31 @@ impl Layer for CrossAttention {
                     let reason = "it has two inputs: name both, \
                                   `concat(fan_in = \"query\", fan_in = \"context\")`, with \
                                   `fixed = size` for one that never grows";
-                    refuse(name, reason, describe);
+                    reject(name, reason, describer);
                     [None, None]
                 }
             },
         };
-        let mut walk = Walk {
-            describe,
+        let mut visitor = Visitor {
+            describer,
             query,
             context,
             output: roles.fan_out.clone(),
         };
-        for_each_param(self, &mut walk);
+        for_each_param(self, &mut visitor);
     }
 }
 
 /// Describes the private layers of a cross-attention by their names.
-struct Walk<'a> {
-    describe: &'a mut Describer,
+struct Visitor<'a> {
+    describer: &'a mut Describer,
     query: Option<Role>,
     context: Option<Role>,
     output: Option<Role>,
 }
 
-impl ParamVisitor for Walk<'_> {
-    /// A weight is `[in, out]`, a bias `[out]`.
+impl ParamVisitor for Visitor<'_> {
+    /// Describes a weight `[in, out]` or a bias `[out]`.
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let mut roles = [const { None }; D];
         let (input, output) = match path.split('.').next() {
@@ -126,6 +128,6 @@ impl ParamVisitor for Walk<'_> {
         if let [.., dim] = roles.as_mut_slice() {
             *dim = output.clone();
         }
-        self.describe.param(param, roles);
+        self.describer.param(param, roles);
     }
 }

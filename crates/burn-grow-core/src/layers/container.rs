@@ -1,17 +1,19 @@
-//! Containers hand the description on to what they hold, under the path segment Burn gives it.
+//! Containers, which describe every element under the path segment that Burn gives it.
 
 use core::fmt::Debug;
 
 use burn_core::module::ModuleDisplay;
 
-use super::{Layer, LayerRoles};
-use crate::{Constants, Describer, Growable};
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::growable::Growable;
+use crate::describe::layer::{Layer, LayerRoles};
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable> Growable for Option<G> {
-    fn describe(&self, describe: &mut Describer) {
+    fn describe(&self, describer: &mut Describer) {
         if let Some(module) = self {
-            module.describe(describe);
+            module.describe(describer);
         }
     }
 
@@ -24,9 +26,9 @@ impl<G: Growable> Growable for Option<G> {
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable> Growable for Vec<G> {
-    fn describe(&self, describe: &mut Describer) {
+    fn describe(&self, describer: &mut Describer) {
         for (index, module) in self.iter().enumerate() {
-            describe.child(&index.to_string(), module);
+            describer.child(&index.to_string(), module);
         }
     }
 
@@ -39,9 +41,9 @@ impl<G: Growable> Growable for Vec<G> {
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable, const N: usize> Growable for [G; N] {
-    fn describe(&self, describe: &mut Describer) {
+    fn describe(&self, describer: &mut Describer) {
         for (index, module) in self.iter().enumerate() {
-            describe.child(&index.to_string(), module);
+            describer.child(&index.to_string(), module);
         }
     }
 
@@ -56,8 +58,8 @@ macro_rules! tuple {
     ($($name:ident $index:tt),+) => {
         #[diagnostic::do_not_recommend]
         impl<$($name: Growable + ModuleDisplay + Debug),+> Growable for ($($name,)+) {
-            fn describe(&self, describe: &mut Describer) {
-                $(describe.child(stringify!($index), &self.$index);)+
+            fn describe(&self, describer: &mut Describer) {
+                $(describer.child(stringify!($index), &self.$index);)+
             }
 
             fn update_constants(&mut self, constants: &Constants<'_>) {
@@ -79,9 +81,9 @@ tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
 
 #[diagnostic::do_not_recommend]
 impl<L: Layer> Layer for Option<L> {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         if let Some(layer) = self {
-            layer.describe(roles, describe);
+            layer.describe(roles, describer);
         }
     }
 
@@ -94,9 +96,9 @@ impl<L: Layer> Layer for Option<L> {
 
 #[diagnostic::do_not_recommend]
 impl<L: Layer> Layer for Vec<L> {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         for (index, layer) in self.iter().enumerate() {
-            describe.layer(&index.to_string(), layer, roles);
+            describer.layer(&index.to_string(), layer, roles);
         }
     }
 
@@ -109,9 +111,9 @@ impl<L: Layer> Layer for Vec<L> {
 
 #[diagnostic::do_not_recommend]
 impl<L: Layer, const N: usize> Layer for [L; N] {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         for (index, layer) in self.iter().enumerate() {
-            describe.layer(&index.to_string(), layer, roles);
+            describer.layer(&index.to_string(), layer, roles);
         }
     }
 

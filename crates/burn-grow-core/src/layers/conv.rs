@@ -1,4 +1,4 @@
-//! Convolutions. Their channels grow; their kernels do not.
+//! Convolutions. Channels grow; kernel sizes do not.
 
 use burn_core::module::Param;
 use burn_core::tensor::Tensor;
@@ -6,10 +6,14 @@ use burn_nn::conv::{
     Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, DeformConv2d,
 };
 
-use super::{Layer, LayerRoles, groups, refuse};
-use crate::{Constants, Describer, Role};
+use super::groups;
+use super::shared::reject;
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::role::Role;
 
-/// Which channels the first two dimensions of a weight hold.
+/// The channels along the first two dimensions of a weight.
 #[derive(Clone, Copy)]
 enum Order {
     /// `[channels_out, channels_in / groups, ..]`.
@@ -18,46 +22,46 @@ enum Order {
     InOut,
 }
 
-/// What all convolutions have.
+/// The fields that all convolutions have in common.
 struct Conv<'a, const D: usize> {
     name: &'static str,
     weight: &'a Param<Tensor<D>>,
     bias: Option<&'a Param<Tensor<1>>>,
     groups: usize,
-    /// The groups of input channels that one field of offsets moves.
+    /// Groups of input channels that share one field of offsets.
     offset_groups: usize,
     order: Order,
 }
 
 impl<const D: usize> Conv<'_, D> {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["fan_in", "fan_out", "gain"], self.name, describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["fan_in", "fan_out", "gain"], self.name, describer);
         let ([first, second], bias) = match &roles.gain {
-            Some(gain) => self.grouped(gain, roles, describe),
-            None => self.dense(roles, describe),
+            Some(gain) => self.grouped(gain, roles, describer),
+            None => self.dense(roles, describer),
         };
         let mut dims = [const { None }; D];
         for (dim, role) in dims.iter_mut().zip([first, second]) {
             *dim = role;
         }
-        describe.param(self.weight, dims);
+        describer.param(self.weight, dims);
         if let Some(param) = self.bias {
-            describe.param(param, [bias]);
+            describer.param(param, [bias]);
         }
     }
 
-    /// Every group gets more channels.
+    /// Widens every group.
     fn dense(
         &self,
         roles: &LayerRoles,
-        describe: &mut Describer,
+        describer: &mut Describer,
     ) -> ([Option<Role>; 2], Option<Role>) {
         let mut within = |attribute, role: &Option<Role>, all: &[usize]| {
             let role = role.as_ref()?;
             for groups in all {
                 if groups::within(role, *groups).is_none() {
                     let advice = groups::advice(attribute, role, *groups);
-                    refuse(self.name, advice, describe);
+                    reject(self.name, advice, describer);
                 }
             }
             groups::within(role, self.groups)
@@ -71,18 +75,17 @@ impl<const D: usize> Conv<'_, D> {
         (dims, roles.fan_out.clone())
     }
 
-    /// More groups of as many channels, each a copy with all its weights: nothing sums over the axis, so
-    /// nothing is rescaled.
+    /// Adds groups, each a copy with all its weights. Nothing sums over the axis, so nothing is rescaled.
     fn grouped(
         &self,
         gain: &Role,
         roles: &LayerRoles,
-        describe: &mut Describer,
+        describer: &mut Describer,
     ) -> ([Option<Role>; 2], Option<Role>) {
         let reason = if roles.fan_in.is_some() || roles.fan_out.is_some() {
             "`gain` adds groups and `fan_in` and `fan_out` widen each of them: name one or the other"
         } else if self.groups == 1 {
-            "`gain` adds groups, and it has one: name `fan_in` and `fan_out`"
+            "`gain` adds groups, and it has only one: name `fan_in` and `fan_out`"
         } else if self.offset_groups > 1 {
             "the field of offsets of each group of channels cannot follow: use one offset group"
         } else {
@@ -96,11 +99,11 @@ impl<const D: usize> Conv<'_, D> {
                 Some(groups::times(gain, per_group)),
             );
         };
-        refuse(self.name, reason, describe);
+        reject(self.name, reason, describer);
         ([None, None], None)
     }
 
-    /// The channels of one group along the first two dimensions.
+    /// Counts the channels of one group along the first two dimensions.
     fn channels(&self) -> [usize; 2] {
         let dims = self.weight.dims();
         [dims[0] / self.groups, dims[1]]
@@ -118,7 +121,7 @@ macro_rules! conv {
             #[doc = $doc]
             #[diagnostic::do_not_recommend]
             impl Layer for $conv {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+                fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
                     let conv = Conv {
                         name: stringify!($conv),
                         weight: &self.weight,
@@ -127,7 +130,7 @@ macro_rules! conv {
                         offset_groups: 1,
                         order: Order::$order,
                     };
-                    conv.describe(roles, describe);
+                    conv.describe(roles, describer);
                 }
 
                 fn update_constants(&mut self, $roles: &LayerRoles, $constants: &Constants<'_>) {
@@ -151,7 +154,7 @@ conv!(
 );
 conv!(
     "Weight `[fan_in, fan_out / groups, ..]`, bias `[fan_out]`, groups as in a convolution. `channels` \
-     follows, though nothing but its display reads it.",
+     is updated, though only its display reads it.",
     InOut,
     |conv, roles, constants| {
         let [fan_in, fan_out] = &mut conv.channels;
@@ -164,12 +167,12 @@ conv!(
     [ConvTranspose1d, ConvTranspose2d, ConvTranspose3d]
 );
 
-/// Weight `[fan_out, fan_in / weight_groups, ..]`, bias `[fan_out]`, groups as in a convolution; the
-/// input lies group by group of its offsets, too. Offsets and mask are inputs of their own, whose
-/// channels no axis changes.
+/// Weight `[fan_out, fan_in / weight_groups, ..]`, bias `[fan_out]`, groups as in a convolution. The
+/// input channels also lie group by group of their offsets. Offsets and mask are separate inputs, and
+/// their channels never grow.
 #[diagnostic::do_not_recommend]
 impl Layer for DeformConv2d {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         let conv = Conv {
             name: "DeformConv2d",
             weight: &self.weight,
@@ -178,7 +181,7 @@ impl Layer for DeformConv2d {
             offset_groups: self.offset_groups,
             order: Order::OutIn,
         };
-        conv.describe(roles, describe);
+        conv.describe(roles, describer);
     }
 
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {

@@ -1,13 +1,15 @@
+//! Embeddings.
+
 use burn_nn::Embedding;
 
-use super::{Layer, LayerRoles};
-use crate::Describer;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
 
 /// Weight `[vocab, fan_out]`.
 #[diagnostic::do_not_recommend]
 impl Layer for Embedding {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["vocab", "fan_out"], "Embedding", describe);
-        describe.param(&self.weight, [roles.vocab.clone(), roles.fan_out.clone()]);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["vocab", "fan_out"], "Embedding", describer);
+        describer.param(&self.weight, [roles.vocab.clone(), roles.fan_out.clone()]);
     }
 }

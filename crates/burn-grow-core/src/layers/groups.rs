@@ -1,9 +1,9 @@
-//! Channels that lie in groups, and which layouts keep a growing axis inside them.
+//! Channels that lie in groups, and the layouts that keep a growing axis inside its groups.
 
-use crate::{Role, Term};
+use crate::describe::role::{Role, Term};
 
-/// The channels of one group, where `role` lays all of them out group by group: `groups` times, or a
-/// multiple of that. None where the copies of one group's channels would become another's.
+/// Returns the role of the channels of one group, if `role` lays them out group by group: `groups`
+/// times, or a multiple of that. Returns `None` where a copied channel would land in another group.
 pub(super) fn within(role: &Role, groups: usize) -> Option<Role> {
     if groups == 1 {
         return Some(role.clone());
@@ -24,7 +24,7 @@ pub(super) fn within(role: &Role, groups: usize) -> Option<Role> {
     }
 }
 
-/// Whether `role` moves channels in whole groups of `size`, so that it is their number that grows.
+/// Returns `true` if `role` moves channels in whole groups of `size`, so that groups are added.
 pub(super) fn whole(role: &Role, size: usize) -> bool {
     role.parts.iter().all(|part| match part.terms.last() {
         Some(Term::Fixed(unit)) => unit.is_multiple_of(size),
@@ -32,7 +32,7 @@ pub(super) fn whole(role: &Role, size: usize) -> bool {
     })
 }
 
-/// Every unit of `role` times `size`.
+/// Gives every unit of `role` `size` coordinates.
 pub(super) fn times(role: &Role, size: usize) -> Role {
     match size {
         1 => role.clone(),
@@ -40,7 +40,7 @@ pub(super) fn times(role: &Role, size: usize) -> Role {
     }
 }
 
-/// What to write on a side whose axis would cross the borders of its `groups`.
+/// Says what to write on a side whose axis would cross the borders of its `groups`.
 pub(super) fn advice(attribute: &str, role: &Role, groups: usize) -> String {
     let axes: Vec<_> = role.axes().map(|axis| format!("\"{axis}\"")).collect();
     format!(

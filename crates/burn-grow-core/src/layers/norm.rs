@@ -1,44 +1,50 @@
+//! Norms, with their gains, biases and running statistics.
+
 use burn_core::module::{Module, ModuleVisitor, Param, ParamId, RunningState};
 use burn_core::tensor::Tensor;
 use burn_nn::norm::Normalization;
 use burn_nn::{BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 
-use super::{Layer, LayerRoles, groups, refuse};
-use crate::{Constants, Describer, Role, Term};
+use super::groups;
+use super::shared::reject;
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::role::{Role, Term};
 
 /// Gain `[gain]`.
 #[diagnostic::do_not_recommend]
 impl Layer for RmsNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["gain"], "RmsNorm", describe);
-        describe.param(&self.gamma, [roles.gain.clone()]);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["gain"], "RmsNorm", describer);
+        describer.param(&self.gamma, [roles.gain.clone()]);
     }
 }
 
 /// Gain `[gain]`, bias `[gain]`.
 #[diagnostic::do_not_recommend]
 impl Layer for LayerNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["gain"], "LayerNorm", describe);
-        describe.param(&self.gamma, [roles.gain.clone()]);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["gain"], "LayerNorm", describer);
+        describer.param(&self.gamma, [roles.gain.clone()]);
         if let Some(beta) = &self.beta {
-            describe.param(beta, [roles.gain.clone()]);
+            describer.param(beta, [roles.gain.clone()]);
         }
     }
 }
 
-/// Gain, bias, running mean and running variance `[gain]`: a copied channel has the statistics of the
-/// one it copies.
+/// Gain, bias, running mean and running variance `[gain]`. A copied channel has the statistics of its
+/// source.
 #[diagnostic::do_not_recommend]
 impl Layer for BatchNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["gain"], "BatchNorm", describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["gain"], "BatchNorm", describer);
         let states = [&self.running_mean, &self.running_var].map(as_param);
         for param in [&self.gamma, &self.beta]
             .into_iter()
             .chain(states.iter().flatten())
         {
-            describe.param(param, [roles.gain.clone()]);
+            describer.param(param, [roles.gain.clone()]);
         }
     }
 
@@ -49,26 +55,25 @@ impl Layer for BatchNorm {
     }
 }
 
-/// Gain and bias `[gain]`, if affine. Either every group grows, where the channels lie group by group
-/// (or are one group), or their number does, where they move in whole groups; `num_groups` follows
-/// then.
+/// Gain and bias `[gain]`, if affine. Where the channels lie group by group, or in one group, every
+/// group grows. Where they move in whole groups, groups are added and `num_groups` is updated.
 #[diagnostic::do_not_recommend]
 impl Layer for GroupNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["gain"], "GroupNorm", describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["gain"], "GroupNorm", describer);
         if let Some(role) = &roles.gain {
             let per_group = self.num_channels / self.num_groups;
             if groups::within(role, self.num_groups).is_none() && !groups::whole(role, per_group) {
-                refuse(
+                reject(
                     "GroupNorm",
                     groups::advice("gain", role, self.num_groups),
-                    describe,
+                    describer,
                 );
             }
-            declare("num_channels", role, self.num_channels, describe);
+            declare("num_channels", role, self.num_channels, describer);
         }
         for param in [&self.gamma, &self.beta].into_iter().flatten() {
-            describe.param(param, [roles.gain.clone()]);
+            describer.param(param, [roles.gain.clone()]);
         }
     }
 
@@ -84,16 +89,16 @@ impl Layer for GroupNorm {
     }
 }
 
-/// Gain and bias `[gain]`, if affine: every channel is a group of its own.
+/// Gain and bias `[gain]`, if affine. Every channel is a group of its own.
 #[diagnostic::do_not_recommend]
 impl Layer for InstanceNorm {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&["gain"], "InstanceNorm", describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&["gain"], "InstanceNorm", describer);
         if let Some(role) = &roles.gain {
-            declare("num_channels", role, self.num_channels, describe);
+            declare("num_channels", role, self.num_channels, describer);
         }
         for param in [&self.gamma, &self.beta].into_iter().flatten() {
-            describe.param(param, [roles.gain.clone()]);
+            describer.param(param, [roles.gain.clone()]);
         }
     }
 
@@ -102,16 +107,16 @@ impl Layer for InstanceNorm {
     }
 }
 
-/// What the norm inside has.
+/// Roles of the norm inside.
 #[diagnostic::do_not_recommend]
 impl Layer for Normalization {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         match self {
-            Self::Batch(norm) => norm.describe(roles, describe),
-            Self::Group(norm) => norm.describe(roles, describe),
-            Self::Instance(norm) => norm.describe(roles, describe),
-            Self::Layer(norm) => norm.describe(roles, describe),
-            Self::Rms(norm) => norm.describe(roles, describe),
+            Self::Batch(norm) => norm.describe(roles, describer),
+            Self::Group(norm) => norm.describe(roles, describer),
+            Self::Instance(norm) => norm.describe(roles, describer),
+            Self::Layer(norm) => norm.describe(roles, describer),
+            Self::Rms(norm) => norm.describe(roles, describer),
             _ => {}
         }
     }
@@ -128,9 +133,9 @@ impl Layer for Normalization {
     }
 }
 
-/// Declares the field `name`, which holds the size of what lies on `role`: without parameters nothing
-/// else would notice a misspelt axis.
-fn declare(name: &str, role: &Role, size: usize, describe: &mut Describer) {
+/// Declares the field `name`, which holds the size of a dimension with this role. A norm without
+/// parameters has nothing else that would reveal a misspelled axis.
+fn declare(name: &str, role: &Role, size: usize, describer: &mut Describer) {
     let [part] = role.parts.as_slice() else {
         return;
     };
@@ -147,16 +152,16 @@ fn declare(name: &str, role: &Role, size: usize, describe: &mut Describer) {
         && unit > 0
         && size.is_multiple_of(unit)
     {
-        describe.width(name, axis.as_str(), size / unit);
+        describer.width(name, axis.as_str(), size / unit);
     }
 }
 
-/// A running statistic as the parameter that Burn shows of it.
+/// Converts a running statistic to the parameter that Burn shows of it.
 fn as_param(state: &RunningState<Tensor<1>>) -> Option<Param<Tensor<1>>> {
     Some(Param::initialized(identity(state)?, state.value()))
 }
 
-/// The identity of a running statistic, which only a visit tells.
+/// Finds the identity of a running statistic, which only a visit tells.
 fn identity(state: &RunningState<Tensor<1>>) -> Option<ParamId> {
     struct Identity(Option<ParamId>);
     impl ModuleVisitor for Identity {
@@ -169,17 +174,18 @@ fn identity(state: &RunningState<Tensor<1>>) -> Option<ParamId> {
     identity.0
 }
 
-/// Gives the statistic a value of its own, which Burn lets all clones share.
+/// Gives the statistic a value of its own. Burn shares the value between all clones of a model.
 ///
-/// An update that waits for the next forward pass is taken in, unless it has another width by now.
+/// A pending update is applied unless it has another width by now.
 fn set_apart(state: &mut RunningState<Tensor<1>>) {
     let value = state.value();
-    // Takes waiting updates into the value, whatever thread they come from.
+    // Applies pending updates to the value, whatever thread they come from.
     let _ = state.valid();
     let updated = state.value();
-    let value = match updated.dims() == value.dims() {
-        true => updated,
-        false => value,
+    let value = if updated.dims() == value.dims() {
+        updated
+    } else {
+        value
     };
     if let Some(id) = identity(state) {
         *state = RunningState::with_id(id, value);

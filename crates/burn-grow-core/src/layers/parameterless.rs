@@ -23,13 +23,15 @@ use burn_nn::{
     PairwiseDistance, PixelShuffle, PixelUnshuffle, RotaryEncoding, Unfold4d,
 };
 
-use crate::{Constants, Describer, Growable};
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::growable::Growable;
 
 macro_rules! parameterless {
     ($($module:ty),+ $(,)?) => {
         $(#[diagnostic::do_not_recommend]
         impl Growable for $module {
-            fn describe(&self, _describe: &mut Describer) {}
+            fn describe(&self, _describer: &mut Describer) {}
 
             fn update_constants(&mut self, _constants: &Constants<'_>) {}
         })+
@@ -114,22 +116,22 @@ parameterless!(
 
 #[diagnostic::do_not_recommend]
 impl<const D: usize> Growable for Param<Tensor<D, Int>> {
-    fn describe(&self, _describe: &mut Describer) {}
+    fn describe(&self, _describer: &mut Describer) {}
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
-    fn describe(&self, _describe: &mut Describer) {}
+    fn describe(&self, _describer: &mut Describer) {}
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
 
-/// A tensor field is no parameter: it stays as it is, whatever its size.
+/// Plain tensor fields are not parameters and never grow.
 #[diagnostic::do_not_recommend]
 impl<const D: usize, K: Autodiff> Growable for Tensor<D, K> {
-    fn describe(&self, _describe: &mut Describer) {}
+    fn describe(&self, _describer: &mut Describer) {}
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }

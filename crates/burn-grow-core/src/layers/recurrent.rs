@@ -1,15 +1,18 @@
-//! Recurrent layers. `fan_in` is the input, `fan_out` the hidden state, which the layer makes and, one
-//! step later, consumes.
+//! Recurrent layers. `fan_in` is the input, `fan_out` the hidden state, which the layer makes and
+//! consumes one step later.
 
 use burn_nn::{BiGru, BiLstm, BiRnn, GateController, Gru, Lstm, Rnn};
 
 use super::activation::describe_activation;
-use super::{Layer, LayerRoles, kind};
-use crate::{Constants, Describer, RoleKind};
+use super::shared::kind;
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::role::RoleKind;
 
 const SIDES: [&str; 2] = ["fan_in", "fan_out"];
 
-/// The same sides, but the output multiplies another one.
+/// Makes the output side a gate.
 fn gated(roles: &LayerRoles) -> LayerRoles {
     LayerRoles {
         fan_out: kind(roles.fan_out.as_ref(), RoleKind::Gate),
@@ -20,19 +23,19 @@ fn gated(roles: &LayerRoles) -> LayerRoles {
 /// Input weight `[fan_in, fan_out]`, hidden weight `[fan_out, fan_out]`, biases `[fan_out]`.
 #[diagnostic::do_not_recommend]
 impl Layer for GateController {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-        roles.only(&SIDES, "GateController", describe);
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+        roles.only(&SIDES, "GateController", describer);
         let hidden = LayerRoles {
             fan_in: kind(roles.fan_out.as_ref(), RoleKind::FanIn),
             ..roles.clone()
         };
-        describe.layer("input_transform", &self.input_transform, roles);
-        describe.layer("hidden_transform", &self.hidden_transform, &hidden);
+        describer.layer("input_transform", &self.input_transform, roles);
+        describer.layer("hidden_transform", &self.hidden_transform, &hidden);
     }
 }
 
-/// Layers of gate controllers: those that multiply another one (`gates`), the others, and their
-/// activations.
+/// Implements `Layer` for layers of gate controllers: the controllers that multiply another one
+/// (`gates`), the others, and the activations.
 macro_rules! recurrent {
     ($($(#[$doc:meta])* $layer:ident {
         gates: [$($gate:ident),*],
@@ -43,16 +46,16 @@ macro_rules! recurrent {
             $(#[$doc])*
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-                    roles.only(&SIDES, stringify!($layer), describe);
+                fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+                    roles.only(&SIDES, stringify!($layer), describer);
                     let hidden = roles.fan_out.as_ref();
-                    $(describe.layer(stringify!($gate), &self.$gate, &gated(roles));)*
-                    $(describe.layer(stringify!($other), &self.$other, roles);)*
+                    $(describer.layer(stringify!($gate), &self.$gate, &gated(roles));)*
+                    $(describer.layer(stringify!($other), &self.$other, roles);)*
                     $(describe_activation(
                         stringify!($activation),
                         &self.$activation,
                         hidden,
-                        describe,
+                        describer,
                     );)*
                 }
 
@@ -71,8 +74,8 @@ recurrent! {
         others: [gate],
         activations: [hidden_activation],
     }
-    /// Four gate controllers. Input, forget and output gate multiply the cell, so they are gates: copied
-    /// where the cell gate starts from zero, so that a silent unit keeps its time constants.
+    /// Four gate controllers. Input, forget and output gate multiply the cell, so they are gates. They
+    /// are copied where the cell gate starts from zero: a silent unit keeps its time constants.
     Lstm {
         gates: [input_gate, forget_gate, output_gate],
         others: [cell_gate],
@@ -89,14 +92,14 @@ recurrent! {
 macro_rules! bidirectional {
     ($($layer:ident),+) => {
         $(
-            /// Two layers of one hidden size. The output is one behind the other, so that what reads it
+            /// Two layers of one hidden size. Their outputs are concatenated, so the layer that reads them
             /// takes `fan_in("axis", groups = 2)`.
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-                    roles.only(&SIDES, stringify!($layer), describe);
-                    describe.layer("forward", &self.forward, roles);
-                    describe.layer("reverse", &self.reverse, roles);
+                fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+                    roles.only(&SIDES, stringify!($layer), describer);
+                    describer.layer("forward", &self.forward, roles);
+                    describer.layer("reverse", &self.reverse, roles);
                 }
 
                 fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {

@@ -1,4 +1,4 @@
-//! Transformer stacks. One stream goes through all layers, filled by the heads of every attention.
+//! Transformer stacks. One stream goes through all layers, and the heads of every attention fill it.
 
 use burn_nn::activation::Activation;
 use burn_nn::transformer::{
@@ -7,26 +7,29 @@ use burn_nn::transformer::{
 };
 
 use super::attention::stream;
-use super::{Layer, LayerRoles, kind, refuse};
-use crate::{Constants, Describer, Role, RoleKind};
+use super::shared::{kind, reject};
+use crate::describe::constants::Constants;
+use crate::describe::describer::Describer;
+use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::role::{Role, RoleKind};
 
 const ROLES: [&str; 4] = ["fan_in", "fan_out", "inner", "heads"];
 
 /// Inner `[fan_in, inner]`, outer `[inner, fan_out]`.
 #[diagnostic::do_not_recommend]
 impl Layer for PositionWiseFeedForward {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         let name = "PositionWiseFeedForward";
-        roles.only(&["fan_in", "inner", "fan_out"], name, describe);
+        roles.only(&["fan_in", "inner", "fan_out"], name, describer);
         let per_unit = match &self.activation {
             Activation::PRelu(layer) => layer.alpha.dims() != [1],
             Activation::SwiGlu(_) => true,
             _ => false,
         };
         if per_unit && roles.inner.is_some() {
-            let reason = "Burn shows the parameters of its activation to nobody, so that they cannot \
-                          follow `inner`";
-            refuse(name, reason, describe);
+            let reason = "Burn keeps the parameters of its activation private, so they cannot grow with \
+                          `inner`";
+            reject(name, reason, describer);
         }
         let inner = LayerRoles {
             fan_in: roles.fan_in.clone(),
@@ -38,12 +41,12 @@ impl Layer for PositionWiseFeedForward {
             fan_out: roles.fan_out.clone(),
             ..LayerRoles::default()
         };
-        describe.layer("linear_inner", &self.linear_inner, &inner);
-        describe.layer("linear_outer", &self.linear_outer, &outer);
+        describer.layer("linear_inner", &self.linear_inner, &inner);
+        describer.layer("linear_outer", &self.linear_outer, &outer);
     }
 }
 
-/// What an attention, the feed-forward and the norms of a layer take.
+/// Returns the roles of an attention, the feed-forward and the norms of a layer.
 fn parts(roles: &LayerRoles, stream: Option<&Role>) -> [LayerRoles; 3] {
     let attention = LayerRoles {
         heads: roles.heads.clone(),
@@ -66,15 +69,15 @@ fn parts(roles: &LayerRoles, stream: Option<&Role>) -> [LayerRoles; 3] {
 /// [`MultiHeadAttention`](burn_nn::attention::MultiHeadAttention); `inner` is `d_ff`.
 #[diagnostic::do_not_recommend]
 impl Layer for TransformerEncoderLayer {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         let name = "TransformerEncoderLayer";
-        roles.only(&ROLES, name, describe);
-        let stream = stream(roles, self.mha.d_k, name, describe);
+        roles.only(&ROLES, name, describer);
+        let stream = stream(roles, self.mha.d_k, name, describer);
         let [attention, feed_forward, norm] = parts(roles, stream.as_ref());
-        describe.layer("mha", &self.mha, &attention);
-        describe.layer("pwff", &self.pwff, &feed_forward);
-        describe.layer("norm_1", &self.norm_1, &norm);
-        describe.layer("norm_2", &self.norm_2, &norm);
+        describer.layer("mha", &self.mha, &attention);
+        describer.layer("pwff", &self.pwff, &feed_forward);
+        describer.layer("norm_1", &self.norm_1, &norm);
+        describer.layer("norm_2", &self.norm_2, &norm);
     }
 
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
@@ -82,21 +85,21 @@ impl Layer for TransformerEncoderLayer {
     }
 }
 
-/// Two attentions, a feed-forward and three norms, as in an encoder layer. The memory is as wide as
-/// the stream and grows with it.
+/// Two attentions, a feed-forward and three norms, as in an encoder layer. The encoder's output is as
+/// wide as the stream and grows with it.
 #[diagnostic::do_not_recommend]
 impl Layer for TransformerDecoderLayer {
-    fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
+    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         let name = "TransformerDecoderLayer";
-        roles.only(&ROLES, name, describe);
-        let stream = stream(roles, self.self_attn.d_k, name, describe);
+        roles.only(&ROLES, name, describer);
+        let stream = stream(roles, self.self_attn.d_k, name, describer);
         let [attention, feed_forward, norm] = parts(roles, stream.as_ref());
-        describe.layer("cross_attn", &self.cross_attn, &attention);
-        describe.layer("self_attn", &self.self_attn, &attention);
-        describe.layer("pwff", &self.pwff, &feed_forward);
-        describe.layer("norm_1", &self.norm_1, &norm);
-        describe.layer("norm_2", &self.norm_2, &norm);
-        describe.layer("norm_3", &self.norm_3, &norm);
+        describer.layer("cross_attn", &self.cross_attn, &attention);
+        describer.layer("self_attn", &self.self_attn, &attention);
+        describer.layer("pwff", &self.pwff, &feed_forward);
+        describer.layer("norm_1", &self.norm_1, &norm);
+        describer.layer("norm_2", &self.norm_2, &norm);
+        describer.layer("norm_3", &self.norm_3, &norm);
     }
 
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
@@ -108,12 +111,12 @@ impl Layer for TransformerDecoderLayer {
 macro_rules! stack {
     ($($layer:ident),+) => {
         $(
-            /// Its layers, one stream for all. `d_model`, `d_ff` and `n_heads` follow.
+            /// A stack of layers on one stream. `d_model`, `d_ff` and `n_heads` are updated.
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
-                fn describe(&self, roles: &LayerRoles, describe: &mut Describer) {
-                    roles.only(&ROLES, stringify!($layer), describe);
-                    describe.layer("layers", &self.layers, roles);
+                fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+                    roles.only(&ROLES, stringify!($layer), describer);
+                    describer.layer("layers", &self.layers, roles);
                 }
 
                 fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {

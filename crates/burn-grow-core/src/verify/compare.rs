@@ -1,36 +1,40 @@
+//! The comparison of two models on one input.
+
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::probe::{Activations, Probe};
+use crate::error::GrowError;
 use crate::table::table;
-use crate::{Activations, GrowError, Probe};
 
-/// How two models differ on one input: what an expansion did to the function and to the activations.
+/// The difference of two models on one input: of the function, and of the activations. Prints as a
+/// table of the activations and a line about the output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The largest change of an output.
+    /// Largest change of an output.
     pub max_abs: f64,
-    /// The same, as a fraction of the largest output before.
+    /// Largest change of an output, as a fraction of the largest output before.
     pub max_rel: f64,
-    /// The largest output before, by magnitude.
+    /// Largest output before, by magnitude.
     pub largest: f64,
-    /// The activations, in the order of the forward pass.
+    /// Activations, in the order of the forward pass.
     pub sites: Vec<SiteRms>,
 }
 
 /// The root mean square of one activation before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SiteRms {
-    /// Where in the model.
+    /// Name of the place in the model.
     pub name: String,
-    /// Before.
+    /// RMS before the expansion.
     pub before: f64,
-    /// After.
+    /// RMS after the expansion.
     pub after: f64,
 }
 
 impl SiteRms {
-    /// After over before: 1 is what RMS-preserving growth aims at (Eq. 3).
+    /// Divides the RMS after by the RMS before. RMS-preserving growth aims at 1 (Eq. 3).
     pub fn ratio(&self) -> f64 {
         self.after / self.before
     }
@@ -38,33 +42,40 @@ impl SiteRms {
 
 /// Compares two models on one input.
 ///
-/// Whole multiples preserve the function up to rounding; any other growth preserves the RMS of the
-/// activations, in expectation over the weights.
+/// A whole multiple of a width preserves the function up to rounding. Any other growth preserves the
+/// RMS of the activations, in expectation over the weights.
 ///
 /// ```
 /// # use burn_core as burn;
-/// # use burn_core::{module::Module, tensor::{Device, Distribution, Tensor}};
-/// # use burn_grow_core::*;
+/// # use burn::module::Module;
+/// # use burn::tensor::{Device, Distribution, Tensor};
+/// use burn_grow_core::verify::{Activations, Probe, verify};
+/// # use burn_grow_core::{Expansion, GrowError};
+/// # use burn_grow_derive::Growable;
 /// # use burn_nn::{Linear, LinearConfig};
-/// # #[derive(Module, Debug)]
-/// # struct Mlp { up: Linear, down: Linear }
-/// # impl Growable for Mlp {
-/// #     fn describe(&self, d: &mut Describer) {
-/// #         d.layer("up", &self.up, &LayerRoles { fan_out: Some(Role::fan_out("inner")), ..Default::default() });
-/// #         d.layer("down", &self.down, &LayerRoles { fan_in: Some(Role::fan_in("inner")), ..Default::default() });
-/// #     }
-/// #     fn update_constants(&mut self, _: &Constants<'_>) {}
+/// # #[derive(Module, Growable, Debug)]
+/// # #[grow(crate = burn_grow_core)]
+/// # struct Mlp {
+/// #     #[grow(fan_out = "inner")]
+/// #     up: Linear,
+/// #     #[grow(fan_in = "inner")]
+/// #     down: Linear,
 /// # }
-/// # impl Probe<Tensor<2>> for Mlp {
-/// #     fn probe(&self, x: Tensor<2>) -> Activations {
-/// #         let hidden = self.up.forward(x);
-/// #         Activations::new(self.down.forward(hidden.clone())).with_site("hidden", &hidden)
-/// #     }
-/// # }
+/// impl Probe<Tensor<2>> for Mlp {
+///     fn probe(&self, x: Tensor<2>) -> Activations {
+///         let hidden = self.up.forward(x);
+///         let output = self.down.forward(hidden.clone());
+///         Activations::new(output).with_site("hidden", &hidden)
+///     }
+/// }
+///
 /// # fn main() -> Result<(), GrowError> {
 /// # let device = Device::flex();
-/// # let mlp = Mlp { up: LinearConfig::new(3, 8).init(&device), down: LinearConfig::new(8, 2).init(&device) };
-/// let plan = Plan::new(&Blueprint::of(&mlp)?, &Expansion::by("inner", 2.0))?;
+/// # let mlp = Mlp {
+/// #     up: LinearConfig::new(3, 8).init(&device),
+/// #     down: LinearConfig::new(8, 2).init(&device),
+/// # };
+/// let plan = Expansion::by("inner", 2.0).plan(&mlp)?;
 /// let wide = plan.apply(mlp.clone())?;
 /// let x = Tensor::random([16, 3], Distribution::Default, &device);
 /// let found = verify(&mlp, &wide, x)?;
@@ -76,7 +87,7 @@ impl SiteRms {
 ///
 /// # Errors
 ///
-/// When the outputs differ in size, or the sites in name.
+/// Fails when the outputs differ in size, or the activations in name.
 pub fn verify<I: Clone>(
     before: &impl Probe<I>,
     after: &impl Probe<I>,
@@ -105,9 +116,10 @@ fn compare(before: &Activations, after: &Activations) -> Result<Verification, Gr
     let sites = before.sites().iter().zip(after.sites());
     Ok(Verification {
         max_abs,
-        max_rel: match max_abs == 0.0 {
-            true => 0.0,
-            false => max_abs / largest,
+        max_rel: if max_abs == 0.0 {
+            0.0
+        } else {
+            max_abs / largest
         },
         largest,
         sites: sites
@@ -120,15 +132,11 @@ fn compare(before: &Activations, after: &Activations) -> Result<Verification, Gr
     })
 }
 
-/// The larger one; what is no number is the worst of all.
+/// Returns the larger number, or NaN if there is one.
 fn worse(a: f64, b: f64) -> f64 {
-    match b.is_nan() || b > a {
-        true => b,
-        false => a,
-    }
+    if b.is_nan() || b > a { b } else { a }
 }
 
-/// A table of the sites, and a line about the output.
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.sites.is_empty() {
@@ -166,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_number_is_the_worst_change() {
+    fn nan_is_the_largest_change() {
         let before = activations(&[1.0, 2.0, 3.0]);
         let found = compare(&before, &activations(&[1.0, f32::NAN, 3.5])).expect("comparable");
         assert!(found.max_abs.is_nan());
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_said() {
+    fn different_outputs_or_names_cannot_be_compared() {
         let error = compare(&activations(&[1.0]), &activations(&[1.0, 2.0])).expect_err("sizes");
         assert_eq!(
             error.to_string(),

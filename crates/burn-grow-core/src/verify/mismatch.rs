@@ -1,40 +1,44 @@
+//! The mistakes that the two-width check finds.
+
 use core::fmt;
 
-use crate::{Axis, Role};
+use crate::describe::axis::Axis;
+use crate::describe::role::Role;
 
-/// What [`two_width_check`](crate::two_width_check) has against one dimension, or one parameter.
+/// A mistake that [`two_width_check`](crate::verify::two_width_check) found.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoleMismatch {
-    /// A dimension whose role does not say how its size changes.
+    /// The size of a dimension does not change as its role says.
     Dimension {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// The dimension.
+        /// Index of the dimension.
         dim: usize,
-        /// Its sizes in the narrow and in the wide model.
+        /// Sizes in the narrow and in the wide model.
         sizes: (usize, usize),
-        /// Its role, if it has one.
+        /// Role of the dimension, if it has one.
         role: Option<Role>,
-        /// The sizes that its role gives it.
+        /// Sizes according to the role.
         expected: (usize, usize),
-        /// What changes as it does: an axis, or a multiple of one, as in `2 x inner`.
+        /// Axes, or multiples of one as in `2 x inner`, that change in the same way.
         alike: Vec<String>,
     },
-    /// A parameter of one model that the other lacks, or has with another rank.
+    /// Only one model has the parameter, or the models have it with different ranks.
     Parameter {
-        /// The path of the parameter.
+        /// Path of the parameter.
         path: String,
-        /// Its shape in the narrow model, if it is there.
+        /// Shape in the narrow model, if it is there.
         narrow: Option<Vec<usize>>,
-        /// Its shape in the wide model, if it is there.
+        /// Shape in the wide model, if it is there.
         wide: Option<Vec<usize>>,
     },
-    /// Axes that change alike, of which a dimension could name either: one of them may be a misspelt other.
+    /// Several axes change in the same way, so their dimensions cannot be told apart. One may be a
+    /// misspelling of another.
     Axes {
-        /// The axes.
+        /// Names of the axes.
         axes: Vec<Axis>,
-        /// The widths of each in the narrow and in the wide model.
+        /// Widths of each in the narrow and in the wide model.
         widths: (usize, usize),
     },
 }

@@ -1,7 +1,10 @@
-//! Whether a description is right, and what an expansion did.
+//! Checks of a description, and measurements of what an expansion did.
+//!
+//! [`two_width_check`] finds wrong roles, [`verify`] compares a model before and after an expansion,
+//! and [`symmetry`] and [`grown_rms`] follow the grown parameters while they train.
 
 mod compare;
-mod mismatch;
+pub(crate) mod mismatch;
 mod probe;
 mod rms;
 mod symmetry;

@@ -1,10 +1,12 @@
+//! Models whose activations can be looked at.
+
 use burn_core::tensor::{DType, Tensor, TensorData};
 
-/// A model whose output and activations can be looked at, for [`verify`](crate::verify).
+/// A model whose output and activations can be looked at, for [`verify`](crate::verify::verify).
 ///
 /// ```
 /// # use burn_core::tensor::Tensor;
-/// # use burn_grow_core::{Activations, Probe};
+/// use burn_grow_core::verify::{Activations, Probe};
 /// # use burn_nn::Linear;
 /// struct Mlp {
 ///     up: Linear,
@@ -20,14 +22,14 @@ use burn_core::tensor::{DType, Tensor, TensorData};
 /// }
 /// ```
 pub trait Probe<I> {
-    /// The output on `input`, and the activations on the way.
+    /// Runs the model on `input` and collects the output and the activations.
     fn probe(&self, input: I) -> Activations;
 }
 
-/// What a forward pass made: its output, and the root mean square of every activation looked at.
+/// The result of a forward pass: the output, and the root mean square of every activation looked at.
 ///
-/// Ranks and widths are gone: the output is its numbers in a row, an activation its RMS, the one number
-/// that can be compared across widths.
+/// Ranks and widths are dropped. The output is a list of numbers, and an activation is its RMS, the one
+/// number that can be compared across widths.
 #[derive(Clone, Debug)]
 pub struct Activations {
     output: TensorData,
@@ -35,7 +37,7 @@ pub struct Activations {
 }
 
 impl Activations {
-    /// An output, of any shape.
+    /// Creates the result from an output of any shape.
     pub fn new<const D: usize>(output: Tensor<D>) -> Self {
         Self {
             output: output.without_autodiff().into_data(),
@@ -43,7 +45,7 @@ impl Activations {
         }
     }
 
-    /// Adds an activation, of any shape: `RMS(h) = ||h||_2 / sqrt(d)`, in single precision.
+    /// Adds an activation of any shape: `RMS(h) = ||h||_2 / sqrt(d)`, in single precision.
     pub fn with_site<const D: usize>(
         self,
         name: impl Into<String>,
@@ -54,18 +56,18 @@ impl Activations {
         self.with_rms(name, f64::from(rms))
     }
 
-    /// Adds an activation whose root mean square is known.
+    /// Adds an activation by its root mean square.
     pub fn with_rms(mut self, name: impl Into<String>, rms: f64) -> Self {
         self.sites.push((name.into(), rms));
         self
     }
 
-    /// The output, row by row.
+    /// Iterates over the output, row by row.
     pub fn output(&self) -> impl Iterator<Item = f64> + '_ {
         self.output.iter::<f64>()
     }
 
-    /// The activations by name, in the order of the forward pass.
+    /// Returns the RMS of the activations by name, in the order of the forward pass.
     pub fn sites(&self) -> &[(String, f64)] {
         &self.sites
     }

@@ -1,56 +1,61 @@
+//! The RMS of grown parameters, old and new coordinates apart.
+
 use std::collections::HashMap;
 
 use burn_core::module::{Module, Param};
 use burn_core::tensor::{DType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::error::GrowError;
+use crate::plan::model::Plan;
+use crate::plan::param::ParamPlan;
 use crate::visit::{ParamVisitor, for_each_param};
-use crate::{GrowError, ParamPlan, Plan};
 
-/// The root mean square of the weights of everything that an expansion grew.
+/// The root mean square of the weights of all parameters that an expansion grew.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GrownRms {
-    /// Of every coordinate.
+    /// RMS over all coordinates.
     pub all: f64,
-    /// Of those that were there before.
+    /// RMS over the old coordinates.
     pub old: f64,
-    /// Of those that it added.
+    /// RMS over the new coordinates.
     pub new: f64,
 }
 
-/// The RMS of the parameters of `model` that `plan` grew, over all of their elements; none if nothing
-/// grew. One pass over the weights, and one wait for the device.
+/// Computes the RMS over the parameters of `model` that `plan` grew. Returns `None` if nothing grew.
+///
+/// Costs one pass over the weights and one wait for the device.
 ///
 /// # Errors
 ///
-/// When `model` is not what the plan expands to.
+/// Fails when `model` is not what the plan expands to.
 pub fn grown_rms<M: Module>(model: &M, plan: &Plan) -> Result<Option<GrownRms>, GrowError> {
     let grown = plan.params().iter().filter(|param| param.grows());
-    let mut look = Look {
+    let mut visitor = Visitor {
         plan,
         params: grown.map(|param| (param.path.as_str(), param)).collect(),
         sums: Vec::new(),
         counts: [0.0; 2],
         error: None,
     };
-    for_each_param(model, &mut look);
-    let missing = look.params.into_keys().min();
+    for_each_param(model, &mut visitor);
+    let missing = visitor.params.into_keys().min();
     let missing = missing.map(|path| GrowError::Missing {
         path: path.to_owned(),
         has: "plan",
         lacks: "model",
     });
-    if let Some(error) = look.error.or(missing) {
+    if let Some(error) = visitor.error.or(missing) {
         return Err(error);
     }
-    let Some(first) = look.sums.first() else {
+    let Some(first) = visitor.sums.first() else {
         return Ok(None);
     };
     let device = first.device();
-    let sums = look.sums.into_iter().map(|sums| sums.to_device(&device));
+    let sums = visitor.sums.into_iter().map(|sums| sums.to_device(&device));
     let sums: Vec<f64> = Tensor::cat(sums.collect(), 0).into_data().iter().collect();
     let sum = |side: usize| sums.iter().skip(side).step_by(2).sum::<f64>();
-    let ([all, old], [all_count, old_count]) = ([sum(0), sum(1)], look.counts);
+    let ([all, old], [all_count, old_count]) = ([sum(0), sum(1)], visitor.counts);
     let rms = |squares: f64, count: f64| (squares.max(0.0) / count).sqrt();
     Ok(Some(GrownRms {
         all: rms(all, all_count),
@@ -59,17 +64,17 @@ pub fn grown_rms<M: Module>(model: &M, plan: &Plan) -> Result<Option<GrownRms>, 
     }))
 }
 
-struct Look<'a> {
+struct Visitor<'a> {
     plan: &'a Plan,
-    /// The parameters that grew and were not seen yet.
+    /// Grown parameters that were not seen yet.
     params: HashMap<&'a str, &'a ParamPlan>,
-    /// The sums of squares of every parameter, left on its device: of all coordinates and of the old.
+    /// Sums of squares of every parameter, over all and over old coordinates, left on its device.
     sums: Vec<Tensor<1>>,
     counts: [f64; 2],
     error: Option<GrowError>,
 }
 
-impl ParamVisitor for Look<'_> {
+impl ParamVisitor for Visitor<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let Some(planned) = self.params.remove(path) else {
             return;

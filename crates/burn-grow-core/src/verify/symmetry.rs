@@ -1,45 +1,52 @@
+//! The symmetry between units and their copies.
+
 use core::fmt;
-use std::collections::HashMap;
 
 use burn_core::module::{Module, Param};
 use burn_core::tensor::{DType, Gradients, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::describe::axis::Axis;
+use crate::describe::role::{Role, RoleKind};
+use crate::error::GrowError;
+use crate::plan::axis_plan::{AxisPlan, Origin};
+use crate::plan::model::Plan;
 use crate::table::table;
 use crate::visit::{ParamVisitor, for_each_param};
-use crate::{Axis, AxisPlan, GrowError, Origin, ParamPlan, Plan, Role, RoleKind};
 
-/// How alike units and their copies are: 1 everywhere is the symmetry lock (Eq. 20-23).
+/// The similarity of units and their copies. Where it is 1 everywhere, the units are locked in symmetry
+/// (Eq. 20-23). Prints as a table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Symmetry {
-    /// Every dimension of every parameter along which units were copied.
+    /// One row per dimension along which units were copied.
     pub rows: Vec<CopySymmetry>,
 }
 
-/// How alike units and their copies are along one dimension of one parameter.
+/// The similarity of units and their copies along one dimension of one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopySymmetry {
-    /// The path of the parameter.
+    /// Path of the parameter.
     pub path: String,
-    /// The dimension.
+    /// Index of the dimension.
     pub dim: usize,
-    /// The axis.
+    /// Axis whose units were copied.
     pub axis: Axis,
-    /// The number of pairs of a unit and a copy of it.
+    /// Number of pairs of a unit and a copy of it.
     pub pairs: usize,
-    /// The mean cosine between the two.
+    /// Mean cosine between the two.
     pub mean: f64,
-    /// The smallest.
+    /// Smallest cosine between the two.
     pub min: f64,
 }
 
 impl Symmetry {
-    /// The mean cosine over all pairs; none if there are no copies.
+    /// Computes the mean cosine over all pairs. Returns `None` if there are no copies.
     pub fn mean(&self) -> Option<f64> {
         self.mean_of(|_| true)
     }
 
-    /// The mean cosine over the pairs of the rows that `wanted` accepts; none if there are none.
+    /// Computes the mean cosine over the pairs of the rows that `wanted` accepts. Returns `None` if it
+    /// accepts no pairs.
     pub fn mean_of(&self, wanted: impl Fn(&CopySymmetry) -> bool) -> Option<f64> {
         let rows = self.rows.iter().filter(|row| wanted(row));
         let (sum, pairs) = rows.fold((0.0, 0.0), |(sum, pairs), row| {
@@ -50,12 +57,12 @@ impl Symmetry {
     }
 }
 
-/// A tensor for every parameter of a model: its weights, or their gradients.
+/// A tensor for every parameter of a model, such as its gradient.
 ///
-/// Implemented for [`Gradients`]. For burn-optim's `GradientsParams`, a wrapper that answers
-/// `self.0.get(param.id)` does; one that answers for some parameters only looks at no others.
+/// Implemented for [`Gradients`]. For burn-optim's `GradientsParams`, write a wrapper that returns
+/// `self.0.get(param.id)`. Parameters for which it returns `None` are passed over.
 pub trait ParamTensors {
-    /// The tensor of `param`, in its shape; none if there is none.
+    /// Returns the tensor of `param`, in its shape.
     fn tensor_of<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<D>>;
 }
 
@@ -73,62 +80,88 @@ impl ParamTensors for Weights {
     }
 }
 
-/// How alike the units of `model` and the copies that `plan` made of them are: for every dimension
-/// along which units were copied, the cosine between the slice of a unit and that of each of its copies.
+/// Compares the units of `model` with the copies that `plan` made of them: for every dimension along
+/// which units were copied, the cosine between the slice of a unit and that of each of its copies.
 ///
-/// A slice is every weight at the unit's coordinates of that dimension. Stacked parameters are compared
-/// member by member where an axis belongs to the members, as the inner width of stacked experts does:
-/// where dimension 0 of every parameter on the axis is the same stack. Copies that the plan drew anew or
-/// made zero are none, slices of a single number have no direction, and pairs with a slice of zeros have
-/// no cosine.
+/// A slice is every weight at the unit's coordinates of that dimension. In stacked parameters, such as
+/// the experts of a mixture, members are compared one by one: those are parameters whose dimension 0 is
+/// the same stack wherever the axis occurs. Units that the plan made random or zero are not copies.
+/// Slices of a single number have no direction and slices of zeros no cosine; both are left out.
+///
+/// ```
+/// # use burn_core as burn;
+/// # use burn::{module::Module, tensor::Device};
+/// use burn_grow_core::verify::symmetry;
+/// # use burn_grow_core::{Expansion, GrowError};
+/// # use burn_grow_derive::Growable;
+/// # use burn_nn::{Linear, LinearConfig};
+/// # #[derive(Module, Growable, Debug)]
+/// # #[grow(crate = burn_grow_core)]
+/// # struct Mlp {
+/// #     #[grow(fan_out = "inner")]
+/// #     up: Linear,
+/// #     #[grow(fan_in = "inner")]
+/// #     down: Linear,
+/// # }
+/// # fn main() -> Result<(), GrowError> {
+/// # let device = Device::flex();
+/// # let mlp = Mlp {
+/// #     up: LinearConfig::new(3, 8).init(&device),
+/// #     down: LinearConfig::new(8, 2).init(&device),
+/// # };
+/// let plan = Expansion::by("inner", 2.0).plan(&mlp)?;
+/// let wide = plan.apply(mlp)?;
+/// // Training makes it smaller: copies drift apart.
+/// let mean = symmetry(&wide, &plan)?.mean().expect("copies");
+/// assert!((mean - 1.0).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
-/// When `model` is not what the plan expands to.
+/// Fails when `model` is not what the plan expands to.
 pub fn symmetry<M: Module>(model: &M, plan: &Plan) -> Result<Symmetry, GrowError> {
     symmetry_of(model, &Weights, plan)
 }
 
-/// As [`symmetry`], of a tensor for every parameter, such as its gradient.
+/// Compares units and copies as [`symmetry`] does, in a tensor for every parameter such as its gradient.
 ///
 /// # Errors
 ///
-/// When `model` is not what the plan expands to.
+/// Fails when `model` is not what the plan expands to.
 pub fn symmetry_of<M: Module>(
     model: &M,
     tensors: &impl ParamTensors,
     plan: &Plan,
 ) -> Result<Symmetry, GrowError> {
-    let params = plan.params().iter();
     let grown = plan.axes().iter().filter(|(_, axis)| axis.grows());
-    let mut look = Look {
+    let mut visitor = Visitor {
         plan,
         axes: grown
             .map(|(axis, grown)| (axis, grown, stacked(plan, axis)))
             .collect(),
         tensors,
-        params: params.map(|param| (param.path.as_str(), param)).collect(),
         found: Ok(Symmetry::default()),
     };
-    for_each_param(model, &mut look);
-    look.found
+    for_each_param(model, &mut visitor);
+    visitor.found
 }
 
-struct Look<'a, T> {
+struct Visitor<'a, T> {
     plan: &'a Plan,
-    /// Every grown axis, and whether its units belong to the members of a stack.
+    /// Every grown axis, and `true` if its units belong to the members of a stack.
     axes: Vec<(&'a Axis, &'a AxisPlan, bool)>,
     tensors: &'a T,
-    params: HashMap<&'a str, &'a ParamPlan>,
     found: Result<Symmetry, GrowError>,
 }
 
-impl<T: ParamTensors> ParamVisitor for Look<'_, T> {
+impl<T: ParamTensors> ParamVisitor for Visitor<'_, T> {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let Ok(found) = &mut self.found else {
             return;
         };
-        let Some(planned) = self.params.get(path) else {
+        let Some(planned) = self.plan.param(path) else {
             self.found = Err(GrowError::Missing {
                 path: path.to_owned(),
                 has: "model",
@@ -179,7 +212,7 @@ fn row(path: &str, dim: usize, axis: &Axis, cosines: &[f64]) -> Option<CopySymme
     })
 }
 
-/// What `role` does with units of `axis`.
+/// Lists the kinds of the parts of `role` that lie on `axis`.
 fn kinds(role: &Role, axis: &Axis) -> Vec<RoleKind> {
     let mut kinds: Vec<RoleKind> = Vec::new();
     for part in &role.parts {
@@ -190,7 +223,7 @@ fn kinds(role: &Role, axis: &Axis) -> Vec<RoleKind> {
     kinds
 }
 
-/// The coordinates of a unit and of a copy of it, pair by pair.
+/// Lists the coordinates of a unit and of a copy of it, pair by pair.
 fn pairs(
     plan: &Plan,
     role: &Role,
@@ -216,8 +249,8 @@ fn pairs(
     copies.collect()
 }
 
-/// Whether the units of `axis` belong to the members of a stack: dimension 0 of every parameter that
-/// lies on the axis is one and the same that makes and consumes nothing, and what is stacked are matrices.
+/// Returns `true` if the units of `axis` belong to the members of a stack of matrices: dimension 0 of
+/// every parameter on the axis has the same size, and neither makes nor consumes an axis.
 fn stacked(plan: &Plan, axis: &Axis) -> bool {
     let on_axis = |role: &Option<Role>| {
         let mut axes = role.iter().flat_map(Role::axes);
@@ -241,7 +274,7 @@ fn stacked(plan: &Plan, axis: &Axis) -> bool {
     matrices
 }
 
-/// The cosine of each pair of slices along `dim`, for every member of the stack if there is one.
+/// Computes the cosine of each pair of slices along `dim`, for every member of a stack.
 fn cosines<const D: usize>(
     tensor: &Tensor<D>,
     dim: usize,
@@ -252,10 +285,7 @@ fn cosines<const D: usize>(
         return Vec::new();
     };
     let shape = tensor.dims();
-    let members = match stacked && dim > 0 {
-        true => shape[0],
-        false => 1,
-    };
+    let members = if stacked && dim > 0 { shape[0] } else { 1 };
     let before = shape[..dim].iter().product::<usize>() / members;
     let after: usize = shape[dim + 1..].iter().product();
     let (count, size) = (pairs.len(), unit.len());
@@ -264,7 +294,7 @@ fn cosines<const D: usize>(
         return Vec::new();
     }
     let tensor = tensor.clone().reshape([members, before, shape[dim], after]);
-    // `[members x pairs, length]`, the unit's or the copy's.
+    // The slices of the units or of the copies, `[members x pairs, length]`.
     let slices = |side: usize| -> Tensor<2> {
         let coordinates = pairs.iter().flat_map(|pair| &pair[side]);
         let coordinates: Vec<i64> = coordinates.map(|index| *index as i64).collect();
@@ -292,7 +322,6 @@ fn read(column: Tensor<2>) -> Vec<f32> {
     column.into_data().iter::<f32>().collect()
 }
 
-/// A table of the rows, and the mean over all pairs.
 impl fmt::Display for Symmetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = ["parameter", "dim", "axis", "pairs", "mean cosine", "min"];

@@ -1,0 +1,33 @@
+//! Width axes, known by name.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a width: a hidden dimension that consecutive layers share.
+///
+/// Dimensions that name the same axis have the same width and grow together: `"hidden"` for the
+/// residual stream of a transformer, `"inner"` for the intermediate size of its experts. Any string
+/// converts into an axis.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Axis(String);
+
+impl Axis {
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<S: Into<String>> From<S> for Axis {
+    fn from(name: S) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

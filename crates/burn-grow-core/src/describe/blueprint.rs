@@ -1,0 +1,165 @@
+//! The description of a whole model.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::axis::Axis;
+use super::constants::Constant;
+use super::growable::Growable;
+use super::param::ParamBlueprint;
+use super::survey::{Shapes, Survey};
+use super::validate::{self, Widths, deserialize_checked, known};
+use super::width::widths;
+use crate::cost::{Cost, StateSize};
+use crate::error::GrowError;
+
+/// A model as an expansion sees it: its parameters, the axis of each dimension, the width of every
+/// axis, and the constants that depend on one.
+///
+/// Deserializing validates the blueprint.
+///
+/// ```
+/// # use burn_core as burn;
+/// # use burn::{module::Module, tensor::Device};
+/// # use burn_grow_core::describe::Axis;
+/// # use burn_grow_core::{Blueprint, GrowError};
+/// # use burn_grow_derive::Growable;
+/// # use burn_nn::{Linear, LinearConfig};
+/// # #[derive(Module, Growable, Debug)]
+/// # #[grow(crate = burn_grow_core)]
+/// # struct Mlp {
+/// #     #[grow(fan_out = "inner")]
+/// #     up: Linear,
+/// #     #[grow(fan_in = "inner")]
+/// #     down: Linear,
+/// # }
+/// # fn main() -> Result<(), GrowError> {
+/// # let device = Device::flex();
+/// let mlp = Mlp {
+///     up: LinearConfig::new(8, 16).init(&device),
+///     down: LinearConfig::new(16, 4).init(&device),
+/// };
+/// let blueprint = Blueprint::of(&mlp)?;
+/// assert_eq!(blueprint.widths()[&Axis::from("inner")], 16);
+/// assert_eq!(blueprint.num_params(), 8 * 16 + 16 + 16 * 4 + 4);
+/// assert_eq!(blueprint.params()[0].path, "up.weight");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Fields")]
+pub struct Blueprint {
+    pub(crate) params: Vec<ParamBlueprint>,
+    pub(crate) widths: Widths,
+    pub(crate) constants: Vec<Constant<usize>>,
+    pub(crate) multipliers: Vec<Constant<f64>>,
+    pub(crate) frozen: BTreeMap<Axis, String>,
+}
+
+deserialize_checked! {
+    Fields => Blueprint {
+        params: Vec<ParamBlueprint>,
+        widths: Widths,
+        constants: Vec<Constant<usize>>,
+        multipliers: Vec<Constant<f64>>,
+        frozen: BTreeMap<Axis, String>,
+    }
+}
+
+impl Blueprint {
+    /// Describes `model`. Parameters that Burn has not initialized yet are initialized.
+    ///
+    /// # Errors
+    ///
+    /// Fails when parameters and constants disagree about the width of an axis, when the size of a
+    /// dimension does not fit its role, or when a parameter is undescribed, shared, quantized or
+    /// reparameterized.
+    pub fn of<G: Growable>(model: &G) -> Result<Self, GrowError> {
+        Self::new(Survey::of(model, Shapes::Initialized)?)
+    }
+
+    /// Describes `model` without initializing its parameters, for a model that does not fit in
+    /// memory. Only convolutions and the slopes of a `PRelu` are initialized.
+    ///
+    /// An uninitialized parameter has the shape that it was declared with. For every Burn layer that
+    /// is the shape of its value, except for a [`Linear`](burn_nn::Linear) in column layout, which is
+    /// declared transposed and needs [`of`](Self::of).
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`of`](Self::of) does.
+    pub fn of_lazy<G: Growable>(model: &G) -> Result<Self, GrowError> {
+        Self::new(Survey::of(model, Shapes::Declared)?)
+    }
+
+    fn new(Survey { params, describer }: Survey) -> Result<Self, GrowError> {
+        let widths = widths(&params, &describer.widths, &describer.counts)?;
+        let mut constants = describer.widths;
+        constants.extend(describer.counts);
+        let blueprint = Self {
+            params,
+            widths,
+            constants,
+            multipliers: describer.multipliers,
+            frozen: describer.frozen,
+        };
+        blueprint.checked()
+    }
+
+    /// Returns the parameters, in the order of the module tree.
+    pub fn params(&self) -> &[ParamBlueprint] {
+        &self.params
+    }
+
+    /// Returns the width of every axis.
+    ///
+    /// Together with [`multipliers`](Self::multipliers) it is the part of a grown model's
+    /// configuration that its record does not hold.
+    pub fn widths(&self) -> &BTreeMap<Axis, usize> {
+        &self.widths
+    }
+
+    /// Returns the scalars that absorb fan-in factors, with their present values.
+    pub fn multipliers(&self) -> &[Constant<f64>] {
+        &self.multipliers
+    }
+
+    /// Counts the parameters.
+    pub fn num_params(&self) -> usize {
+        self.params.iter().map(ParamBlueprint::num_elements).sum()
+    }
+
+    /// Counts the parameters that take part in one token: the `N` of `C = 6 N D`.
+    pub fn active_params(&self) -> f64 {
+        self.params
+            .iter()
+            .map(|param| param.num_elements() as f64 * param.active.fraction(&self.widths))
+            .sum()
+    }
+
+    /// Computes what the model costs to train and to keep.
+    pub fn cost(&self, state: StateSize) -> Cost {
+        Cost::new(self.num_params(), self.active_params(), state)
+    }
+
+    /// Returns the blueprint if its parts agree with each other.
+    fn checked(self) -> Result<Self, GrowError> {
+        for param in &self.params {
+            validate::sizes(&param.path, &param.shape, &param.roles, &self.widths)?;
+            for axis in param.active.axes() {
+                known(&self.widths, axis)?;
+            }
+            validate::active(&param.path, param.active.fraction)?;
+            validate::active(&param.path, param.active.fraction(&self.widths))?;
+        }
+        let shapes = self.params.iter().map(|param| (&param.path, &param.shape));
+        validate::elements(shapes)?;
+        for constant in &self.constants {
+            let (axis, path) = (&constant.axis, &constant.path);
+            validate::width(&self.widths, axis, path, constant.value)?;
+        }
+        validate::multipliers(&self.multipliers, &self.widths)?;
+        Ok(self)
+    }
+}

@@ -1,0 +1,138 @@
+//! The walk over a model that pairs its parameters with their descriptions.
+
+use std::collections::HashMap;
+
+use burn_core::module::{Param, ParamId};
+use burn_core::tensor::{DType, Tensor};
+
+use super::describer::{Describer, Description};
+use super::growable::Growable;
+use super::param::ParamBlueprint;
+use crate::error::GrowError;
+use crate::visit::{ParamVisitor, for_each_param};
+
+/// The source of the shapes of parameters.
+#[derive(Clone, Copy)]
+pub(crate) enum Shapes {
+    /// Values, which are initialized for it.
+    Initialized,
+    /// Declarations, for parameters without a value.
+    Declared,
+}
+
+/// A model's parameters and descriptions, not yet checked against each other.
+pub(crate) struct Survey {
+    pub(crate) params: Vec<ParamBlueprint>,
+    pub(crate) describer: Describer,
+}
+
+impl Survey {
+    pub(crate) fn of<G: Growable>(model: &G, shapes: Shapes) -> Result<Self, GrowError> {
+        let mut describer = Describer::default();
+        model.describe(&mut describer);
+        if !describer.errors.is_empty() {
+            return Err(describer.errors.swap_remove(0));
+        }
+        let mut visitor = Visitor {
+            descriptions: &describer.params,
+            shapes,
+            seen: HashMap::new(),
+            params: Vec::new(),
+            error: None,
+        };
+        for_each_param(model, &mut visitor);
+        match visitor.error {
+            Some(error) => Err(error),
+            None => Ok(Self {
+                params: visitor.params,
+                describer,
+            }),
+        }
+    }
+}
+
+struct Visitor<'a> {
+    descriptions: &'a HashMap<ParamId, Description>,
+    shapes: Shapes,
+    seen: HashMap<ParamId, String>,
+    params: Vec<ParamBlueprint>,
+    error: Option<GrowError>,
+}
+
+impl Visitor<'_> {
+    fn record(
+        &mut self,
+        path: String,
+        id: ParamId,
+        shape: Vec<usize>,
+        dtype: Option<DType>,
+    ) -> Result<ParamBlueprint, GrowError> {
+        if let Some(other) = self.seen.insert(id, path.clone()) {
+            return Err(GrowError::Shared { path, other });
+        }
+        if let Some(dtype) = dtype {
+            reject_quantized(&path, dtype)?;
+        }
+        let Some(description) = self.descriptions.get(&id) else {
+            return Err(GrowError::Undescribed { path });
+        };
+        Ok(ParamBlueprint {
+            path,
+            shape,
+            roles: description.roles.clone(),
+            active: description.active.clone(),
+        })
+    }
+}
+
+impl ParamVisitor for Visitor<'_> {
+    fn module(&mut self, parent: &str, name: &str, container: &str) {
+        if let Err(error) = reject_reparameterized(parent, name, container) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        if self.error.is_some() {
+            return;
+        }
+        let (shape, dtype) = match self.shapes {
+            Shapes::Declared if !param.is_initialized() => (param.lazy_shape().to_vec(), None),
+            // A column-layout weight is declared transposed.
+            _ => {
+                let value = param.base();
+                (value.dims().to_vec(), Some(value.dtype()))
+            }
+        };
+        match self.record(path.to_owned(), param.id, shape, dtype) {
+            Ok(param) => self.params.push(param),
+            Err(error) => self.error = Some(error),
+        }
+    }
+}
+
+/// Rejects a parameter whose values are quantized.
+pub(crate) fn reject_quantized(path: &str, dtype: DType) -> Result<(), GrowError> {
+    if !matches!(dtype, DType::QFloat(_)) {
+        return Ok(());
+    }
+    Err(GrowError::Quantized {
+        path: path.to_owned(),
+        dtype: format!("{dtype:?}"),
+    })
+}
+
+/// Rejects a parameter with an adapter, which Burn shows as a module below the parameter.
+pub(crate) fn reject_reparameterized(
+    path: &str,
+    name: &str,
+    container: &str,
+) -> Result<(), GrowError> {
+    if container != "Reparameterization" {
+        return Ok(());
+    }
+    Err(GrowError::Reparameterized {
+        path: path.to_owned(),
+        name: name.to_owned(),
+    })
+}

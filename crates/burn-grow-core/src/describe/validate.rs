@@ -1,0 +1,159 @@
+//! Invariants of blueprints and plans.
+//!
+//! They are checked on construction and on deserialization, and the rest of the crate relies on them.
+
+use std::collections::BTreeMap;
+
+use super::axis::Axis;
+use super::constants::Constant;
+use super::role::Role;
+use crate::error::GrowError;
+
+/// The largest width of a planned axis, far more than any in use: a plan lists its units one by one.
+pub(crate) const MAX_WIDTH: usize = 1 << 24;
+
+/// The largest number of elements of a model: what memory can address in double precision.
+const MAX_ELEMENTS: usize = isize::MAX as usize / size_of::<f64>();
+
+/// The width of every axis.
+pub(crate) type Widths = BTreeMap<Axis, usize>;
+
+/// Declares the serialized fields of a type, and deserializes the type through its `checked` method.
+macro_rules! deserialize_checked {
+    ($fields:ident => $whole:ident { $($name:ident: $type:ty,)+ }) => {
+        #[derive(Deserialize)]
+        struct $fields {
+            $($name: $type,)+
+        }
+
+        impl TryFrom<$fields> for $whole {
+            type Error = GrowError;
+
+            fn try_from(fields: $fields) -> Result<Self, GrowError> {
+                Self { $($name: fields.$name,)+ }.checked()
+            }
+        }
+    };
+}
+pub(crate) use deserialize_checked;
+
+/// Looks up the width of an axis that the model has to have.
+pub(crate) fn known(widths: &Widths, axis: &Axis) -> Result<usize, GrowError> {
+    widths
+        .get(axis)
+        .copied()
+        .ok_or_else(|| GrowError::UnknownAxis {
+            axis: axis.clone(),
+            known: widths.keys().cloned().collect(),
+        })
+}
+
+/// Checks the width that `path` states for `axis`.
+pub(crate) fn width(
+    widths: &Widths,
+    axis: &Axis,
+    path: &str,
+    found: usize,
+) -> Result<(), GrowError> {
+    let expected = known(widths, axis)?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(GrowError::WidthDisagreement {
+        axis: axis.clone(),
+        path: path.to_owned(),
+        found,
+        other: "the widths".into(),
+        expected,
+    })
+}
+
+/// Checks that every dimension has the size that its role gives it.
+pub(crate) fn sizes(
+    path: &str,
+    shape: &[usize],
+    roles: &[Option<Role>],
+    widths: &Widths,
+) -> Result<(), GrowError> {
+    if shape.len() != roles.len() {
+        let found = format!("{shape:?}");
+        let expected = format!("{} dimensions, one for each role", roles.len());
+        return Err(inconsistent(
+            &format!("parameter `{path}`"),
+            expected,
+            found,
+        ));
+    }
+    for (dim, (size, role)) in shape.iter().zip(roles).enumerate() {
+        let Some(role) = role else { continue };
+        for axis in role.axes() {
+            known(widths, axis)?;
+        }
+        if *size == 0 || role.size(|axis| widths[axis]) != *size {
+            return Err(GrowError::Layout {
+                path: path.into(),
+                dim,
+                size: *size,
+                role: role.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the elements of all parameters can be counted, along any of their dimensions.
+pub(crate) fn elements<'a>(
+    params: impl Iterator<Item = (&'a String, &'a Vec<usize>)>,
+) -> Result<(), GrowError> {
+    let mut total = 0_usize;
+    for (path, shape) in params {
+        let elements = shape.iter().fold(1_usize, |product, size| {
+            product.saturating_mul((*size).max(1))
+        });
+        total = total.saturating_add(elements);
+        if total > MAX_ELEMENTS {
+            return Err(GrowError::TooLarge {
+                path: path.clone(),
+                shape: shape.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the active fraction of a parameter.
+pub(crate) fn active(path: &str, fraction: f64) -> Result<(), GrowError> {
+    finite(fraction, || {
+        format!("active fraction of parameter `{path}`")
+    })
+}
+
+/// Checks the scalars that absorb fan-in factors.
+pub(crate) fn multipliers(multipliers: &[Constant<f64>], widths: &Widths) -> Result<(), GrowError> {
+    multipliers.iter().try_for_each(|multiplier| {
+        known(widths, &multiplier.axis)?;
+        finite(multiplier.value, || {
+            format!("multiplier `{}`", multiplier.path)
+        })
+    })
+}
+
+/// Checks that a number is neither NaN nor infinite.
+pub(crate) fn finite(value: f64, what: impl Fn() -> String) -> Result<(), GrowError> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(GrowError::NotFinite {
+        what: what(),
+        value,
+    })
+}
+
+/// Describes a part of a blueprint or plan that contradicts the rest.
+pub(crate) fn inconsistent(what: &str, expected: String, found: String) -> GrowError {
+    GrowError::Inconsistent {
+        what: what.into(),
+        expected,
+        found,
+    }
+}

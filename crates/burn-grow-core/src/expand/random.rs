@@ -1,0 +1,149 @@
+//! Random initialization of new coordinates.
+
+use std::collections::HashMap;
+
+use crate::plan::coordinates::{Content, Coordinate};
+
+/// Computes the mean and the standard deviation of `values`.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let squares = values.map(|value| (value - mean).powi(2)).sum::<f64>();
+    (mean, (squares / count).sqrt())
+}
+
+/// Writes the random coordinates of a parameter into `values`, its new values so far.
+///
+/// A random coordinate has the mean and the standard deviation of the `old` values. One that copies a
+/// random coordinate along some dimension gets the same number, so that copies stay copies.
+pub(super) fn randomize(
+    dims: &[Vec<Coordinate>],
+    (old, old_shape): (&[f64], &[usize]),
+    values: &mut [f64],
+    mut normals: impl Iterator<Item = f64>,
+) {
+    let new_shape: Vec<usize> = dims.iter().map(Vec::len).collect();
+    let strides = strides(&new_shape);
+    let whole = moments(old.iter().copied());
+    let mut columns: HashMap<Vec<bool>, Columns> = HashMap::new();
+    for flat in 0..values.len() {
+        let coordinates =
+            (0..dims.len()).map(|dim| dims[dim][flat / strides[dim] % new_shape[dim]]);
+        let content = coordinates
+            .clone()
+            .map(|coordinate| coordinate.content)
+            .max();
+        let Some(content @ (Content::Random | Content::Symbol)) = content else {
+            continue;
+        };
+        let roots = coordinates.clone().map(|coordinate| coordinate.root);
+        let root: usize = roots
+            .zip(&strides)
+            .map(|(root, stride)| root * stride)
+            .sum();
+        // A root comes before its copies.
+        values[flat] = if root < flat {
+            values[root]
+        } else {
+            let (mean, deviation) = if content == Content::Random {
+                whole
+            } else {
+                let kept: Vec<_> = coordinates.map(|coordinate| coordinate.kept()).collect();
+                let fixed = kept.iter().map(Option::is_some).collect();
+                columns
+                    .entry(fixed)
+                    .or_insert_with_key(|fixed| Columns::of(old, old_shape, fixed))
+                    .moments(&kept)
+            };
+            mean + deviation * normals.next().unwrap_or_default()
+        };
+    }
+}
+
+/// The mean and the standard deviation of every column: of all values at one place along the fixed
+/// dimensions.
+struct Columns {
+    /// Zero where a dimension is not fixed.
+    strides: Vec<usize>,
+    moments: Vec<(f64, f64)>,
+}
+
+impl Columns {
+    /// Takes two passes over the values, however many columns there are.
+    fn of(values: &[f64], shape: &[usize], fixed: &[bool]) -> Self {
+        let sizes: Vec<usize> = shape
+            .iter()
+            .zip(fixed)
+            .map(|(size, fixed)| if *fixed { *size } else { 1 })
+            .collect();
+        let mut own = strides(&sizes);
+        for (stride, fixed) in own.iter_mut().zip(fixed) {
+            *stride *= usize::from(*fixed);
+        }
+        let all = strides(shape);
+        let column = |flat: usize| -> usize {
+            let dims = all.iter().zip(shape).zip(&own);
+            dims.map(|((stride, size), own)| flat / stride % size * own)
+                .sum()
+        };
+        let mut sums = vec![(0.0, 0.0); sizes.iter().product()];
+        for (flat, value) in values.iter().enumerate() {
+            sums[column(flat)].0 += value;
+        }
+        let count = (values.len() / sums.len().max(1)).max(1) as f64;
+        for (mean, _) in &mut sums {
+            *mean /= count;
+        }
+        for (flat, value) in values.iter().enumerate() {
+            let (mean, squares) = &mut sums[column(flat)];
+            *squares += (value - *mean).powi(2);
+        }
+        for (_, deviation) in &mut sums {
+            *deviation = (*deviation / count).sqrt();
+        }
+        Self {
+            strides: own,
+            moments: sums,
+        }
+    }
+
+    /// Returns the moments of the column at these coordinates of the fixed dimensions.
+    fn moments(&self, at: &[Option<usize>]) -> (f64, f64) {
+        let places = at.iter().zip(&self.strides);
+        let place: usize = places.map(|(at, stride)| at.unwrap_or(0) * stride).sum();
+        self.moments[place]
+    }
+}
+
+fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for dim in (1..shape.len()).rev() {
+        strides[dim - 1] = strides[dim] * shape[dim];
+    }
+    strides
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::normals;
+
+    #[test]
+    fn columns_have_the_moments_of_their_values() {
+        let values: Vec<f64> = normals(0, "a").take(24).collect();
+        // Shape [2, 3, 4].
+        let flat = |at: [usize; 3]| values[12 * at[0] + 4 * at[1] + at[2]];
+        let outer = Columns::of(&values, &[2, 3, 4], &[false, true, false]);
+        for j in 0..3 {
+            let column = (0..2)
+                .flat_map(|i| (0..4).map(move |k| [i, j, k]))
+                .map(flat);
+            assert_eq!(outer.moments(&[None, Some(j), None]), moments(column));
+        }
+        let inner = Columns::of(&values, &[2, 3, 4], &[true, false, true]);
+        for (i, k) in [(0, 0), (1, 2), (1, 3)] {
+            let column = (0..3).map(|j| flat([i, j, k]));
+            assert_eq!(inner.moments(&[Some(i), None, Some(k)]), moments(column));
+        }
+    }
+}

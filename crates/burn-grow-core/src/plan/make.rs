@@ -1,0 +1,150 @@
+//! Planning: an expansion and the blueprint of a model make a plan, or an error that says why not.
+
+use std::collections::BTreeMap;
+
+use super::axis_plan::AxisPlan;
+use super::expansion::Expansion;
+use super::model::Plan;
+use super::param::ParamPlan;
+use crate::describe::axis::Axis;
+use crate::describe::blueprint::Blueprint;
+use crate::describe::constants::Constant;
+use crate::describe::growable::Growable;
+use crate::describe::param::ParamBlueprint;
+use crate::describe::validate::{Widths, known};
+use crate::error::GrowError;
+
+impl Expansion {
+    /// Plans the expansion of `model`. The model is not touched.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Blueprint::of`] and [`Plan::new`] do.
+    pub fn plan<G: Growable>(&self, model: &G) -> Result<Plan, GrowError> {
+        Plan::new(&Blueprint::of(model)?, self)
+    }
+}
+
+impl Plan {
+    /// Plans `expansion` on the model that `blueprint` describes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the expansion
+    /// - names no axis or an unknown one, or one that cannot grow,
+    /// - asks for a width that is smaller, not whole, or too large,
+    /// - sets an init pair, scaling or copy map beside a baseline, or a method for an axis that does
+    ///   not grow,
+    /// - asks for a function-preserving scaling that its init pair cannot have,
+    /// - scales by a number that is not finite, or the units of a tied axis differently,
+    /// - leaves fewer units of an axis than take part in a token.
+    pub fn new(blueprint: &Blueprint, expansion: &Expansion) -> Result<Self, GrowError> {
+        check_targets(blueprint, expansion)?;
+        let axes = plan_axes(blueprint, expansion)?;
+        let mut new_widths = blueprint.widths.clone();
+        for (axis, planned) in &axes {
+            new_widths.insert(axis.clone(), planned.new_width());
+        }
+        check_ratios(blueprint, &new_widths)?;
+        let plan = Self {
+            multipliers: plan_multipliers(blueprint, &axes)?,
+            axes,
+            widths: blueprint.widths.clone(),
+            params: plan_params(blueprint, &new_widths).into(),
+            seed: expansion.seed,
+        };
+        plan.checked()
+    }
+}
+
+/// Checks that the expansion names axes that can grow, and methods only for those.
+fn check_targets(blueprint: &Blueprint, expansion: &Expansion) -> Result<(), GrowError> {
+    if expansion.targets.is_empty() {
+        return Err(GrowError::EmptyExpansion);
+    }
+    let mut exceptions = expansion.exceptions.keys();
+    if let Some(axis) = exceptions.find(|axis| !expansion.targets.contains_key(axis)) {
+        return Err(GrowError::UnusedMethod { axis: axis.clone() });
+    }
+    for axis in expansion.targets.keys() {
+        if let Some(reason) = blueprint.frozen.get(axis) {
+            return Err(GrowError::FrozenAxis {
+                axis: axis.clone(),
+                reason: reason.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Plans every axis that the expansion names.
+fn plan_axes(
+    blueprint: &Blueprint,
+    expansion: &Expansion,
+) -> Result<BTreeMap<Axis, AxisPlan>, GrowError> {
+    let targets = expansion.targets.iter();
+    let axes = targets.map(|(axis, target)| {
+        let old_width = known(&blueprint.widths, axis)?;
+        let new_width = target.resolve(axis, old_width)?;
+        let planned = AxisPlan::new(axis, old_width, new_width, expansion)?;
+        Ok((axis.clone(), planned))
+    });
+    axes.collect()
+}
+
+/// Checks that no more units of an axis take part in a token than there are.
+fn check_ratios(blueprint: &Blueprint, new_widths: &Widths) -> Result<(), GrowError> {
+    let params = blueprint.params.iter();
+    for (part, whole) in params.flat_map(|param| &param.active.ratios) {
+        let (part_width, whole_width) = (known(new_widths, part)?, known(new_widths, whole)?);
+        if part_width > whole_width {
+            return Err(GrowError::PartExceedsWhole {
+                part: part.clone(),
+                part_width,
+                whole: whole.clone(),
+                whole_width,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Plans the scalars that absorb a fan-in factor: one for each that an axis changes.
+fn plan_multipliers(
+    blueprint: &Blueprint,
+    axes: &BTreeMap<Axis, AxisPlan>,
+) -> Result<Vec<Constant<f64>>, GrowError> {
+    let mut multipliers = Vec::new();
+    for multiplier in &blueprint.multipliers {
+        let planned = axes.get(&multiplier.axis);
+        let Some(planned) = planned.filter(|planned| planned.grows()) else {
+            continue;
+        };
+        let Some(factor) = planned.tied_factor() else {
+            return Err(GrowError::Multiplier {
+                path: multiplier.path.clone(),
+                axis: multiplier.axis.clone(),
+            });
+        };
+        multipliers.push(Constant {
+            value: factor,
+            ..multiplier.clone()
+        });
+    }
+    Ok(multipliers)
+}
+
+/// Plans every parameter.
+fn plan_params(blueprint: &Blueprint, new_widths: &Widths) -> Vec<ParamPlan> {
+    let plan = |param: &ParamBlueprint| ParamPlan {
+        path: param.path.clone(),
+        old_shape: param.shape.clone(),
+        new_shape: param.shape_at(new_widths),
+        roles: param.roles.clone(),
+        active: (
+            param.active.fraction(&blueprint.widths),
+            param.active.fraction(new_widths),
+        ),
+    };
+    blueprint.params.iter().map(plan).collect()
+}

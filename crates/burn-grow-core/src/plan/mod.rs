@@ -1,0 +1,29 @@
+//! What an expansion asks for, and the plan that is made of it before anything is touched.
+//!
+//! An [`Expansion`](crate::Expansion) names axes, target widths and a [`Method`]. Together with a
+//! [`Blueprint`](crate::Blueprint) it makes a [`Plan`](crate::Plan): an [`AxisPlan`] for every axis
+//! and a [`ParamPlan`] for every parameter.
+
+pub(crate) mod axis_plan;
+pub(crate) mod coordinates;
+pub(crate) mod copy_map;
+pub(crate) mod expansion;
+pub(crate) mod factor;
+pub(crate) mod fill;
+pub(crate) mod init;
+mod init_text;
+mod make;
+pub(crate) mod method;
+pub(crate) mod model;
+pub(crate) mod param;
+pub(crate) mod scaling;
+mod table;
+
+pub use axis_plan::{AxisPlan, Origin};
+pub use copy_map::CopyMap;
+pub use expansion::Target;
+pub use factor::Factor;
+pub use fill::Fill;
+pub use init::Init;
+pub use method::Method;
+pub use param::ParamPlan;

@@ -1,0 +1,235 @@
+//! The plan of a whole model.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::axis_plan::AxisPlan;
+use super::param::{ParamPlan, ParamPlans};
+use crate::cost::{Cost, CostChange, StateSize};
+use crate::describe::axis::Axis;
+use crate::describe::blueprint::Blueprint;
+use crate::describe::constants::{Constant, Constants, NewConstants};
+use crate::describe::role::{Role, RoleKind};
+use crate::describe::validate::{self, Widths, deserialize_checked};
+use crate::error::GrowError;
+
+/// What an expansion does to every parameter, computed before anything is touched.
+///
+/// The same plan is applied to the parameters ([`apply`](Self::apply)), to the optimizer state and to
+/// the learning-rate regions. Printed, it is the dry-run table. Applying it allocates the parameters
+/// that [`num_params`](Self::num_params) counts.
+///
+/// Deserializing validates the plan. Use a format that round-trips floats, such as serde_json with
+/// its feature `float_roundtrip`.
+///
+/// ```
+/// # use burn_core as burn;
+/// # use burn::{module::Module, tensor::Device};
+/// # use burn_grow_core::{Expansion, GrowError};
+/// # use burn_grow_derive::Growable;
+/// # use burn_nn::{Linear, LinearConfig};
+/// # #[derive(Module, Growable, Debug)]
+/// # #[grow(crate = burn_grow_core)]
+/// # struct Mlp {
+/// #     #[grow(fan_out = "inner")]
+/// #     up: Linear,
+/// #     #[grow(fan_in = "inner")]
+/// #     down: Linear,
+/// # }
+/// # fn main() -> Result<(), GrowError> {
+/// # let device = Device::flex();
+/// # let mlp = Mlp {
+/// #     up: LinearConfig::new(8, 16).init(&device),
+/// #     down: LinearConfig::new(16, 4).init(&device),
+/// # };
+/// let plan = Expansion::by("inner", 2.0).plan(&mlp)?;
+/// println!("{plan}");
+/// assert_eq!(plan.num_params(), (212, 420));
+/// assert_eq!(plan.params()[0].new_shape, [8, 32]);
+///
+/// let wide = plan.apply(mlp)?;
+/// assert_eq!(wide.down.weight.dims(), [32, 4]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Fields")]
+pub struct Plan {
+    pub(super) axes: BTreeMap<Axis, AxisPlan>,
+    /// The width of every axis before the expansion.
+    pub(super) widths: Widths,
+    pub(super) params: ParamPlans,
+    pub(super) multipliers: Vec<Constant<f64>>,
+    pub(super) seed: u64,
+}
+
+deserialize_checked! {
+    Fields => Plan {
+        axes: BTreeMap<Axis, AxisPlan>,
+        widths: Widths,
+        params: ParamPlans,
+        multipliers: Vec<Constant<f64>>,
+        seed: u64,
+    }
+}
+
+impl Plan {
+    /// Returns the plan if its parts agree with each other.
+    pub(super) fn checked(self) -> Result<Self, GrowError> {
+        let mut new_widths = self.widths.clone();
+        for (axis, planned) in &self.axes {
+            validate::width(&self.widths, axis, "its plan", planned.old_width())?;
+            new_widths.insert(axis.clone(), planned.new_width());
+        }
+        for param in self.params() {
+            let (old, new) = (&param.old_shape, &param.new_shape);
+            validate::sizes(&param.path, old, &param.roles, &self.widths)?;
+            validate::sizes(&param.path, new, &param.roles, &new_widths)?;
+            let mut sizes = old.iter().zip(new).zip(&param.roles);
+            if sizes.any(|((old, new), role)| role.is_none() && old != new) {
+                return Err(GrowError::Shape {
+                    path: param.path.clone(),
+                    expected: old.clone(),
+                    found: new.clone(),
+                });
+            }
+            validate::active(&param.path, param.active.0)?;
+            validate::active(&param.path, param.active.1)?;
+        }
+        let params = self.params().iter();
+        validate::elements(params.clone().map(|param| (&param.path, &param.old_shape)))?;
+        validate::elements(params.map(|param| (&param.path, &param.new_shape)))?;
+        validate::multipliers(&self.multipliers, &self.widths)?;
+        Ok(self)
+    }
+
+    /// Returns the axes that the expansion names.
+    pub fn axes(&self) -> &BTreeMap<Axis, AxisPlan> {
+        &self.axes
+    }
+
+    /// Returns how `axis` grows, or `None` if the expansion does not name it.
+    pub fn axis(&self, axis: &Axis) -> Option<&AxisPlan> {
+        self.axes.get(axis)
+    }
+
+    /// Returns every parameter of the model, in the order of the module tree.
+    pub fn params(&self) -> &[ParamPlan] {
+        self.params.as_slice()
+    }
+
+    /// Returns the parameter at `path`, or `None` if the model has no such parameter.
+    pub fn param(&self, path: &str) -> Option<&ParamPlan> {
+        self.params.get(path)
+    }
+
+    /// Returns `true` if every axis keeps its width.
+    pub fn is_identity(&self) -> bool {
+        !self.axes.values().any(AxisPlan::grows)
+    }
+
+    /// Returns the role of dimension `dim` if the dimension grows.
+    pub fn growing<'a>(&self, param: &'a ParamPlan, dim: usize) -> Option<&'a Role> {
+        let role = param.roles.get(dim)?.as_ref()?;
+        role.axes()
+            .any(|axis| self.axis(axis).is_some_and(AxisPlan::grows))
+            .then_some(role)
+    }
+
+    /// Returns the width of every axis before the expansion.
+    pub fn widths(&self) -> &BTreeMap<Axis, usize> {
+        &self.widths
+    }
+
+    /// Returns the width of `axis` before the expansion.
+    pub(crate) fn width(&self, axis: &Axis) -> usize {
+        self.widths.get(axis).copied().unwrap_or(1)
+    }
+
+    /// Returns the seed of everything random.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Returns `true` if a baseline adds noise.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.axes.values().any(|axis| axis.noise().is_some())
+    }
+
+    /// Iterates over the grown axes whose factors `param` is multiplied with, dimension by dimension.
+    pub(super) fn factors<'a>(
+        &'a self,
+        param: &'a ParamPlan,
+    ) -> impl Iterator<Item = &'a AxisPlan> {
+        let roles = param.roles.iter().flatten();
+        let parts = roles.flat_map(|role| &role.parts);
+        parts
+            .filter(|part| part.kind == RoleKind::FanIn)
+            .flat_map(|part| part.axes())
+            .filter_map(|axis| self.axis(axis).filter(|planned| planned.grows()))
+    }
+
+    /// Returns the new values of the constants that depend on a width.
+    pub(crate) fn constants(&self) -> Constants<'_> {
+        let named = self.axes.iter().map(|(axis, planned)| {
+            let constants = NewConstants {
+                width: planned.new_width(),
+                tied_factor: planned.tied_factor(),
+            };
+            (axis, constants)
+        });
+        Constants::new(&self.widths, named.collect())
+    }
+
+    /// Counts the parameters before and after.
+    pub fn num_params(&self) -> (usize, usize) {
+        self.params().iter().fold((0, 0), |(old, new), param| {
+            (
+                old + param.old_shape.iter().product::<usize>(),
+                new + param.new_shape.iter().product::<usize>(),
+            )
+        })
+    }
+
+    /// Counts the parameters that take part in one token, before and after.
+    pub fn active_params(&self) -> (f64, f64) {
+        self.params().iter().fold((0.0, 0.0), |(old, new), param| {
+            (
+                old + param.active.0 * param.old_shape.iter().product::<usize>() as f64,
+                new + param.active.1 * param.new_shape.iter().product::<usize>() as f64,
+            )
+        })
+    }
+
+    /// Computes what the model costs to train and to keep, before and after.
+    pub fn cost(&self, state: StateSize) -> CostChange {
+        let (params, active) = (self.num_params(), self.active_params());
+        CostChange {
+            before: Cost::new(params.0, active.0, state),
+            after: Cost::new(params.1, active.1, state),
+        }
+    }
+}
+
+impl Blueprint {
+    /// Returns the blueprint of the model after `plan`.
+    pub fn expanded(&self, plan: &Plan) -> Self {
+        let mut next = self.clone();
+        for (param, planned) in next.params.iter_mut().zip(plan.params()) {
+            param.shape = planned.new_shape.clone();
+        }
+        for (axis, planned) in plan.axes() {
+            next.widths.insert(axis.clone(), planned.new_width());
+        }
+        for constant in &mut next.constants {
+            constant.value = next.widths[&constant.axis];
+        }
+        for multiplier in &mut next.multipliers {
+            if let Some(planned) = plan.axis(&multiplier.axis) {
+                multiplier.value *= planned.tied_factor().unwrap_or(1.0);
+            }
+        }
+        next
+    }
+}
