@@ -10,10 +10,12 @@ use arbitrary::Arbitrary;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn_grow::moe::MoeConfig;
-use burn_grow::{
-    AsymmetricExt, Blueprint, Budget, Expansion, Fill, Forecast, Growable, InitPair, Method, Plan,
-    Rewarmup, RewarmupScope, Baseline, Role, Scaling, SplitRatio, StatePolicy, StateSize, expand_optimizer,
-};
+use burn_grow::{Blueprint, Expansion, Growable, InitPair, Plan, Rewarmup, Scaling, StatePolicy};
+use burn_grow::baseline::{Baseline, SplitRatio};
+use burn_grow::cost::{Budget, Forecast, StateSize};
+use burn_grow::describe::Role;
+use burn_grow::optim::{AsymmetricExt, expand_optimizer};
+use burn_grow::plan::{Fill, Method};
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Tied};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -115,10 +117,7 @@ fn apply<G: Growable>(plan: &Plan, model: &G) {
     let Ok(wide) = applied else { return };
     let _ = Blueprint::of(&wide).map(|blueprint| blueprint.num_params());
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
-    let ramp = (
-        Rewarmup::proportional().ramp(1, 10),
-        RewarmupScope::NewCoordinates,
-    );
+    let ramp = Rewarmup::proportional().paper().ramp(1, 10);
     for policy in [StatePolicy::KeepAndZero, StatePolicy::Scale] {
         let _ = expand_optimizer(&optim, &wide, plan, policy, Some(ramp));
     }

@@ -17,6 +17,7 @@ use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device};
 use burn::train::TrainStep;
+use burn_grow::train::Growing;
 use burn_grow::prelude::*;
 use burn_pack::{Bytes, Reader, Scalar, Tensor, Writer};
 use harness::{Net, Rows, Strategy, adamw, run, training};
@@ -65,11 +66,14 @@ fuzz_target!(|input: Input<'_>| {
 /// A run that expanded after three steps, was saved after six, and expands again after `second`.
 fn callback(second: usize) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .expand(At::step(3), Expansion::by("inner", 2.0))
-        .expand(At::step(second), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(At::step(3), grow(Expansion::by("inner", 2.0)))
+        .expand(At::step(second), grow(Expansion::by("hidden", 1.5)))
         .build(narrow())
         .expect("a plan")
+}
+
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(0.0).paper())
 }
 
 fn narrow() -> &'static Net {

@@ -18,8 +18,10 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, Learner, TrainOutput, TrainStep};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::optim::{AsymmetricExt, PerExpert};
+use burn_grow::optim::{BatchedMuonConfig, expand_optimizer};
 use burn_grow::prelude::*;
-use burn_grow::{BatchedMuonConfig, expand_optimizer};
+use burn_grow::train::Growing;
 
 /// As the programs have it.
 #[global_allocator]
@@ -217,8 +219,10 @@ fn bare() -> Learner<Language> {
 fn wrapped() -> Learner<Growing<Language>> {
     let model = language(32, 16);
     let callback = WidthExpansionCallback::builder(usize::MAX >> 12)
-        .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(
+            At::fraction(0.5),
+            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
+        )
         .build(&model)
         .unwrap();
     let optim = ModuleOptimizer::from(adamw().asymmetric());
@@ -294,13 +298,13 @@ fn asymmetric<O: Optimizer>(optimizer: O, expansion: Option<Expansion>) -> Stepp
     let shape = [1024 / grown("inner"), 1024 / grown("hidden")];
     let mut stepped = stepped(optimizer.asymmetric(), shape);
     let plan = Plan::new(&Blueprint::of(&stepped.matrix).unwrap(), &expansion).unwrap();
-    let rewarmup = Rewarmup::cosine(1e-6);
+    let rewarmup = Rewarmup::cosine(1e-6).paper();
     stepped.optim = expand_optimizer(
         &stepped.optim,
         &stepped.matrix,
         &plan,
         StatePolicy::KeepAndZero,
-        Some((rewarmup.ramp(100, 1_000_000), rewarmup.scope)),
+        Some(rewarmup.ramp(100, 1_000_000)),
     )
     .unwrap();
     stepped.matrix = plan.apply(stepped.matrix).unwrap();
@@ -341,9 +345,9 @@ fn expansion() -> impl FnMut() {
     let (model, optim) = trained(256, 256);
     let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
     let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-    let rewarmup = Rewarmup::cosine(1e-6);
+    let rewarmup = Rewarmup::cosine(1e-6).paper();
     move || {
-        let ramp = Some((rewarmup.ramp(100, 1000), rewarmup.scope));
+        let ramp = Some(rewarmup.ramp(100, 1000));
         let policy = StatePolicy::KeepAndZero;
         let optim = expand_optimizer(&optim, &model, &plan, policy, ramp).unwrap();
         black_box((plan.apply(model.clone()).unwrap(), optim));

@@ -11,8 +11,9 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::optim::AsymmetricExt;
+use burn_grow::optim::{MixedPrecision, expand_optimizer};
 use burn_grow::prelude::*;
-use burn_grow::{MixedPrecision, expand_optimizer};
 
 /// As the programs have it.
 #[global_allocator]
@@ -151,8 +152,8 @@ fn measure(arm: Arm) -> usize {
 fn grown(model: MoeTransformer, optim: ModuleOptimizer) -> (MoeTransformer, ModuleOptimizer) {
     let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
     let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-    let rewarmup = Rewarmup::cosine(1e-6);
-    let ramp = Some((rewarmup.ramp(3, 100), rewarmup.scope));
+    let rewarmup = Rewarmup::cosine(1e-6).paper();
+    let ramp = Some(rewarmup.ramp(3, 100));
     let keep = StatePolicy::KeepAndZero;
     let optim = expand_optimizer(&optim, &model, &plan, keep, ramp).unwrap();
     (plan.apply(model).unwrap(), optim)

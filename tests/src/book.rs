@@ -14,7 +14,9 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::metric::LossMetric;
 use burn::train::{InferenceStep, RegressionOutput, SupervisedTraining, TrainOutput, TrainStep};
-use burn_grow::{Activations, Growable, Growing, Probe};
+use burn_grow::Growable;
+use burn_grow::train::Growing;
+use burn_grow::verify::{Activations, Probe};
 
 /// Epochs of [`training`], of 32 optimizer steps each.
 const EPOCHS: usize = 8;

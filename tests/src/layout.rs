@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use burn_grow::{Axis, ParamPlan, Part, Plan, RoleKind, Term};
+use burn_grow::Plan;
+use burn_grow::describe::{Axis, Part, RoleKind, Term};
+use burn_grow::plan::ParamPlan;
 
 /// Where a coordinate of an expanded tensor comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,10 +5,10 @@ use burn::module::{Module, Param};
 use burn::nn::LinearConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, FloatDType, Tensor};
-use burn_grow::{
-    Blueprint, Constants, Describer, Expansion, Factor, Growable, Plan, Role, RoleKind, Scaling,
-    symmetry, two_width_check,
-};
+use burn_grow::describe::{Constants, Describer, Role, RoleKind};
+use burn_grow::plan::Factor;
+use burn_grow::verify::{symmetry, two_width_check};
+use burn_grow::{Blueprint, Expansion, Growable, Plan, Scaling};
 use burn_grow_tests::data::{assert_close, cast, random, rms, seeded, values};
 use burn_grow_tests::dump::{self, ParamDump};
 use burn_grow_tests::growth::{grown, plan};

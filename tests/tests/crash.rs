@@ -31,13 +31,16 @@ fn narrow() -> Net {
     Net::new(4, 4, 0.0, &Device::flex().autodiff())
 }
 
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
+}
+
 fn callback(directory: &Path) -> WidthExpansionCallback {
     let steps = Strategy::Single.steps_per_epoch();
     let marker = directory.join(EXPANDING);
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .expand(At::step(steps), Expansion::by("inner", 2.0))
-        .expand(At::step(2 * steps + 1), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .expand(At::step(steps), grow(Expansion::by("inner", 2.0)))
+        .expand(At::step(2 * steps + 1), grow(Expansion::by("hidden", 1.5)))
         // Called in the middle of an expansion: the wide model is there, but not in its place.
         .on_expand(move |_| {
             fs::write(&marker, "").unwrap();

@@ -56,7 +56,8 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
     let strategy = Strategy::Single;
     let mut builder = WidthExpansionCallback::builder(strategy.total_steps());
     if let Some(step) = expansion {
-        builder = builder.expand(At::step(step), Expansion::by("inner", 2.0));
+        let growth = Growth::new(Expansion::by("inner", 2.0)).without_rewarmup();
+        builder = builder.expand(At::step(step), growth);
     }
     let callback = builder.build(&narrow()).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -99,9 +100,9 @@ fn widening() -> WidthExpansionCallback {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
         .expand(
             At::step(8),
-            Expansion::by("inner", 16.0).and_by("hidden", 16.0),
+            Growth::new(Expansion::by("inner", 16.0).and_by("hidden", 16.0))
+                .with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
-        .rewarmup(Rewarmup::cosine(0.0))
         .build(&narrow())
         .unwrap()
 }

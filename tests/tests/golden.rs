@@ -12,10 +12,9 @@ use burn::optim::{
 };
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_grow::{
-    AsymmetricExt, BiasCorrection, CopyMap, Expansion, Growable, InitPair, Method, Rewarmup,
-    Scaling, StatePolicy, expand_optimizer,
-};
+use burn_grow::optim::{AsymmetricExt, BiasCorrection, expand_optimizer};
+use burn_grow::plan::{CopyMap, Method};
+use burn_grow::{Expansion, Growable, InitPair, Rewarmup, Scaling, StatePolicy};
 use burn_grow_tests::data::{assert_close, values};
 use burn_grow_tests::growth;
 use rstest::rstest;
@@ -388,7 +387,7 @@ fn follow<O: Optimizer>(run: &Run, optimizer: O, tolerance: f32) {
         assert!((base - step.lr_old).abs() < 1e-15);
         if step.t == run.expand_at {
             let plan = growth::plan(&model, &expansion);
-            let rewarmup = Some((ramp, rewarmup.scope));
+            let rewarmup = Some(ramp);
             optim = expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, rewarmup)
                 .unwrap();
             model = plan.apply(model).unwrap();
@@ -401,7 +400,9 @@ fn follow<O: Optimizer>(run: &Run, optimizer: O, tolerance: f32) {
         }
         if let Some(rate) = step.lr_new {
             let found = ramp.rate(step.t - run.expand_at, start, step.lr_old)
-                * ramp.age.factor(step.t - run.expand_at + 1, step.t + 1);
+                * ramp
+                    .bias_correction
+                    .factor(step.t - run.expand_at + 1, step.t + 1);
             assert!((found - rate).abs() < 1e-15, "rate at {}", step.t);
         }
         let mut gradients = GradientsParams::new();

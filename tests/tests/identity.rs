@@ -3,9 +3,8 @@
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
-use burn_grow::{
-    AsymmetricExt, Blueprint, Expansion, Plan, Rewarmup, Scaling, StatePolicy, expand_optimizer,
-};
+use burn_grow::optim::{AsymmetricExt, expand_optimizer};
+use burn_grow::{Blueprint, Expansion, Plan, Rewarmup, Scaling, StatePolicy};
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
@@ -46,8 +45,8 @@ fn check<M: Probe>(scaling: Scaling) {
         assert_eq!(dump::params(&same), dump::params(&model));
         assert_eq!(Blueprint::of(&same).unwrap(), blueprint);
 
-        let rewarmup = Rewarmup::proportional();
-        for rewarmup in [None, Some((rewarmup.ramp(3, 10), rewarmup.scope))] {
+        let rewarmup = Rewarmup::proportional().paper();
+        for rewarmup in [None, Some(rewarmup.ramp(3, 10))] {
             for policy in [StatePolicy::KeepAndZero, StatePolicy::CopyAll] {
                 let mut followed =
                     expand_optimizer(&optim, &model, &plan, policy, rewarmup).unwrap();

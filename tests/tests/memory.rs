@@ -69,7 +69,7 @@ impl InferenceStep for Deep {
     }
 }
 
-fn builder() -> burn_grow::WidthExpansionBuilder {
+fn builder() -> burn_grow::train::WidthExpansionBuilder {
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
 }
 
@@ -92,9 +92,8 @@ fn worker() {
     let callback = builder()
         .expand(
             At::step(Strategy::Single.steps_per_epoch()),
-            Expansion::by("hidden", 2.0),
+            Growth::new(Expansion::by("hidden", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
-        .rewarmup(Rewarmup::cosine(0.0))
         .build(&model)
         .unwrap();
     // Makes the peak begin anew.

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use burn::module::ParamGroup;
 use burn::tensor::Device;
+use burn_grow::optim::StateRules;
 use burn_grow::prelude::*;
-use burn_grow::{InitPair, Position, TrainError};
+use burn_grow::train::Position;
+use burn_grow::{InitPair, TrainError};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 
@@ -22,11 +24,17 @@ fn callback(
     rules: impl Into<StateRules>,
     expansions: &[(usize, Expansion)],
 ) -> WidthExpansionCallback {
-    let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
-        .state(rules);
+    let rules = rules.into();
+    let mut builder = WidthExpansionCallback::builder(Strategy::Single.total_steps());
     for (step, expansion) in expansions {
-        builder = builder.expand(At::step(*step), expansion.clone());
+        let mut rules = rules.clone();
+        rules
+            .axes
+            .retain(|axis, _| expansion.targets.contains_key(axis));
+        let growth = Growth::new(expansion.clone())
+            .with_state(rules)
+            .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2));
+        builder = builder.expand(At::step(*step), growth);
     }
     builder.build(&narrow()).unwrap()
 }

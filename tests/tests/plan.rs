@@ -4,11 +4,11 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use burn_grow::baseline::{Baseline, SplitRatio};
+use burn_grow::cost::{Budget, Cost, CostChange, Forecast, StateSize, saved_flops};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{
-    Baseline, Blueprint, Budget, CopyMap, Cost, CostChange, Expansion, Forecast, Growable, Init,
-    InitPair, Method, Plan, Scaling, SplitRatio, StateSize, saved_flops,
-};
+use burn_grow::plan::{CopyMap, Init, Method};
+use burn_grow::{Blueprint, Expansion, Growable, InitPair, Plan, Scaling};
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
 use rstest::rstest;

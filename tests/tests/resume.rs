@@ -9,23 +9,27 @@ use std::fs;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::train::TrainStep;
-use burn_grow::Position;
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
+use burn_grow::train::Position;
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
 use harness::{EPOCHS, Net, Strategy, checkpoint, run};
 use rstest::rstest;
 
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
+}
+
 /// Two expansions, the first at an epoch boundary, the second inside an epoch.
 fn callback(strategy: Strategy) -> WidthExpansionCallback {
     let steps = strategy.steps_per_epoch();
     WidthExpansionCallback::builder(strategy.total_steps())
-        .expand(At::step(steps), Expansion::by("inner", 2.0))
+        .expand(At::step(steps), grow(Expansion::by("inner", 2.0)))
         .expand(
             At::step(2 * steps + 1),
-            Expansion::by("hidden", 1.5).and_by("inner", 1.5),
+            grow(Expansion::by("hidden", 1.5).and_by("inner", 1.5)),
         )
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
         .build(&Net::new(
             4,
             4,
@@ -125,7 +129,10 @@ fn a_column_layout_is_loaded_before_and_after_an_expansion() {
     let net = |seed| Net::new(4, 6, seed, &device).with_column_head();
     let narrow = net(0.0);
     let callback = WidthExpansionCallback::builder(10)
-        .expand(At::step(1), Expansion::by("hidden", 1.5))
+        .expand(
+            At::step(1),
+            Growth::new(Expansion::by("hidden", 1.5)).without_rewarmup(),
+        )
         .build(&narrow)
         .unwrap();
     let mut optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());

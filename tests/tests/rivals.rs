@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::Device;
-use burn_grow::{Baseline, Blueprint, Expansion, GrowError, Plan, SplitRatio};
+use burn_grow::baseline::{Baseline, SplitRatio};
+use burn_grow::{Blueprint, Expansion, GrowError, Plan};
 use burn_grow_tests::data::{assert_close, rms, values};
 use burn_grow_tests::growth::{grown, plan};
 use burn_grow_tests::models::{Fused, Mlp, Probe, Tied};

@@ -10,8 +10,10 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn::train::LearningResult;
 use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::optim::AsymmetricExt;
+use burn_grow::optim::{MixedPrecision, expand_optimizer};
 use burn_grow::prelude::*;
-use burn_grow::{MixedPrecision, expand_optimizer};
+use burn_grow::train::Growing;
 use burn_grow_tests::data::cast;
 use burn_grow_tests::dump;
 use harness::{EPOCHS, Net, Strategy, checkpoint, learner, local, parameters, training_on};
@@ -51,8 +53,10 @@ impl Saving {
         let narrow = cast(Net::new(4, 4, seed, &self.device()), self.dtype);
         let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
-            .expand(At::fraction(0.5), both)
-            .rewarmup(Rewarmup::cosine(0.0))
+            .expand(
+                At::fraction(0.5),
+                Growth::new(both).with_rewarmup(Rewarmup::cosine(0.0).paper()),
+            )
             .build(&narrow)
             .unwrap();
         let mut training = callback.attach(training_on(&local(), directory, strategy, EPOCHS));
@@ -162,8 +166,8 @@ fn a_transformer_of_experts_grows(
         if at == 20 {
             let both = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
             let plan = Plan::new(&Blueprint::of(&model).unwrap(), &both).unwrap();
-            let rewarmup = Rewarmup::cosine(0.0);
-            let ramp = Some((rewarmup.ramp(at, 40), rewarmup.scope));
+            let rewarmup = Rewarmup::cosine(0.0).paper();
+            let ramp = Some(rewarmup.ramp(at, 40));
             let keep = StatePolicy::KeepAndZero;
             optim = expand_optimizer(&optim, &model, &plan, keep, ramp).unwrap();
             model = plan.apply(model).unwrap();

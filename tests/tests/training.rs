@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
+use burn_grow::optim::{OptimError, RewarmupScope};
 use burn_grow::prelude::*;
-use burn_grow::{
-    Event, ExpansionReport, InitPair, OptimError, TrainError, WidthExpansionBuilder, discard_after,
-    saved_epochs,
+use burn_grow::train::{
+    Event, ExpansionReport, WidthExpansionBuilder, discard_after, saved_epochs,
 };
+use burn_grow::{InitPair, TrainError};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, parameters, run, training};
 use rstest::rstest;
 
@@ -33,7 +34,6 @@ fn a_callback_without_expansions_changes_nothing() {
 
         let wrapped = tempfile::tempdir().unwrap();
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
-            .rewarmup(Rewarmup::cosine(0.0))
             .build(&narrow())
             .unwrap();
         let model = run(&callback, wrapped.path(), strategy, None, EPOCHS).model;
@@ -49,10 +49,11 @@ fn a_callback_without_expansions_changes_nothing() {
 fn an_expansion_to_the_present_width_changes_nothing() {
     let strategy = Strategy::Single;
     let build = |expansions: usize| {
-        let mut builder = WidthExpansionCallback::builder(strategy.total_steps())
-            .rewarmup(Rewarmup::cosine(0.0).with_rho(3.0));
+        let mut builder = WidthExpansionCallback::builder(strategy.total_steps());
         for _ in 0..expansions {
-            builder = builder.expand(At::step(7), Expansion::to("inner", 4).and_by("hidden", 1.0));
+            let growth = Growth::new(Expansion::to("inner", 4).and_by("hidden", 1.0))
+                .with_rewarmup(Rewarmup::cosine(0.0).paper().with_rho(3.0));
+            builder = builder.expand(At::step(7), growth);
         }
         builder.build(&narrow()).unwrap()
     };
@@ -74,7 +75,6 @@ fn every_strategy_expands_at_the_same_step_and_reports_it() {
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
             .expand(At::fraction(0.75), Expansion::by("hidden", 1.5))
-            .rewarmup(Rewarmup::proportional())
             .on_expand(move |report| seen.lock().unwrap().push(report.clone()))
             .build(&narrow())
             .unwrap();
@@ -176,8 +176,10 @@ fn a_mistake_in_a_later_expansion_is_found_before_the_run() {
 
 #[test]
 fn a_rewarmup_of_no_number_is_refused() {
+    let growth =
+        Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(f64::NAN).paper());
     let error = WidthExpansionCallback::builder(24)
-        .rewarmup(Rewarmup::cosine(f64::NAN))
+        .expand(At::step(12), growth)
         .build(&narrow())
         .unwrap_err();
     assert!(error.to_string().contains("min_lr"), "{error}");
@@ -188,7 +190,6 @@ fn a_rewarmup_without_an_asymmetric_optimizer_stops_the_run_untouched() {
     let strategy = Strategy::Single;
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0))
         .build(&narrow())
         .unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -254,12 +255,13 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
     let total = strategy.total_steps();
     let callback = |total, expansion: Expansion, rewarmup| {
         let builder = WidthExpansionCallback::builder(total);
-        let builder = builder.expand(At::step(3), expansion).rewarmup(rewarmup);
+        let growth = Growth::new(expansion).with_rewarmup(rewarmup);
+        let builder = builder.expand(At::step(3), growth);
         builder.build(&narrow()).unwrap()
     };
     let by = || Expansion::by("inner", 2.0);
-    let cosine = || Rewarmup::cosine(0.0).with_steps(2);
-    let proportional = || Rewarmup::proportional().with_steps(2);
+    let cosine = || Rewarmup::cosine(0.0).paper().with_steps(2);
+    let proportional = || Rewarmup::proportional().paper().with_steps(2);
     let directory = tempfile::tempdir().unwrap();
     let epochs = 2;
     let refused = |other: WidthExpansionCallback| {
@@ -275,17 +277,38 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
         None,
         epochs,
     );
-    for other in [
-        by().with_init(InitPair::RANDOM_ZERO),
-        by().with_scaling(Scaling::None),
-        by().with_seed(7),
+    for (other, difference) in [
+        (by().with_init(InitPair::RANDOM_ZERO), "sparkling.init"),
+        (by().with_scaling(Scaling::None), "sparkling.scaling"),
+        (by().with_seed(7), "`seed` was 0 and is now 7"),
+        (
+            Expansion::by("inner", 3.0),
+            "`axes.inner.to` was 8 and is now 12",
+        ),
+        (
+            Expansion::by("hidden", 2.0),
+            "`axes.hidden.from` was absent",
+        ),
     ] {
         let message = refused(callback(total, other, cosine()));
-        assert!(message.contains("other expansions"), "{message}");
+        assert!(message.contains("another expansion 0"), "{message}");
+        assert!(message.contains(difference), "{message}");
     }
-    for (total, other) in [(total, cosine().with_rho(2.0)), (2 * total, cosine())] {
+    for (total, other, difference) in [
+        (
+            total,
+            cosine().with_rho(2.0),
+            "`rho` was 1.3 and is now 2.0",
+        ),
+        (2 * total, cosine(), "`steps_left` was 21 and is now 45"),
+        (total, proportional(), "`schedule"),
+    ] {
         let message = refused(callback(total, by(), other));
-        assert!(message.contains("re-warmed otherwise"), "{message}");
+        assert!(
+            message.contains("another re-warmup after expansion 0"),
+            "{message}"
+        );
+        assert!(message.contains(difference), "{message}");
     }
     assert_eq!(refused(callback(total, by(), cosine())), "");
     // A rate that follows the base rate is of no length.
@@ -303,9 +326,9 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
 fn a_climb_that_does_not_end_is_refused() {
     let build = |steps| {
         let builder = WidthExpansionCallback::builder(10);
-        let builder = builder.expand(At::step(6), Expansion::by("inner", 2.0));
-        let rewarmup = Rewarmup::cosine(0.0).with_steps(steps);
-        builder.rewarmup(rewarmup).build(&narrow())
+        let growth = Growth::new(Expansion::by("inner", 2.0))
+            .with_rewarmup(Rewarmup::cosine(0.0).paper().with_steps(steps));
+        builder.expand(At::step(6), growth).build(&narrow())
     };
     assert!(build(3).is_ok());
     let error = build(4).unwrap_err();
@@ -338,8 +361,10 @@ fn checkpoints_of_a_run_that_was_given_up_can_be_discarded() {
 fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     let strategy = Strategy::Single;
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
-        .expand(At::step(3), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(0.0))
+        .expand(
+            At::step(3),
+            Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
+        )
         .build(&narrow())
         .unwrap();
     let directory = tempfile::tempdir().unwrap();

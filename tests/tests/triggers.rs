@@ -14,7 +14,8 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{EarlyStoppingStrategy, LearningResult, SupervisedTraining};
 use burn_grow::prelude::*;
-use burn_grow::{
+use burn_grow::train::Growing;
+use burn_grow::train::{
     Event, Plateau, Position, Refractory, Slope, WatchedMetric, WidthExpansionBuilder,
 };
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};
@@ -30,7 +31,11 @@ fn builder(strategy: Strategy) -> WidthExpansionBuilder {
     WidthExpansionCallback::builder(strategy.total_steps())
         .steps_per_epoch(strategy.steps_per_epoch())
         .tokens_per_step(10)
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+}
+
+fn grow(axis: &str, factor: f64) -> Growth {
+    Growth::new(Expansion::by(axis, factor))
+        .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
 }
 
 /// A training whose validation loss triggers can watch.
@@ -90,10 +95,10 @@ fn counted_triggers_name_the_same_step() {
     let mut ends = Vec::new();
     for at in [At::step(6), At::fraction(0.5), At::tokens(60), At::epoch(2)] {
         let callback = builder(strategy)
-            .expand(at, Expansion::by("inner", 2.0))
+            .expand(at, grow("inner", 2.0))
             .build(&narrow())
             .unwrap();
-        assert_eq!(callback.stages().next().unwrap().1, Some(6));
+        assert_eq!(callback.stages().next().unwrap().step, Some(6));
         let directory = tempfile::tempdir().unwrap();
         let result = run(&callback, directory.path(), strategy, None);
         assert!(result.error.is_none(), "{:?}", result.error);
@@ -115,9 +120,9 @@ fn a_run_with_metric_triggers_resumes_bit_identical(#[case] strategy: Strategy) 
     let steps = strategy.steps_per_epoch();
     let build = |directory: &Path| {
         builder(strategy)
-            .expand(always(), Expansion::by("inner", 2.0))
+            .expand(always(), grow("inner", 2.0))
             // Comes a step later, though the step has long gone by.
-            .expand(At::step(2), Expansion::by("hidden", 1.5))
+            .expand(At::step(2), grow("hidden", 1.5))
             .refractory(Refractory::Steps(1))
             .growth_log(directory)
             .build(&narrow())
@@ -163,14 +168,14 @@ fn every_strategy_decides_at_the_end_of_the_same_epoch() {
         // No loss improves by so much: the first epoch is the best one.
         let plateau = Plateau::new("Loss", 1).with_min_change(1e6);
         let callback = builder(strategy)
-            .expand(plateau, Expansion::by("inner", 2.0))
+            .expand(plateau, grow("inner", 2.0))
             .on_expand(move |report| {
                 let report = (report.step, report.trigger.clone());
                 reports.lock().unwrap().push(report);
             })
             .build(&narrow())
             .unwrap();
-        assert_eq!(callback.stages().next().unwrap().1, None);
+        assert_eq!(callback.stages().next().unwrap().step, None);
         let directory = tempfile::tempdir().unwrap();
         let result = run(&callback, directory.path(), strategy, None);
         assert!(result.error.is_none(), "{:?}", result.error);
@@ -194,7 +199,7 @@ fn a_closure_decides_on_what_an_undecided_run_recorded_before() {
                 let losses = history.values(&watched);
                 losses.len() == 3 && losses[0] != losses[1] && losses[1] != losses[2]
             }),
-            Expansion::by("inner", 2.0),
+            grow("inner", 2.0),
         )
         .build(&narrow())
         .unwrap();
@@ -219,7 +224,7 @@ impl EarlyStoppingStrategy for StopAfter {
 
 fn metric_callback(strategy: Strategy) -> WidthExpansionCallback {
     builder(strategy)
-        .expand(always(), Expansion::by("inner", 2.0))
+        .expand(always(), grow("inner", 2.0))
         .build(&narrow())
         .unwrap()
 }
@@ -255,7 +260,7 @@ fn a_run_is_not_moved_by_looking_at_its_checkpoints() {
     let directory = tempfile::tempdir().unwrap();
     let (looking, from) = (callback.clone(), directory.path().to_owned());
     let observed = builder(strategy)
-        .expand(always(), Expansion::by("inner", 2.0))
+        .expand(always(), grow("inner", 2.0))
         .on_event(move |event| {
             if matches!(event, Event::Epoch { epoch, .. } if *epoch > 1) {
                 let model = looking.get().unwrap().load_model(&from, 1, narrow());
@@ -316,7 +321,7 @@ fn a_checkpoint_without_the_watched_metrics_stops_the_run() {
 #[test]
 fn a_metric_that_is_not_registered_stops_the_run_and_is_named() {
     let callback = builder(Strategy::Single)
-        .expand(At::plateau("Los", 1), Expansion::by("inner", 2.0))
+        .expand(At::plateau("Los", 1), grow("inner", 2.0))
         .build(&narrow())
         .unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -332,7 +337,7 @@ fn a_plan_that_the_checkpoint_did_not_follow_is_refused() {
     run(&metric_callback(strategy), directory.path(), strategy, None);
     // The run expanded after step 13, by a metric.
     let other = builder(strategy)
-        .expand(At::step(12), Expansion::by("inner", 2.0))
+        .expand(At::step(12), grow("inner", 2.0))
         .build(&narrow())
         .unwrap();
     let error = other
@@ -341,7 +346,7 @@ fn a_plan_that_the_checkpoint_did_not_follow_is_refused() {
     assert!(error.to_string().contains("after step 13"), "{error}");
     // Named by its step it may be resumed.
     let same = builder(strategy)
-        .expand(At::step(13), Expansion::by("inner", 2.0))
+        .expand(At::step(13), grow("inner", 2.0))
         .build(&narrow())
         .unwrap();
     same.check_checkpoint(directory.path(), 3, &narrow())
@@ -356,7 +361,7 @@ fn a_log_that_cannot_be_written_is_found_before_the_run_or_stops_it() {
     fs::write(&file, "").unwrap();
     let builder = |log: &Path| {
         builder(strategy)
-            .expand(At::step(7), Expansion::by("inner", 2.0))
+            .expand(At::step(7), grow("inner", 2.0))
             .growth_log(log)
             .build(&narrow())
     };
@@ -384,11 +389,11 @@ fn last_value(directory: &Path, epoch: usize, metric: &str) -> f64 {
 fn flops_and_rates_are_metrics() {
     let strategy = Strategy::Single;
     let callback = builder(strategy)
-        .expand(At::step(12), Expansion::by("inner", 2.0))
+        .expand(At::step(12), grow("inner", 2.0))
         .build(&narrow())
         .unwrap();
-    let (_, _, plan) = callback.stages().next().unwrap();
-    let (old, new) = plan.active_params();
+    let stage = callback.stages().next().unwrap();
+    let (old, new) = stage.plan.active_params();
     let directory = tempfile::tempdir().unwrap();
     run(&callback, directory.path(), strategy, None);
     let last = |metric: &str| last_value(directory.path(), EPOCHS, metric);

@@ -7,11 +7,16 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_grow::moe::MoeConfig;
+use burn_grow::optim::{AsymmetricExt, StateRules};
+use burn_grow::plan::CopyMap;
+use burn_grow::train::{CandidateReport, Trial, TrialReport};
+use burn_grow::verify::{
+    Activations, CopySymmetry, ParamTensors, Probe, RoleMismatch, SiteRms, Symmetry, Verification,
+    grown_rms, symmetry, symmetry_of, two_width_check, verify,
+};
 use burn_grow::{
-    Activations, AsymmetricExt, Candidate, CandidateReport, CopyMap, CopySymmetry, Expansion,
-    GrowError, Growable, InitPair, ParamTensors, Probe, Rewarmup, RoleMismatch, Scaling, SiteRms,
-    StatePolicy, StateRules, Symmetry, Trial, TrialReport, Verification, grown_rms, symmetry,
-    symmetry_of, two_width_check, verify,
+    At, Expansion, GrowError, Growable, Growth, InitPair, Rewarmup, Scaling, StatePolicy,
+    WidthExpansionCallback,
 };
 use burn_grow_tests::data::{random, rms, seeded};
 use burn_grow_tests::dump;
@@ -316,16 +321,23 @@ fn a_trial_ranks_expansions_of_a_training() {
         net = train(&teacher, net, &mut optim, step).0;
     }
     let double = Expansion::by("inner", 2.0);
+    let plain = |expansion| Growth::new(expansion).without_rewarmup();
     let candidates = [
-        Candidate::new("broken", double.clone().with_scaling(Scaling::None)),
-        Candidate::new("locked", double.clone()).with_state(StatePolicy::CopyAll),
-        Candidate::new("sparkling", double.clone())
-            .with_rewarmup(Rewarmup::proportional().with_rho(2.0).with_steps(5)),
-        Candidate::new("same", Expansion::by("inner", 1.0)),
+        ("broken", plain(double.clone().with_scaling(Scaling::None))),
+        (
+            "locked",
+            plain(double.clone()).with_state(StatePolicy::CopyAll),
+        ),
+        (
+            "sparkling",
+            plain(double.clone())
+                .with_rewarmup(Rewarmup::proportional().with_rho(2.0).with_steps(5)),
+        ),
+        ("same", plain(Expansion::by("inner", 1.0))),
     ];
     let trial = Trial::new(40).in_run(100, 400);
-    let run = |candidates: &[Candidate]| {
-        trial.run(&net, &optim, candidates, |net, optim, step| {
+    let run = |candidates: &[(&str, Growth)]| {
+        trial.run(&net, &optim, candidates.to_vec(), |net, optim, step| {
             train(&teacher, net, optim, 100 + step)
         })
     };
@@ -343,6 +355,21 @@ fn a_trial_ranks_expansions_of_a_training() {
         of("sparkling").final_loss < of("same").final_loss,
         "{report}"
     );
+    // The winner goes back into a run.
+    let best = report.best().unwrap();
+    assert_eq!(
+        *best,
+        candidates
+            .iter()
+            .find(|(name, _)| *name == report.candidates[0].name)
+            .unwrap()
+            .1
+    );
+    let callback = WidthExpansionCallback::builder(400)
+        .expand(At::step(100), best)
+        .build(&net)
+        .unwrap();
+    assert_eq!(callback.stages().next().unwrap().growth, best);
     // Nothing it was given has changed.
     let again = run(&candidates[2..3]).unwrap();
     assert_eq!(again.unexpanded, report.unexpanded);
@@ -351,35 +378,45 @@ fn a_trial_ranks_expansions_of_a_training() {
     assert_eq!(toml::from_str::<TrialReport>(&text).unwrap(), report);
 
     let nothing = StateRules::default().on("hidden", StatePolicy::CopyAll);
-    let unused = Candidate::new("rule", Expansion::by("inner", 2.0)).with_state(nothing);
+    let unused = (
+        "rule",
+        plain(Expansion::by("inner", 2.0)).with_state(nothing),
+    );
     assert_eq!(
         run(&[unused]).unwrap_err().to_string(),
         "candidate `rule`: a state policy is set for axis `hidden`, which no expansion names"
     );
     // What diverges is the worst, whatever the sign of its NaN.
     let mut taken = 0;
-    let diverged = trial.run(&net, &optim, &candidates[1..3], |net, optim, step| {
-        taken += 1;
-        let (net, loss) = train(&teacher, net, optim, 100 + step);
-        // The second run of three is that of the first candidate.
-        (
-            net,
-            if taken > 40 && taken <= 80 {
-                -f64::NAN
-            } else {
-                loss
-            },
-        )
-    });
+    let diverged = trial.run(
+        &net,
+        &optim,
+        candidates[1..3].to_vec(),
+        |net, optim, step| {
+            taken += 1;
+            let (net, loss) = train(&teacher, net, optim, 100 + step);
+            // The second run of three is that of the first candidate.
+            (
+                net,
+                if taken > 40 && taken <= 80 {
+                    -f64::NAN
+                } else {
+                    loss
+                },
+            )
+        },
+    );
     let ranked: Vec<_> = diverged.unwrap().candidates;
     assert_eq!(ranked[1].name, "locked");
     let short = Trial::new(40).in_run(100, 104);
-    let error = short.run(&net, &optim, &candidates[2..3], |net, _, _| (net, 0.0));
+    let error = short.run(&net, &optim, candidates[2..3].to_vec(), |net, _, _| {
+        (net, 0.0)
+    });
     assert_eq!(
         error.unwrap_err().to_string(),
         "candidate `sparkling`: re-warmup `steps` is 5: expected fewer than the optimizer steps left after the expansion"
     );
-    let unknown = [Candidate::new("wide", Expansion::by("width", 2.0))];
+    let unknown = [("wide", plain(Expansion::by("width", 2.0)))];
     assert_eq!(
         run(&unknown).unwrap_err().to_string(),
         "candidate `wide`: unknown axis `width`: the model has `hidden`, `inner`"
@@ -433,6 +470,7 @@ fn the_rms_of_what_grew_is_that_of_its_coordinates_one_by_one() {
 fn a_trial_is_a_table() {
     let candidate = |name: &str, final_loss, recovery, area| CandidateReport {
         name: name.into(),
+        growth: Expansion::by("inner", 2.0).into(),
         losses: Vec::new(),
         final_loss,
         recovery,

@@ -63,7 +63,8 @@ pub(crate) fn target() -> anyhow::Result<PathBuf> {
     Ok(workspace()?.join(target))
 }
 
-/// Makes the file that `option` names absolute: programs run in the workspace, wherever they were asked for.
+/// Makes the file that `option` names absolute: programs run in the workspace, wherever they were
+/// asked for.
 pub(crate) fn in_workspace(arguments: &mut [String], option: &str) -> anyhow::Result<()> {
     let joined = format!("{option}=");
     for index in 0..arguments.len() {
@@ -76,12 +77,12 @@ pub(crate) fn in_workspace(arguments: &mut [String], option: &str) -> anyhow::Re
     Ok(())
 }
 
-/// As `cargo xtask` sets it: what was compiled in may be of another checkout.
+/// Reads a variable that cargo sets at run time: what was compiled in may be of another checkout.
 pub(crate) fn variable(name: &str) -> anyhow::Result<OsString> {
     std::env::var_os(name).context("run this as `cargo xtask`")
 }
 
-/// Whether a program is installed.
+/// Tells if a program is installed: it answers with its version.
 pub(crate) fn answers(program: impl AsRef<OsStr>) -> bool {
     Command::new(program)
         .arg("--version")

@@ -18,7 +18,8 @@ pub(crate) struct Docs {
 }
 
 impl Docs {
-    /// Checks every link and the documentation of the interface, then builds the book in `target/book`.
+    /// Checks every link and the documentation of the interface, then builds the book in
+    /// `target/book`.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut steps = Steps::default();
         steps.run(Check::Links.name(), || Check::Links.run())?;
@@ -46,7 +47,8 @@ pub(crate) fn interface() -> anyhow::Result<()> {
     )
 }
 
-/// The program `mdbook`: an installed one, or one of our own in `target/tools`, which is made if it is not there.
+/// The program `mdbook`: an installed one, or one of our own in `target/tools`, which is made if it
+/// is not there.
 fn mdbook() -> anyhow::Result<PathBuf> {
     let installed = PathBuf::from("mdbook");
     if answers(&installed) {

@@ -17,10 +17,11 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// Runs the targets of `fuzz/` in turn, stops at the first crash, and prints how often each one ran.
+    /// Runs the targets of `fuzz/` in turn, stops at the first crash, and prints how often each one
+    /// ran.
     ///
-    /// Without a sanitizer: the workspace forbids unsafe code, and Burn builds far faster so. Arithmetic
-    /// that overflows and assertions that fail do crash.
+    /// Without a sanitizer: the workspace forbids unsafe code, and Burn builds far faster so.
+    /// Arithmetic that overflows and assertions that fail do crash.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         if !answers("cargo-fuzz") {
             bail!("cargo-fuzz is missing: `cargo install cargo-fuzz`");

@@ -1,7 +1,7 @@
 //! Links and anchors of the written pages, checked without a network.
 //!
-//! A page of the book may link within the book alone, and a crate's README within the crate: elsewhere
-//! the target is not there once the page is published.
+//! A page of the book may link within the book alone, and a crate's README within the crate:
+//! elsewhere the target is not there once the page is published.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -229,7 +229,7 @@ fn home(page: &Path) -> PathBuf {
 }
 
 /// A relative path behind a folder, without `..`; nothing where it leads out of the workspace.
-fn join(folder: &Path, relative: &str) -> Option<PathBuf> {
+pub(crate) fn join(folder: &Path, relative: &str) -> Option<PathBuf> {
     let mut path = folder.to_path_buf();
     for component in Path::new(relative).components() {
         match component {

@@ -43,7 +43,7 @@ impl Lint {
 pub(crate) enum Check {
     /// `cargo fmt`
     Format,
-    /// Whether every lock file is up to date
+    /// Lock files that are out of date
     Locks,
     /// `typos`
     Spelling,
@@ -116,8 +116,8 @@ impl Check {
     }
 }
 
-/// Checks the lock files of the workspaces that this one's build leaves alone, too: their users would
-/// find them stale.
+/// Checks the lock files of the workspaces that this one's build leaves alone, too: their users
+/// would find them stale.
 fn lock_files() -> anyhow::Result<()> {
     for workspace in [".", "fuzz", "tests/remote"] {
         let manifest = format!("{workspace}/Cargo.toml");

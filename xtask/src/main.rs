@@ -53,9 +53,11 @@ enum Command {
     Parity(parity::Parity),
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
-    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to build
+    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to
+    /// build
     Remote,
-    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and cargo-fuzz
+    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and
+    /// cargo-fuzz
     Fuzz(fuzz::Fuzz),
     /// Prints what growing costs, or how fast the MoE transformer is, as ratios
     Bench(bench::Bench),

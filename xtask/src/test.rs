@@ -5,8 +5,8 @@ use crate::steps::Steps;
 
 /// Runs every check in turn and stops at the first that fails.
 ///
-/// Every cargo command takes the whole workspace, so that all have the same features of Burn: another
-/// selection of packages builds it anew.
+/// Every cargo command takes the whole workspace, so that all have the same features of Burn:
+/// another selection of packages builds it anew.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
     for check in Check::QUICK {

@@ -33,7 +33,7 @@ pub(crate) fn growable(input: &DeriveInput, parts: &[&Part]) -> Generics {
         }
         let capability = match &part.form {
             Form::Child => quote!(_grow::Growable),
-            Form::Layer(_) => quote!(_grow::Layer),
+            Form::Layer(_) => quote!(_grow::describe::Layer),
             Form::Fixed => quote!(burn::module::Module),
             _ => continue,
         };

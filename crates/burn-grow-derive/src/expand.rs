@@ -84,11 +84,11 @@ fn implementation(
 
             #[automatically_derived]
             impl #impl_generics _grow::Growable for #ident #ty_generics #where_clause {
-                fn describe(&self, #describe_argument: &mut _grow::Describer) {
+                fn describe(&self, #describe_argument: &mut _grow::describe::Describer) {
                     #describe
                 }
 
-                fn update_constants(&mut self, #constants_argument: &_grow::Constants<'_>) {
+                fn update_constants(&mut self, #constants_argument: &_grow::describe::Constants<'_>) {
                     #update_constants
                 }
             }
@@ -169,7 +169,7 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
             scope(
                 describe,
                 name,
-                quote!(<#ty as _grow::Layer>::describe(#reference, &#roles, #describe)),
+                quote!(<#ty as _grow::describe::Layer>::describe(#reference, &#roles, #describe)),
             )
         }
         Form::Param { dims, optional } => {
@@ -219,7 +219,7 @@ fn update_constants(names: &Names, part: &Part, access: &Access) -> Option<Token
             let made = layer_roles(layer);
             Some(quote! {
                 let #roles = #made;
-                <#ty as _grow::Layer>::update_constants(#reference, &#roles, #constants);
+                <#ty as _grow::describe::Layer>::update_constants(#reference, &#roles, #constants);
             })
         }
         Form::Child => Some(quote! {
@@ -261,7 +261,7 @@ fn layer_roles(roles: &Roles) -> TokenStream {
         Some(quote!(#name: ::core::option::Option::Some(#role)))
     });
     quote! {
-        _grow::LayerRoles {
+        _grow::describe::LayerRoles {
             #(#fields,)*
             ..::core::default::Default::default()
         }
@@ -292,7 +292,7 @@ fn role_expr(role: &Role) -> TokenStream {
 
 fn part_expr(part: &attr::Part) -> TokenStream {
     let (kind, axes, groups, unit) = match part {
-        attr::Part::Fixed(size) => return quote!(_grow::Role::fixed(#size)),
+        attr::Part::Fixed(size) => return quote!(_grow::describe::Role::fixed(#size)),
         attr::Part::Axes {
             kind,
             axes,
@@ -311,7 +311,7 @@ fn part_expr(part: &attr::Part) -> TokenStream {
     let (first, rest) = (axes.first(), axes.iter().skip(1));
     let groups = groups.iter().map(|groups| quote!(.with_groups(#groups)));
     let unit = unit.iter().map(|unit| quote!(.with_unit(#unit)));
-    quote!(_grow::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
+    quote!(_grow::describe::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
 }
 
 /// `path::name`, where a missing function is an error on `path`.

@@ -2,26 +2,23 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
-use burn_grow_optim::{Rewarmup, StateRules};
+use burn_grow_core::{Blueprint, Growable, Plan};
 
 use crate::at::Units;
+use crate::checkpoint::Marks;
 use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::growth_log::GrowthLog;
-use crate::marks::Marks;
 use crate::run::{OnEvent, OnExpand, Run};
 use crate::schedule::Schedule;
-use crate::{At, Event, ExpansionReport, Refractory, TrainError, WidthExpansionCallback};
+use crate::{At, Event, ExpansionReport, Growth, Refractory, TrainError, WidthExpansionCallback};
 
 /// Collects what a [`WidthExpansionCallback`] does.
 pub struct WidthExpansionBuilder {
     units: Units,
-    expansions: Vec<(At, Expansion)>,
+    growths: Vec<(At, Growth)>,
     refractory: Refractory,
     growth_log: Option<PathBuf>,
-    rewarmup: Option<Rewarmup>,
-    state: StateRules,
     copies: Option<Mutex<Copies>>,
     on_expand: Vec<OnExpand>,
     on_event: Vec<OnEvent>,
@@ -34,24 +31,25 @@ impl WidthExpansionBuilder {
                 total_steps,
                 ..Units::default()
             },
-            expansions: Vec::new(),
+            growths: Vec::new(),
             refractory: Refractory::default(),
             growth_log: None,
-            rewarmup: None,
-            state: StateRules::default(),
             copies: None,
             on_expand: Vec::new(),
             on_event: Vec::new(),
         }
     }
 
-    /// Expands the model once more.
+    /// Expands the model once more: by an [`Expansion`](burn_grow_core::Expansion), which is the
+    /// paper's method, or by a [`Growth`] that says what becomes of the optimizer state and of the
+    /// learning rate. With a re-warmup, which an expansion alone has, the optimizer has to be
+    /// [`Asymmetric`](burn_grow_optim::Asymmetric).
     ///
     /// Where all expansions are at known steps, they may be added in any order. Where a metric decides
     /// one of them, they are taken in the order they were added, each after the one before it. What the
     /// `n`th of them draws, from 0, is seeded with the seed of its expansion plus `n`.
-    pub fn expand(mut self, at: impl Into<At>, expansion: Expansion) -> Self {
-        self.expansions.push((at.into(), expansion));
+    pub fn expand(mut self, at: impl Into<At>, growth: impl Into<Growth>) -> Self {
+        self.growths.push((at.into(), growth.into()));
         self
     }
 
@@ -85,20 +83,6 @@ impl WidthExpansionBuilder {
         self
     }
 
-    /// Re-warms the learning rate of the new coordinates after every expansion. The optimizer then
-    /// has to be [`Asymmetric`](burn_grow_optim::Asymmetric).
-    pub fn rewarmup(mut self, rewarmup: Rewarmup) -> Self {
-        self.rewarmup = Some(rewarmup);
-        self
-    }
-
-    /// Sets what becomes of the optimizer state, kept and zeroed by default: one
-    /// [`StatePolicy`](burn_grow_optim::StatePolicy), or rules for axes and groups of parameters.
-    pub fn state(mut self, rules: impl Into<StateRules>) -> Self {
-        self.state = rules.into();
-        self
-    }
-
     /// Registers validation metrics of what became of the coordinates that the last expansion added: how
     /// alike copies still are, how the RMS of what grew drifted since, and that of new coordinates to old
     /// ones. A few passes over what grew before every validation; steps cost nothing.
@@ -127,53 +111,38 @@ impl WidthExpansionBuilder {
     ///
     /// When the model cannot be described, a trigger is not within the run or cannot be counted, an
     /// expansion cannot be planned, expansions at known steps are out of order or closer than the refractory time, a
-    /// re-warmup has a number that gives no rate or an own age that the state policy does not allow, a state rule is for
+    /// re-warmup has a number that gives no rate or a restarted bias correction that the state policy does not allow, a state rule is for
     /// an axis that no expansion names or for no parameter, or the log of expansions cannot be written. Every mistake that can be known before
     /// the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
-        if let Some(rewarmup) = &self.rewarmup {
-            rewarmup.check()?;
-        }
-        let (schedule, expansions) = Schedule::new(&self.units, self.refractory, self.expansions)?;
+        let (schedule, asked) = Schedule::new(&self.units, self.refractory, self.growths)?;
         let narrow = Blueprint::of(model)?;
         let (widths, active_params) = (narrow.widths().clone(), narrow.active_params());
         let mut blueprint = narrow;
-        let mut plans = Vec::new();
-        for (stage, expansion) in expansions.into_iter().enumerate() {
+        let (mut plans, mut growths) = (Vec::new(), Vec::new());
+        for (stage, mut growth) in asked.into_iter().enumerate() {
             // With one seed a later expansion would draw what an earlier one drew.
-            let seed = expansion.seed.wrapping_add(stage as u64);
-            let plan = Plan::new(&blueprint, &expansion.with_seed(seed))
+            growth.expansion.seed = growth.expansion.seed.wrapping_add(stage as u64);
+            let plan = Plan::new(&blueprint, &growth.expansion)
                 .map_err(|source| TrainError::Expansion { stage, source })?;
+            let at = schedule.known_step(stage);
+            let at = at.map(|step| (step, schedule.total_steps));
+            growths.push(growth.validate(&plan, model, at)?);
             blueprint = blueprint.expanded(&plan);
             plans.push(plan);
         }
-        let state = self.state.resolve(model, &plans)?;
-        if let Some(rewarmup) = &self.rewarmup {
-            for plan in &plans {
-                state.check_age(rewarmup.age, rewarmup.scope, plan)?;
-            }
-            for (stage, step) in schedule.known_steps() {
-                if !plans[stage].is_identity() {
-                    rewarmup.ramp(step, schedule.total_steps).check()?;
-                }
-            }
-        }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
+        let stages = plans.iter().zip(&growths);
+        let marks = Marks::new(&schedule.series, stages, schedule.total_steps);
         let run = Run {
-            marks: Marks::new(
-                &schedule.series,
-                &plans,
-                self.rewarmup.as_ref(),
-                schedule.total_steps,
-            ),
+            marks: marks.map_err(TrainError::Plan)?,
             schedule,
             plans,
             widths,
             active_params,
             tokens_per_step: self.units.tokens_per_step,
-            state,
+            growths,
             copies: self.copies,
-            rewarmup: self.rewarmup,
             growth_log,
             on_expand: self.on_expand,
             on_event: self.on_event,

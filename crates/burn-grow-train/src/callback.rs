@@ -1,25 +1,23 @@
 use std::sync::Arc;
 
-use burn_grow_core::{Growable, Plan};
+use burn_grow_core::Growable;
 use burn_train::checkpoint::CheckpointingStrategy;
 use burn_train::logger::TrainingProgressLogger;
 use burn_train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, TrainStep};
 
-use crate::at::Due;
 use crate::event::{EpochHook, Never, Progress};
 use crate::metric::{
     ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 use crate::run::Run;
-use crate::{At, Growing, MetricCheckpointing, TrainError, WidthExpansionBuilder};
+use crate::{Growing, MetricCheckpointing, Stage, TrainError, WidthExpansionBuilder};
 
 /// Widens a model at set points of a run, or when a metric says so.
 ///
 /// ```text
 /// let callback = WidthExpansionCallback::builder(total_steps)
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-///     .rewarmup(Rewarmup::cosine(min_lr))
 ///     .build(&model)?;
 /// let learner = Learner::new(callback.wrap(model), optim, scheduler);
 /// let result = callback.attach(training).launch(learner);
@@ -98,7 +96,7 @@ impl WidthExpansionCallback {
                 .metric_train_numeric(FlopsMetric::new(run.clone()))
                 .metric_train_numeric(SavedFlopsMetric::new(run.clone()));
         }
-        if run.rewarmup.is_some() {
+        if run.rewarms() {
             training = training
                 .metric_train_numeric(OldRateMetric::new(run.clone()))
                 .metric_train_numeric(NewRateMetric::new(run.clone()));
@@ -129,16 +127,24 @@ impl WidthExpansionCallback {
         }
     }
 
-    /// The planned expansions, in order: when, after how many optimizer steps if that is known, and what
-    /// they do.
-    ///
-    /// One at a known step comes later where it has to wait for the one before it.
-    pub fn stages(&self) -> impl Iterator<Item = (&At, Option<usize>, &Plan)> {
-        let stages = self.run.schedule.stages.iter().zip(&self.run.plans);
-        stages.map(|((at, due), plan)| match due {
-            Due::Step(step) => (at, Some(*step), plan),
-            Due::EpochEnd => (at, None, plan),
-        })
+    /// The planned expansions, in order. Print one to see all that it does.
+    pub fn stages(&self) -> impl Iterator<Item = Stage<'_>> {
+        let Run {
+            schedule,
+            plans,
+            growths,
+            ..
+        } = &*self.run;
+        let stages = schedule.stages.iter().zip(plans.iter().zip(growths));
+        stages
+            .enumerate()
+            .map(|(index, ((at, _), (plan, growth)))| Stage {
+                index,
+                at,
+                step: schedule.known_step(index),
+                plan,
+                growth,
+            })
     }
 
     /// Why the callback stopped the last run, if it did: an expansion that failed, a model that turned NaN, a device that

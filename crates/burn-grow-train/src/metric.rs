@@ -13,7 +13,7 @@ use crate::run::Run;
 /// The present width of an axis.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct WidthMetric {
+pub(crate) struct WidthMetric {
     run: Arc<Run>,
     axis: Axis,
 }
@@ -21,35 +21,35 @@ pub struct WidthMetric {
 /// The parameters that take part in one token at the present width.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct ActiveParamsMetric {
+pub(crate) struct ActiveParamsMetric {
     run: Arc<Run>,
 }
 
 /// The base learning rate, that of the coordinates which no re-warmup moves; where everything is re-warmed, that of all.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct OldRateMetric {
+pub(crate) struct OldRateMetric {
     run: Arc<Run>,
 }
 
 /// The learning rate of the coordinates that the last expansion added.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct NewRateMetric {
+pub(crate) struct NewRateMetric {
     run: Arc<Run>,
 }
 
 /// The floating-point operations of training so far, `6 N D` at each width in turn.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct FlopsMetric {
+pub(crate) struct FlopsMetric {
     run: Arc<Run>,
 }
 
 /// The percentage of FLOPs saved so far against training the final width on as many tokens (Eq. 29).
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct SavedFlopsMetric {
+pub(crate) struct SavedFlopsMetric {
     run: Arc<Run>,
 }
 
@@ -57,7 +57,7 @@ pub struct SavedFlopsMetric {
 /// lock (Eq. 20-23). NaN before there are any.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct CopySymmetryMetric {
+pub(crate) struct CopySymmetryMetric {
     run: Arc<Run>,
 }
 
@@ -65,7 +65,7 @@ pub struct CopySymmetryMetric {
 /// step after. NaN before anything has grown.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct RmsDriftMetric {
+pub(crate) struct RmsDriftMetric {
     run: Arc<Run>,
 }
 
@@ -73,7 +73,7 @@ pub struct RmsDriftMetric {
 /// which were there in the same parameters. NaN before anything has grown.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
-pub struct RmsRatioMetric {
+pub(crate) struct RmsRatioMetric {
     run: Arc<Run>,
 }
 

@@ -5,21 +5,20 @@ use std::time::Instant;
 
 use burn_core::module::Module;
 use burn_grow_core::{Axis, Growable, Plan, training_flops};
-use burn_grow_optim::{
-    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, check_expandable, expand_optimizer,
-};
+use burn_grow_optim::{Ramp, RewarmupScope, expand_optimizer};
 use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
 use burn_train::{Interrupter, TrainingError};
 
+use crate::checkpoint::Marks;
 use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::finite::check_nan;
+use crate::growth::{check_rates, check_state};
 use crate::growth_log::GrowthLog;
-use crate::marks::Marks;
 use crate::schedule::Schedule;
 use crate::state::State;
-use crate::{Event, ExpansionReport, Position, TrainError};
+use crate::{Event, ExpansionReport, Growth, Position, TrainError};
 
 pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
@@ -31,13 +30,13 @@ pub(crate) struct Run {
     pub(crate) marks: Marks,
     /// One for each stage of the schedule.
     pub(crate) plans: Vec<Plan>,
+    /// One for each plan.
+    pub(crate) growths: Vec<Growth>,
     pub(crate) widths: BTreeMap<Axis, usize>,
     pub(crate) active_params: f64,
     pub(crate) tokens_per_step: Option<usize>,
-    pub(crate) state: StateRules,
     /// What the metrics of copies show, if there are any.
     pub(crate) copies: Option<Mutex<Copies>>,
-    pub(crate) rewarmup: Option<Rewarmup>,
     pub(crate) growth_log: Option<GrowthLog>,
     pub(crate) on_expand: Vec<OnExpand>,
     pub(crate) on_event: Vec<OnEvent>,
@@ -112,26 +111,36 @@ impl Run {
                 return Err(TrainError::LostHook { step });
             }
         }
-        let needed = self.rewarmup.is_some() && !self.plans.is_empty();
         // Once, before the first update: that a re-warmup will find a place in the optimizer.
-        if needed && !self.optimizer_checked.load(Ordering::Relaxed) {
-            check_asymmetric(optim, model)?;
+        if !self.optimizer_checked.load(Ordering::Relaxed) {
+            check_rates(optim, model, self.stages_from(0))?;
             self.optimizer_checked.store(true, Ordering::Relaxed);
         }
-        let left = self.plans.get(state.clock.stage..).unwrap_or_default();
-        let begun = state.clock.step > 0 && !left.is_empty();
+        let left = state.clock.stage < self.plans.len();
         // Once there is a state: better now than when the expansion is due.
-        if begun && !self.state_checked.swap(true, Ordering::Relaxed) {
-            check_expandable(optim, model, left, &self.state)?;
+        if left && state.clock.step > 0 && !self.state_checked.swap(true, Ordering::Relaxed) {
+            check_state(optim, model, self.stages_from(state.clock.stage))?;
         }
         Ok(())
     }
 
+    /// The plans of the stages from `stage` on, with what else they do.
+    fn stages_from(&self, stage: usize) -> impl Iterator<Item = (&Plan, &Growth)> {
+        self.plans.iter().zip(&self.growths).skip(stage)
+    }
+
+    /// Whether a stage re-warms anything.
+    pub(crate) fn rewarms(&self) -> bool {
+        self.growths.iter().any(|growth| growth.rewarmup.is_some())
+    }
+
     /// The rates of the step after `state`, at base rate `base`.
     pub(crate) fn rates(&self, state: &mut State, base: f64) -> Rates {
-        let grown = state.taken.iter().zip(&self.plans);
-        let grown = grown.rev().find(|(_, plan)| !plan.is_identity());
-        let (Some((taken, _)), Some(rewarmup)) = (grown, &self.rewarmup) else {
+        let taken = state.taken.iter().zip(self.stages_from(0));
+        let last = taken.filter(|(_, (plan, _))| !plan.is_identity()).last();
+        let Some((taken, rewarmup)) =
+            last.and_then(|(taken, (_, growth))| Some((taken, growth.rewarmup.as_ref()?)))
+        else {
             return Rates {
                 old: base,
                 new: base,
@@ -148,12 +157,10 @@ impl Run {
         Rates { old, new }
     }
 
-    /// The re-warmup of an expansion at `clock`, and what it moves.
-    pub(crate) fn ramp(&self, clock: Position) -> Option<(Ramp, RewarmupScope)> {
-        self.rewarmup.as_ref().map(|rewarmup| {
-            let ramp = rewarmup.ramp(clock.step, self.schedule.total_steps);
-            (ramp, rewarmup.scope)
-        })
+    /// The re-warmup of the stage that `clock` stands before.
+    pub(crate) fn ramp(&self, clock: Position) -> Option<Ramp> {
+        let growth = self.growths.get(clock.stage)?;
+        growth.ramp(clock.step, self.schedule.total_steps)
     }
 
     /// Expands model and optimizer together, or neither.
@@ -173,9 +180,10 @@ impl Run {
         check_nan(model, clock)?;
         let expanded = plan.apply(model.clone()).map_err(expansion)?;
         let rewarmup = self.ramp(clock);
-        let optim = expand_optimizer(optim, model, plan, self.state.clone(), rewarmup)?;
+        let rules = &self.growths[clock.stage].state;
+        let optim = expand_optimizer(optim, model, plan, rules.clone(), rewarmup)?;
         let (trigger, _) = &self.schedule.stages[clock.stage];
-        let report = ExpansionReport::new(clock, trigger, plan, &self.state, start.elapsed());
+        let report = ExpansionReport::new(clock, trigger, plan, rules, start.elapsed());
         // A disk that takes no line takes no checkpoint of the wide model either.
         if let Some(log) = &self.growth_log {
             log.write(&report, &state.taken)?;

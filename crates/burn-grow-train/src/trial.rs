@@ -1,65 +1,24 @@
 use core::fmt;
 
-use burn_grow_core::{Blueprint, Expansion, Growable, Plan, table};
-use burn_grow_optim::{
-    Ramp, Rewarmup, RewarmupScope, StateRules, check_asymmetric, check_expandable, expand_optimizer,
-};
+use burn_grow_core::{Blueprint, Growable, Plan, table};
+use burn_grow_optim::expand_optimizer;
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::growth::{check_rates, check_state};
+use crate::{Growth, TrainError};
 
 /// How much of a loss rounding may be.
 const ROUNDING: f64 = 1e-6;
 
-/// An expansion to be tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// What the report calls it.
-    pub name: String,
-    /// Which axes grow, and how.
-    pub expansion: Expansion,
-    /// What becomes of the optimizer state.
-    #[serde(default)]
-    pub state: StateRules,
-    /// How the learning rate of new coordinates departs from the base rate, if it does.
-    #[serde(default)]
-    pub rewarmup: Option<Rewarmup>,
-}
-
-impl Candidate {
-    /// An expansion that keeps the state of old coordinates, and re-warms nothing.
-    pub fn new(name: impl Into<String>, expansion: Expansion) -> Self {
-        Self {
-            name: name.into(),
-            expansion,
-            state: StateRules::default(),
-            rewarmup: None,
-        }
-    }
-
-    /// Treats the optimizer state by another policy, or by rules for axes and groups of parameters.
-    pub fn with_state(mut self, rules: impl Into<StateRules>) -> Self {
-        self.state = rules.into();
-        self
-    }
-
-    /// Re-warms what grew.
-    pub fn with_rewarmup(mut self, rewarmup: Rewarmup) -> Self {
-        self.rewarmup = Some(rewarmup);
-        self
-    }
-}
-
-/// A few steps of several expansions from one checkpoint: which one to run in full.
+/// A few steps of several growths from one checkpoint: which one to run in full.
 ///
-/// A short trial ranks how fast candidates recover; the paper's Fig. 1 is the reminder that the jump at
-/// the expansion does not tell the final loss, so give it the steps you can spare.
+/// A short trial ranks how fast candidates recover; the paper's Fig. 1 is the reminder that the
+/// jump at the expansion does not tell the final loss, so give it the steps you can spare.
 ///
 /// ```no_run
 /// # use burn_grow_core::{Expansion, Growable, InitPair};
-/// # use burn_grow_optim::Rewarmup;
-/// # use burn_grow_train::{Candidate, Trial, TrainError};
+/// # use burn_grow_train::{At, Growth, Trial, TrainError, WidthExpansionCallback};
 /// # use burn_optim::ModuleOptimizer;
 /// # fn run<M: Growable>(
 /// #     model: &M,
@@ -67,15 +26,20 @@ impl Candidate {
 /// #     train: impl Fn(M, &mut ModuleOptimizer, usize) -> (M, f64),
 /// # ) -> Result<(), TrainError> {
 /// let double = Expansion::by("inner", 2.0);
-/// let candidates = [
-///     Candidate::new("copy", double.clone()).with_rewarmup(Rewarmup::proportional()),
-///     Candidate::new("silent", double.with_init(InitPair::COPY_ZERO)),
+/// let growths = [
+///     ("copy", Growth::new(double.clone())),
+///     ("silent", double.with_init(InitPair::COPY_ZERO).into()),
 /// ];
 /// // The closure takes one optimizer step on the batch of that number.
 /// let report = Trial::new(200)
 ///     .in_run(5_000, 10_000)
-///     .run(model, optim, &candidates, |model, optim, step| train(model, optim, step))?;
+///     .run(model, optim, growths, |model, optim, step| train(model, optim, step))?;
 /// println!("{report}");
+/// if let Some(best) = report.best() {
+///     let callback = WidthExpansionCallback::builder(10_000)
+///         .expand(At::step(5_000), best)
+///         .build(model)?;
+/// }
 /// # Ok(())
 /// # }
 /// ```
@@ -106,34 +70,34 @@ impl Trial {
         self
     }
 
-    /// Trains every candidate, and the model as it is, each from a copy of `model` and `optim`.
+    /// Trains the model after each of the named `growths`, and as it is, every time from a copy of
+    /// `model` and `optim`.
     ///
-    /// `train` takes one optimizer step, numbered from 0 for every candidate, and gives the loss of its
-    /// batch before the update. The same number has to mean the same batch and learning rate.
+    /// `train` takes one optimizer step, numbered from 0 for every candidate, and gives the loss of
+    /// its batch before the update. The same number has to mean the same batch and learning rate.
     ///
-    /// Burn shares the running statistics of a batch norm between clones, so training moves those of `model`: to go on
-    /// with it, load its record again.
+    /// Burn shares the running statistics of a batch norm between clones, so training moves those
+    /// of `model`: to go on with it, load its record again.
     ///
     /// # Errors
     ///
-    /// Before anything trains, when a candidate cannot be planned, or the optimizer cannot follow it.
+    /// Before anything trains, when a growth cannot be planned, or the optimizer cannot follow it.
     pub fn run<M: Growable>(
         &self,
         model: &M,
         optim: &ModuleOptimizer,
-        candidates: &[Candidate],
+        growths: impl IntoIterator<Item = (impl Into<String>, impl Into<Growth>)>,
         mut train: impl FnMut(M, &mut ModuleOptimizer, usize) -> (M, f64),
     ) -> Result<TrialReport, TrainError> {
         let blueprint = Blueprint::of(model)?;
-        let named = |candidate: &Candidate, source| TrainError::Candidate {
-            name: candidate.name.clone(),
-            source: Box::new(source),
-        };
-        let plans = candidates.iter().map(|candidate| {
-            let plan = self.plan(&blueprint, model, optim, candidate);
-            plan.map_err(|source| named(candidate, source))
+        let candidates = growths.into_iter().map(|(name, growth)| {
+            let (name, growth) = (name.into(), growth.into());
+            match self.plan(&blueprint, model, optim, growth.clone()) {
+                Ok(planned) => Ok((name, growth, planned)),
+                Err(source) => Err(named(&name, source)),
+            }
         });
-        let plans = plans.collect::<Result<Vec<_>, _>>()?;
+        let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
         let mut losses = |mut model: M, mut optim: ModuleOptimizer| -> Vec<f64> {
             let mut losses = Vec::with_capacity(self.steps);
             for step in 0..self.steps {
@@ -146,13 +110,13 @@ impl Trial {
         let unexpanded = losses(model.clone(), optim.clone());
         let mut reports = Vec::new();
         // One wide model after the other: together they may not fit.
-        for (candidate, plan) in candidates.iter().zip(&plans) {
-            let expanded = plan.expand(model, optim);
-            let (model, optim) = expanded.map_err(|source| named(candidate, source))?;
+        for (name, growth, planned) in candidates {
+            let expanded = self.expand(&planned, model, optim);
+            let (model, optim) = expanded.map_err(|source| named(&name, source))?;
             let losses = losses(model, optim);
-            reports.push(CandidateReport::new(&candidate.name, losses, &unexpanded));
+            reports.push(CandidateReport::new(name, growth, losses, &unexpanded));
         }
-        // A loss that is no number is the worst, whatever its sign bit.
+        // NaN is the worst loss, whatever its sign bit.
         reports.sort_by(|a, b| {
             let (a, b) = (a.final_loss, b.final_loss);
             a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(&b))
@@ -165,52 +129,37 @@ impl Trial {
         })
     }
 
-    /// What a candidate does, which model and optimizer can follow.
+    /// Plans a growth that model and optimizer can follow.
     fn plan<M: Growable>(
         &self,
         blueprint: &Blueprint,
         model: &M,
         optim: &ModuleOptimizer,
-        candidate: &Candidate,
-    ) -> Result<Planned, TrainError> {
-        let plan = Plan::new(blueprint, &candidate.expansion)?;
-        let state = candidate
-            .state
-            .resolve(model, core::slice::from_ref(&plan))?;
-        let mut rewarmup = None;
-        if let Some(asked) = &candidate.rewarmup {
-            asked.check()?;
-            let ramp = asked.ramp(self.taken, self.total_steps);
-            ramp.check()?;
-            state.check_age(asked.age, asked.scope, &plan)?;
-            check_asymmetric(optim, model)?;
-            rewarmup = Some((ramp, asked.scope));
-        }
-        check_expandable(optim, model, [&plan], &state)?;
-        Ok(Planned {
-            plan,
-            state,
-            rewarmup,
-        })
+        growth: Growth,
+    ) -> Result<(Plan, Growth), TrainError> {
+        let plan = Plan::new(blueprint, &growth.expansion)?;
+        let growth = growth.validate(&plan, model, Some((self.taken, self.total_steps)))?;
+        check_rates(optim, model, [(&plan, &growth)])?;
+        check_state(optim, model, [(&plan, &growth)])?;
+        Ok((plan, growth))
     }
-}
 
-/// A candidate, worked out.
-struct Planned {
-    plan: Plan,
-    state: StateRules,
-    rewarmup: Option<(Ramp, RewarmupScope)>,
-}
-
-impl Planned {
     fn expand<M: Growable>(
         &self,
+        (plan, growth): &(Plan, Growth),
         model: &M,
         optim: &ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
-        let state = self.state.clone();
-        let optim = expand_optimizer(optim, model, &self.plan, state, self.rewarmup)?;
-        Ok((self.plan.apply(model.clone())?, optim))
+        let ramp = growth.ramp(self.taken, self.total_steps);
+        let optim = expand_optimizer(optim, model, plan, growth.state.clone(), ramp)?;
+        Ok((plan.apply(model.clone())?, optim))
+    }
+}
+
+fn named(name: &str, source: TrainError) -> TrainError {
+    TrainError::Candidate {
+        name: name.to_owned(),
+        source: Box::new(source),
     }
 }
 
@@ -227,11 +176,23 @@ pub struct TrialReport {
     pub candidates: Vec<CandidateReport>,
 }
 
+impl TrialReport {
+    /// The growth with the lowest final loss, as the trial was given it: what
+    /// [`expand`](crate::WidthExpansionBuilder::expand) takes. `None` where every candidate ended
+    /// at NaN, or there was none.
+    pub fn best(&self) -> Option<&Growth> {
+        let best = self.candidates.first()?;
+        (!best.final_loss.is_nan()).then_some(&best.growth)
+    }
+}
+
 /// What one candidate of a [`Trial`] did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandidateReport {
     /// Its name.
     pub name: String,
+    /// The growth itself.
+    pub growth: Growth,
     /// Its losses, step by step.
     pub losses: Vec<f64>,
     /// The mean of their last quarter.
@@ -244,7 +205,7 @@ pub struct CandidateReport {
 }
 
 impl CandidateReport {
-    fn new(name: &str, losses: Vec<f64>, unexpanded: &[f64]) -> Self {
+    fn new(name: String, growth: Growth, losses: Vec<f64>, unexpanded: &[f64]) -> Self {
         let smooth = smoothed(&losses).zip(smoothed(unexpanded));
         let below: Vec<bool> = smooth
             .map(|(loss, old)| loss <= old + ROUNDING * old.abs())
@@ -255,7 +216,8 @@ impl CandidateReport {
             .map_or(0, |last| last + 1);
         let above = losses.iter().zip(unexpanded).map(|(loss, old)| loss - old);
         Self {
-            name: name.to_owned(),
+            name,
+            growth,
             final_loss: tail(&losses),
             recovery: (recovery < losses.len()).then_some(recovery),
             // What is no number adds up to none.
@@ -315,12 +277,17 @@ impl fmt::Display for TrialReport {
 
 #[cfg(test)]
 mod tests {
+    use burn_grow_core::Expansion;
+
     use super::*;
 
     #[test]
     fn recovery_is_for_good_and_the_area_counts_what_is_above() {
         let old = [1.0; 10];
-        let of = |losses: [f64; 10]| CandidateReport::new("a", losses.to_vec(), &old);
+        let of = |losses: [f64; 10]| {
+            let growth = Expansion::by("inner", 2.0).into();
+            CandidateReport::new("a".into(), growth, losses.to_vec(), &old)
+        };
         let found = of([3.0, 2.0, 0.5, 1.5, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5]);
         assert_eq!(found.recovery, Some(4));
         assert_eq!(found.area, 3.5);

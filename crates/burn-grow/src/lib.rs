@@ -22,7 +22,7 @@
 //!     up: LinearConfig::new(8, 16).init(&device),
 //!     down: LinearConfig::new(16, 4).init(&device),
 //! };
-//! let plan = Plan::new(&Blueprint::of(&mlp)?, &Expansion::by("inner", 2.0))?;
+//! let plan = Expansion::by("inner", 2.0).plan(&mlp)?;
 //! println!("{plan}");
 //! let wide = plan.apply(mlp)?;
 //! assert_eq!(wide.up.weight.dims(), [8, 32]);
@@ -30,39 +30,47 @@
 //! # }
 //! ```
 //!
-//! The parts are [`burn_grow_core`] (what grows, and how), [`burn_grow_derive`],
-//! [`burn_grow_optim`] (optimizer state and rates) and [`burn_grow_train`] (the callback).
+//! # Where things are
+//!
+//! The root holds what a program needs on its first day, and the [`prelude`] is the same names. The
+//! rest is by subject: how a model is marked in [`describe`], what an expansion comes to in
+//! [`plan`], whether it did in [`verify`], what it costs in [`cost`], other methods to compare with
+//! in [`baseline`], optimizers and their state in [`optim`], triggers, reports, trials and loops of
+//! your own in [`train`].
 //!
 //! # Feature flags
 //!
-//! - `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch`: backends, and `tui`: the terminal dashboard.
-//!   They only forward to Burn.
-//! - `moe`: the module `moe`, a growable mixture-of-experts transformer.
-//! - `hf`: `moe` with checkpoints of Hugging Face's `transformers`.
+//! - `flex` (default), `cuda`, `wgpu`, `vulkan`, `tch`: Burn's backends, and `tui`, its terminal
+//!   dashboard. Each only forwards to Burn.
+//! - `moe`: a growable mixture-of-experts transformer, in `moe`.
+//! - `hf`: checkpoints of Hugging Face's transformers, for the models of `moe`.
 
-pub use burn_grow_core::{
-    Activations, ActiveFraction, Axis, AxisPlan, Baseline, Blueprint, Budget, Constant, Constants,
-    CopyMap, CopySymmetry, Cost, CostChange, Describer, Expansion, Factor, Fill, Forecast,
-    ForecastPoint, GrowError, Growable, GrownRms, Init, InitPair, Layer, LayerRoles, Method,
-    Origin, ParamBlueprint, ParamPlan, ParamTensors, Part, Plan, Probe, Role, RoleKind,
-    RoleMismatch, Scaling, SiteRms, SplitRatio, StateSize, Symmetry, Target, Term, Verification,
-    grown_rms, saved_flops, symmetry, symmetry_of, training_flops, two_width_check, verify,
-};
+pub use burn_grow_core::{Blueprint, Expansion, GrowError, Growable, InitPair, Plan, Scaling};
 pub use burn_grow_derive::Growable;
-pub use burn_grow_optim::{
-    Asymmetric, AsymmetricExt, AsymmetricState, BatchedMuon, BatchedMuonConfig, BiasCorrection,
-    Extent, MixedPrecision, MixedPrecisionState, OptimError, PerExpert, PerExpertState, Ramp,
-    Region, Rewarmup, RewarmupSchedule, RewarmupScope, StatePolicy, StateRules, check_asymmetric,
-    expand_optimizer,
-};
-pub use burn_grow_train::{
-    ActiveParamsMetric, At, AxisReport, Better, Candidate, CandidateReport, CopySymmetryMetric,
-    Event, ExpansionReport, FlopsMetric, Growing, History, MetricCheckpointing, MetricSplit,
-    NewRateMetric, OldRateMetric, Plateau, Position, Refractory, RmsDriftMetric, RmsRatioMetric,
-    SavedFlopsMetric, Slope, TrainError, Trial, TrialReport, WatchedMetric, When,
-    WidthExpansionBuilder, WidthExpansionCallback, WidthMetric, discard_after, saved_epochs,
-    try_launch,
-};
+pub use burn_grow_optim::{Rewarmup, StatePolicy};
+pub use burn_grow_train::{At, Growth, TrainError, WidthExpansionCallback};
+
+pub use burn_grow_core::{baseline, cost, describe, plan, verify};
+
+/// Optimizers whose state and learning rate can follow an expansion.
+pub mod optim {
+    pub use burn_grow_optim::{
+        Asymmetric, AsymmetricConfig, AsymmetricExt, AsymmetricGroups, BatchedMuon,
+        BatchedMuonConfig, BiasCorrection, MixedPrecision, OptimError, PerExpert, Ramp,
+        RewarmupRule, RewarmupSchedule, RewarmupScope, StateRules, check_asymmetric,
+        expand_optimizer,
+    };
+}
+
+/// Triggers, events, reports, trials and checkpoints of a training that grows.
+pub mod train {
+    pub use burn_grow_train::{
+        AxisReport, Better, CandidateReport, CheckpointError, Difference, Event, ExpansionReport,
+        Growing, History, MetricCheckpointing, MetricSplit, ParamFault, Plateau, Position,
+        Refractory, Slope, Stage, Trial, TrialReport, WatchedMetric, When, WidthExpansionBuilder,
+        discard_after, saved_epochs, try_launch,
+    };
+}
 
 /// A growable mixture-of-experts transformer.
 #[cfg(feature = "moe")]
@@ -70,11 +78,10 @@ pub mod moe {
     pub use burn_grow_moe::*;
 }
 
-/// What a program that grows a model usually needs.
+/// What a program that grows a model imports: the names of the root.
 pub mod prelude {
     pub use crate::{
-        Asymmetric, AsymmetricExt, At, Blueprint, Expansion, GrowError, Growable, Growing,
-        PerExpert, Plan, Rewarmup, RewarmupScope, Scaling, StatePolicy, StateRules, TrainError,
-        WidthExpansionCallback,
+        At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
+        StatePolicy, TrainError, WidthExpansionCallback,
     };
 }

@@ -17,6 +17,7 @@ use burn::tensor::Device;
 use burn::train::metric::LossMetric;
 use burn::train::{Learner, SupervisedTraining};
 use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric, MoeConfig};
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 
 use crate::model::LanguageModel;
@@ -52,7 +53,6 @@ fn main() -> Result<()> {
     println!("{}", Plan::new(&Blueprint::of(&model)?, &expansion)?);
     let callback = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), expansion)
-        .rewarmup(Rewarmup::proportional().for_horizon(total_steps / 2))
         .on_expand(|report| println!("{report}"))
         .build(&model)?;
 

@@ -8,7 +8,9 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
 use burn::train::{InferenceStep, Learner, LearningResult, RegressionOutput, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
+use burn_grow::train::Growing;
 
 const STEPS_PER_EPOCH: usize = 32;
 const EPOCHS: usize = 8;
@@ -108,9 +110,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let callback = builder()
         .expand(
             At::step(STEPS_PER_EPOCH * EPOCHS / 2),
-            Expansion::by("inner", 4.0),
+            Growth::new(Expansion::by("inner", 4.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
-        .rewarmup(Rewarmup::cosine(0.0))
         .build(&model)?;
     let clock = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;
     println!("expanded on disk after step {}", clock.step);

@@ -9,6 +9,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
 use burn::train::{ClassificationOutput, InferenceStep, Learner, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 
 const CONTEXT: usize = 8;
@@ -84,8 +85,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         down: LinearConfig::new(32, 256).init(&device),
     };
     let callback = WidthExpansionCallback::builder(total_steps)
-        .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .rewarmup(Rewarmup::cosine(3e-5).with_rho(2.0))
+        .expand(
+            At::fraction(0.5),
+            Growth::new(Expansion::by("inner", 2.0))
+                .with_rewarmup(Rewarmup::cosine(3e-5).with_rho(2.0)),
+        )
         .on_expand(|report| println!("{report}"))
         .build(&model)?;
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());

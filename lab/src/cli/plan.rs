@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
+use burn_grow::cost::{Budget, CostChange, Forecast, StateSize};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{
-    Blueprint, Budget, CostChange, Expansion, Forecast, InitPair, Plan, Scaling, StateSize, Target,
-};
+use burn_grow::plan::Target;
+use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
 use clap::Parser;
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
-use burn_grow::{Growing, saved_epochs};
+use burn_grow::train::{Growing, saved_epochs};
 use clap::Parser;
 
 use crate::log::Store;

@@ -67,7 +67,8 @@ pub fn multiply_adds(config: &MoeConfig, context: usize) -> Counted {
 mod tests {
     use burn::module::{Module, ModuleVisitor, Param};
     use burn::tensor::{Device, Tensor};
-    use burn_grow::{Blueprint, saved_flops, training_flops};
+    use burn_grow::Blueprint;
+    use burn_grow::cost::{saved_flops, training_flops};
 
     use super::*;
 

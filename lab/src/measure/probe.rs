@@ -2,8 +2,10 @@
 
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
+use burn_grow::describe::Axis;
 use burn_grow::moe::MoeTransformer;
-use burn_grow::{Axis, GrowError, ParamTensors, Plan, symmetry_of, verify};
+use burn_grow::verify::{ParamTensors, symmetry_of, verify};
+use burn_grow::{GrowError, Plan};
 
 use crate::log::{LoggedExpansion, Rms, rounded};
 use crate::text::HeldOut;

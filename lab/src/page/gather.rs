@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use burn_grow::training_flops;
+use burn_grow::cost::training_flops;
 use serde_json::Value;
 
 use crate::json::as_written;

@@ -1,8 +1,8 @@
 //! The contents of `report.json`. Others read it: its fields keep their names.
 
 use anyhow::Result;
+use burn_grow::cost::training_flops;
 use burn_grow::moe::MoeConfig;
-use burn_grow::training_flops;
 use serde::{Deserialize, Serialize};
 
 use crate::chart::palette::{FROM_SCRATCH, SPARKLING};

@@ -1,7 +1,8 @@
 //! The callback of a run: the one place that says how its growth is asked of the library.
 
 use anyhow::Result;
-use burn_grow::{At, Blueprint, Plan, WidthExpansionBuilder, WidthExpansionCallback};
+use burn_grow::train::WidthExpansionBuilder;
+use burn_grow::{At, Blueprint, Growth, Plan, WidthExpansionCallback};
 
 use crate::run::{GrowthSchedule, Run};
 
@@ -10,11 +11,12 @@ pub fn callback(run: &Run) -> WidthExpansionBuilder {
     let mut builder = WidthExpansionCallback::builder(run.steps);
     if let Some(growth) = &run.growth {
         for (at, expansion) in &growth.stages {
-            builder = builder.expand(At::step(*at), expansion.clone());
-        }
-        builder = builder.state(growth.state);
-        if let Some(rewarmup) = &growth.rewarmup {
-            builder = builder.rewarmup(rewarmup.clone());
+            let stage = Growth::new(expansion.clone()).with_state(growth.state);
+            let stage = match &growth.rewarmup {
+                Some(rewarmup) => stage.with_rewarmup(rewarmup.clone()),
+                None => stage.without_rewarmup(),
+            };
+            builder = builder.expand(At::step(*at), stage);
         }
     }
     builder

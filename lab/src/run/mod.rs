@@ -15,8 +15,9 @@ mod stop;
 mod train;
 
 use anyhow::{Result, ensure};
+use burn_grow::cost::{saved_flops, training_flops};
 use burn_grow::moe::MoeConfig;
-use burn_grow::{Expansion, Rewarmup, StatePolicy, saved_flops, training_flops};
+use burn_grow::{Expansion, Rewarmup, StatePolicy};
 use serde::Serialize;
 
 pub use callback::callback;

@@ -1,8 +1,10 @@
 //! The models that a run trains in turn.
 
 use anyhow::Result;
+use burn_grow::describe::Axis;
 use burn_grow::moe::MoeConfig;
-use burn_grow::{Axis, Blueprint, Expansion, Plan, Target};
+use burn_grow::plan::Target;
+use burn_grow::{Blueprint, Expansion, Plan};
 
 use crate::spec::Backend;
 

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
+use burn_grow::Plan;
 use burn_grow::moe::MoeTransformer;
-use burn_grow::{ExpansionReport, Plan};
+use burn_grow::train::ExpansionReport;
 
 use crate::log::{Epoch, Log, rounded};
 use crate::measure::probe;

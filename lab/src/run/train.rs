@@ -8,8 +8,9 @@ use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn_grow::Blueprint;
 use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric, MoeTransformer};
-use burn_grow::{Blueprint, Event, Growing, WidthExpansionBuilder};
+use burn_grow::train::{Event, Growing, WidthExpansionBuilder};
 
 use crate::log::{End, Log, Store, rounded};
 use crate::measure::probe;

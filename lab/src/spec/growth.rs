@@ -1,6 +1,8 @@
 //! How a run grows: when, which widths, and what happens to optimizer state and learning rate.
 
-use burn_grow::{Method, Rewarmup, RewarmupScope, StatePolicy};
+use burn_grow::optim::RewarmupScope;
+use burn_grow::plan::Method;
+use burn_grow::{Rewarmup, StatePolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::json::is_default;

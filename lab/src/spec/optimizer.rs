@@ -3,7 +3,7 @@
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
-use burn_grow::{AsymmetricExt, BatchedMuonConfig};
+use burn_grow::optim::{AsymmetricExt, BatchedMuonConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::json::is_default;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::try_launch;
+use burn_grow::train::try_launch;
 use harness::observed::{Observed, Pass};
 use harness::{
     EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, local, run_on, training_on,
@@ -34,12 +34,15 @@ fn plain(seed: f32) -> Observed {
     observed(seed, |_, _| ())
 }
 
+fn grow(expansion: Expansion) -> Growth {
+    Growth::new(expansion).with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2))
+}
+
 /// Grows in the second and in the third epoch of three steps.
 fn callback(strategy: Strategy) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(strategy.total_steps())
-        .expand(At::step(4), Expansion::by("inner", 2.0))
-        .expand(At::step(8), Expansion::by("hidden", 1.5))
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
+        .expand(At::step(4), grow(Expansion::by("inner", 2.0)))
+        .expand(At::step(8), grow(Expansion::by("hidden", 1.5)))
         .build(&plain(0.0))
         .unwrap()
 }

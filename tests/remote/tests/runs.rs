@@ -27,9 +27,9 @@ fn a_run_over_two_servers_ends_as_one_on_local_devices(#[case] strategy: Strateg
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(
                 At::fraction(0.5),
-                Expansion::by("inner", 2.0).and_by("hidden", 1.5),
+                Growth::new(Expansion::by("inner", 2.0).and_by("hidden", 1.5))
+                    .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2)),
             )
-            .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
             .build(&narrow(0.0))
             .unwrap();
         let directory = tempfile::tempdir().unwrap();

@@ -10,12 +10,17 @@ use burn::nn::{
 };
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
+use burn_grow::baseline::Baseline;
+use burn_grow::describe::{ActiveFraction, Constants, Describer, LayerRoles, Role};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
+use burn_grow::optim::{
+    AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
+};
+use burn_grow::plan::{Init, Method};
+use burn_grow::verify::{Activations, two_width_check, verify};
 use burn_grow::{
-    Activations, ActiveFraction, AsymmetricExt, At, Baseline, Blueprint, Constants, Describer,
-    Expansion, GrowError, Growable, Init, InitPair, LayerRoles, Method, OptimError, Plan, Rewarmup,
-    RewarmupScope, Role, Scaling, StatePolicy, StateRules, TrainError, WidthExpansionCallback,
-    check_asymmetric, expand_optimizer, two_width_check, verify,
+    At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
+    StatePolicy, TrainError, WidthExpansionCallback,
 };
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
@@ -129,7 +134,7 @@ impl Routed {
 /// As many outputs as it says.
 struct Outputs(usize);
 
-impl burn_grow::Probe<()> for Outputs {
+impl burn_grow::verify::Probe<()> for Outputs {
     fn probe(&self, (): ()) -> Activations {
         Activations::new(Tensor::<1>::zeros([self.0], &Device::flex()))
     }

@@ -66,7 +66,7 @@ fn refused(
     rewarmup: Option<Rewarmup>,
 ) -> OptimError {
     let before = (dump::model_bytes(&model), dump::record(&optim));
-    let rewarmup = rewarmup.map(|rewarmup| (rewarmup.ramp(1, 10), rewarmup.scope));
+    let rewarmup = rewarmup.map(|rewarmup| rewarmup.ramp(1, 10));
     let expanded = expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, rewarmup);
     let error = expanded.err().expect("a mistake");
     assert_eq!((dump::model_bytes(&model), dump::record(&optim)), before);
@@ -77,13 +77,13 @@ fn refused(
 #[case::new_coordinates(RewarmupScope::NewCoordinates)]
 #[case::all(RewarmupScope::All)]
 fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: RewarmupScope) {
-    let rewarmup = Rewarmup::proportional().with_scope(scope);
+    let rewarmup = Rewarmup::proportional().paper().with_scope(scope);
     let error = refused(trained(AdamWConfig::new().build()), Some(rewarmup));
     assert!(matches!(error, OptimError::NotAsymmetric { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "parameter `down.bias`: a re-warmup needs its optimizer wrapped with `.asymmetric()`, found \
-         one that is not"
+        "parameter `down.bias`: a re-warmup needs an asymmetric optimizer, and this parameter's is not: \
+         make it with `config.init_asymmetric()`, or wrap it with `.asymmetric()`"
     );
 }
 
@@ -95,7 +95,7 @@ fn one_plain_group_is_enough_to_refuse_a_rewarmup() {
         SgdConfig::new().build(),
         None,
     );
-    let error = refused(trained(optim), Some(Rewarmup::proportional()));
+    let error = refused(trained(optim), Some(Rewarmup::proportional().paper()));
     assert!(error.to_string().contains("`up.weight`"), "{error}");
 }
 
@@ -110,7 +110,7 @@ fn an_asymmetric_optimizer_is_recognized_before_its_first_step() {
 
 #[test]
 fn a_state_that_does_not_follow_its_parameter_is_refused() {
-    for rewarmup in [None, Some(Rewarmup::proportional())] {
+    for rewarmup in [None, Some(Rewarmup::proportional().paper())] {
         let error = refused(trained(Odd.asymmetric()), rewarmup);
         let OptimError::State {
             path,
@@ -144,8 +144,7 @@ fn state_rules_for_what_is_not_there_are_refused() {
         assert_eq!(dump::record(&optim), before);
         // The callback finds the same mistake before the run.
         let built = WidthExpansionCallback::builder(10)
-            .expand(At::step(5), by())
-            .state(rules)
+            .expand(At::step(5), Growth::new(by()).with_state(rules))
             .build(&model);
         assert_eq!(built.unwrap_err().to_string(), error.to_string());
         error
@@ -163,21 +162,22 @@ fn state_rules_for_what_is_not_there_are_refused() {
 #[test]
 fn a_rule_for_an_axis_that_stays_is_refused_before_the_run() {
     let model = Fused::narrow(1, &Device::flex());
-    let build = |expansions: &[Expansion]| {
-        let rules = StateRules::default().on("hidden", StatePolicy::CopyAll);
-        let mut builder = WidthExpansionCallback::builder(10).state(rules);
-        for (stage, expansion) in expansions.iter().enumerate() {
-            builder = builder.expand(At::step(stage + 1), expansion.clone());
-        }
-        builder.build(&model)
+    let rules = StateRules::default().on("hidden", StatePolicy::CopyAll);
+    let build = |expansions: [Expansion; 2]| {
+        let [plain, ruled] = expansions.map(Growth::new);
+        WidthExpansionCallback::builder(10)
+            .expand(At::step(1), plain)
+            .expand(At::step(2), ruled.with_state(rules.clone()))
+            .build(&model)
     };
-    let error = build(&[by()]).unwrap_err();
+    let hidden = || Expansion::by("hidden", 2.0);
+    // That another expansion of the run names it is no use to this one.
+    let error = build([hidden(), by()]).unwrap_err();
     let TrainError::Optimizer(OptimError::UnusedAxis { axis }) = &error else {
         panic!("{error}");
     };
     assert_eq!(axis.as_str(), "hidden");
-    // Another expansion of the run may name it.
-    build(&[by(), Expansion::by("hidden", 2.0)]).unwrap();
+    build([by(), hidden()]).unwrap();
 }
 
 #[test]
@@ -187,14 +187,15 @@ fn an_own_age_needs_every_new_coordinate_of_a_parameter_to_start_from_zero() {
     let both = growth::plan(&model, &by().and_by("hidden", 2.0));
     let inner = growth::plan(&model, &by());
     let ramp = Rewarmup::cosine(1e-3)
+        .paper()
         .with_restarted_bias_correction(0.9, 0.999)
         .ramp(0, 10);
-    let rewarmup = Some((ramp, RewarmupScope::NewCoordinates));
+    let rewarmup = Some(ramp);
     let expand = |plan: &Plan, rules: &StateRules| {
         expand_optimizer(&optim, &model, plan, rules.clone(), rewarmup).map(drop)
     };
     let refused = |rules: &StateRules| match expand(&both, rules) {
-        Err(OptimError::OwnAge { path, policy, .. }) => (path, policy),
+        Err(OptimError::RestartedBiasCorrection { path, policy, .. }) => (path, policy),
         other => panic!("{other:?}"),
     };
     let copied = StateRules::default().on("hidden", StatePolicy::CopyAll);
@@ -227,6 +228,9 @@ fn an_optimizer_does_not_follow_the_plan_of_another_model() {
     let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
     let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
     let foreign = growth::plan(&wider, &by());
-    let error = refused((model, optim, foreign), Some(Rewarmup::proportional()));
+    let error = refused(
+        (model, optim, foreign),
+        Some(Rewarmup::proportional().paper()),
+    );
     assert!(matches!(error, OptimError::State { .. }), "{error}");
 }

@@ -2,7 +2,8 @@
 //! refused there, and an expansion that asks for the impossible is refused when it is planned.
 
 use burn::tensor::Device;
-use burn_grow::{Baseline, Blueprint, Expansion, Plan, SplitRatio};
+use burn_grow::baseline::{Baseline, SplitRatio};
+use burn_grow::{Blueprint, Expansion, Plan};
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Mlp, Probe, Tied};
 use rstest::rstest;

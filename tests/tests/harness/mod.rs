@@ -20,7 +20,9 @@ use burn::train::{
     ExecutionStrategy, InferenceStep, Learner, LearningResult, MultiDeviceOptim, RegressionOutput,
     SupervisedTraining, TrainOutput, TrainStep,
 };
+use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
+use burn_grow::train::Growing;
 use burn_pack::{Reader, Scalar};
 
 /// Two layers on two axes, a norm, and a parameter that is never used.

@@ -80,9 +80,9 @@ pub fn replicas(devices: &[Device], directory: &Path, strategy: Strategy) -> Vec
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(
             At::fraction(0.5),
-            Expansion::by("inner", 2.0).and_by("hidden", 1.5),
+            Growth::new(Expansion::by("inner", 2.0).and_by("hidden", 1.5))
+                .with_rewarmup(Rewarmup::cosine(1e-3).paper().with_steps(2)),
         )
-        .rewarmup(Rewarmup::cosine(1e-3).with_steps(2))
         .build(&Observed::new(narrow(0.0), |_, _| ()))
         .unwrap();
     let seen: Arc<Mutex<Vec<Replica>>> = Arc::default();

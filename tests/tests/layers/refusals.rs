@@ -9,9 +9,8 @@ use burn::nn::{
     BatchNormConfig, GroupNormConfig, InstanceNormConfig, LinearConfig, LstmConfig, SwiGluConfig,
 };
 use burn::tensor::Device;
-use burn_grow::{
-    Blueprint, Constants, Describer, GrowError, Growable, Layer, LayerRoles, Role, RoleKind,
-};
+use burn_grow::describe::{Constants, Describer, Layer, LayerRoles, Role, RoleKind};
+use burn_grow::{Blueprint, GrowError, Growable};
 
 /// One layer and its roles.
 #[derive(Module, Debug)]

@@ -12,11 +12,13 @@ use burn::optim::{
     Muon, MuonConfig, Optimizer, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::{DType, Device, FloatDType, Tensor};
-use burn_grow::{
-    AsymmetricExt, Axis, BatchedMuon, BatchedMuonConfig, CopyMap, Expansion, Growable,
-    MixedPrecision, OptimError, ParamPlan, PerExpert, Plan, Ramp, Rewarmup, RewarmupScope,
-    StatePolicy, StateRules, expand_optimizer,
+use burn_grow::describe::Axis;
+use burn_grow::optim::{
+    AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, OptimError, PerExpert, Ramp,
+    RewarmupScope, StateRules, expand_optimizer,
 };
+use burn_grow::plan::{CopyMap, ParamPlan};
+use burn_grow::{Expansion, Growable, Plan, Rewarmup, StatePolicy};
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump, StateDump};
 use burn_grow_tests::growth::plan;
@@ -28,6 +30,7 @@ mod batched_muon;
 mod mixed_precision;
 mod per_expert;
 mod properties;
+mod recipe;
 mod regions;
 mod rules;
 mod slices;
@@ -166,7 +169,7 @@ fn expand<G: Growable>(
     model: G,
     optim: &mut ModuleOptimizer,
     plan: &Plan,
-    rewarmup: Option<(Ramp, RewarmupScope)>,
+    rewarmup: Option<Ramp>,
 ) -> G {
     let policy = StatePolicy::KeepAndZero;
     *optim = expand_optimizer(optim, &model, plan, policy, rewarmup).unwrap();

@@ -107,7 +107,7 @@ fn a_run_grows_and_resumes_bit_exactly(#[case] policy: StatePolicy) {
     }
     let plan = plan(&model, &Expansion::by("inner", 2.0));
     let rewarmup = Rewarmup::cosine(1e-3).with_rho(2.0).with_steps(4);
-    let ramp = Some((rewarmup.ramp(5, TOTAL), rewarmup.scope));
+    let ramp = Some(rewarmup.ramp(5, TOTAL));
     optim = expand_optimizer(&optim, &model, &plan, policy, ramp).unwrap();
     model = plan.apply(model).unwrap();
     let saved = (dump::record(&optim), optim.into_bytes().unwrap());
@@ -136,9 +136,9 @@ fn a_run_grows_and_resumes_bit_exactly(#[case] policy: StatePolicy) {
 /// New coordinates move at their own rate, to within what their type holds.
 #[test]
 fn the_adapter_goes_inside() {
-    assert!(burn_grow::check_asymmetric(&mixed(), &Mlp::narrow(1, &device())).is_ok());
+    assert!(burn_grow::optim::check_asymmetric(&mixed(), &Mlp::narrow(1, &device())).is_ok());
     let plain = ModuleOptimizer::from(MixedPrecision::new(adam_w()));
-    assert!(burn_grow::check_asymmetric(&plain, &Mlp::narrow(1, &device())).is_err());
+    assert!(burn_grow::optim::check_asymmetric(&plain, &Mlp::narrow(1, &device())).is_err());
     let run = |precision: FloatDType, mut optim: ModuleOptimizer| {
         // Rounded once, so that both begin alike.
         let model = cast(Mlp::narrow(3, &device()), FloatDType::BF16);
@@ -146,7 +146,7 @@ fn the_adapter_goes_inside() {
         let plan = plan(&model, &Expansion::by("inner", 2.0));
         model = step(model, &mut optim, 0);
         let rewarmup = Rewarmup::cosine(1e-3).with_rho(3.0).with_steps(1);
-        let ramp = Some((rewarmup.ramp(1, TOTAL), rewarmup.scope));
+        let ramp = Some(rewarmup.ramp(1, TOTAL));
         let keep = StatePolicy::KeepAndZero;
         optim = expand_optimizer(&optim, &model, &plan, keep, ramp).unwrap();
         model = plan.apply(model).unwrap();

@@ -1,6 +1,6 @@
 //! A matrix optimizer on stacks of matrices.
 
-use burn_grow::check_asymmetric;
+use burn_grow::optim::check_asymmetric;
 
 use super::*;
 
@@ -87,7 +87,7 @@ fn every_matrix_moves_as_it_would_alone<O: Optimizer>(#[case] optimizer: O) {
     let rewarmup = Rewarmup::cosine(1e-3).with_rho(2.0).with_steps(4);
     for at in 0..15 {
         if at == 5 || at == 10 {
-            let rewarmup = Some((rewarmup.ramp(at, TOTAL), rewarmup.scope));
+            let rewarmup = Some(rewarmup.ramp(at, TOTAL));
             let larger = plan(&all, &expansion);
             all = expand(all, &mut optim, &larger, rewarmup);
             for (model, optim) in alone.iter_mut().zip(&mut optims) {

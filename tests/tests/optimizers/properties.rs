@@ -44,8 +44,8 @@ pub(crate) fn old_coordinates_apart(enrolled: &Enrolled) -> usize {
         &by_plain,
         &Expansion::by("inner", 1.5).and_by("hidden", 2.0),
     );
-    let rewarmup = Rewarmup::cosine(1e-3).with_steps(4);
-    let rewarmup = (rewarmup.ramp(5, TOTAL), rewarmup.scope);
+    let rewarmup = Rewarmup::cosine(1e-3).paper().with_steps(4);
+    let rewarmup = rewarmup.ramp(5, TOTAL);
     by_plain = expand(by_plain, &mut plain, &plan, None);
     by_adapted = expand(by_adapted, &mut adapted, &plan, Some(rewarmup));
     for at in 5..25 {
@@ -80,7 +80,7 @@ pub(crate) fn new_coordinates_move_at_their_own_rate(enrolled: Enrolled) {
         }
         let plan = plan(&model, expansion);
         let ramp = rewarmup.ramp(6, TOTAL);
-        model = expand(model, &mut adapted, &plan, Some((ramp, rewarmup.scope)));
+        model = expand(model, &mut adapted, &plan, Some(ramp));
         for at in 6..26 {
             let before = dump::params(&model);
             let mut plain = plain_in_the_state_of(&enrolled.plain, &adapted);
@@ -96,7 +96,7 @@ pub(crate) fn new_coordinates_move_at_their_own_rate(enrolled: Enrolled) {
     let inner = Expansion::by("inner", 1.5);
     let both = Expansion::by("inner", 2.0).and_by("hidden", 1.5);
     for rewarmup in [
-        Rewarmup::cosine(1e-3).with_steps(5),
+        Rewarmup::cosine(1e-3).paper().with_steps(5),
         Rewarmup::proportional().with_rho(2.0).with_steps(3),
         // Slower than the base rate.
         Rewarmup::proportional().with_rho(0.5).with_steps(1),
@@ -110,13 +110,13 @@ pub(crate) fn new_coordinates_move_at_their_own_rate(enrolled: Enrolled) {
 /// Two expansions, after 5 and after 10 steps, then up to 15.
 pub(crate) fn grown_twice(optim: &mut ModuleOptimizer) -> Fused {
     let mut model = Fused::narrow(4, &device());
-    let rewarmup = Rewarmup::cosine(1e-3).with_steps(4);
+    let rewarmup = Rewarmup::cosine(1e-3).paper().with_steps(4);
     for at in 0..15 {
         if at == 5 || at == 10 {
             let by = Expansion::by("inner", 2.0).and_by("hidden", 1.5);
             let plan = plan(&model, &by);
             let ramp = rewarmup.ramp(at, TOTAL);
-            model = expand(model, optim, &plan, Some((ramp, rewarmup.scope)));
+            model = expand(model, optim, &plan, Some(ramp));
         }
         model = step(model, optim, at);
     }
@@ -163,7 +163,7 @@ pub(crate) fn a_parameter_without_a_gradient_gets_its_region(enrolled: Enrolled)
     let plan = plan(&model, &Expansion::by("inner", 2.0));
     let rewarmup = Rewarmup::proportional().with_rho(3.0).with_steps(1);
     let ramp = rewarmup.ramp(4, TOTAL);
-    model = expand(model, &mut adapted, &plan, Some((ramp, rewarmup.scope)));
+    model = expand(model, &mut adapted, &plan, Some(ramp));
     let record = dump::record(&adapted);
     assert_eq!(record.regions(id), 1);
     assert!(!record.tensors.values().any(|tensor| tensor.param == id));

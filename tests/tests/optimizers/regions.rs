@@ -12,7 +12,7 @@ pub(crate) fn interleaved_copies_move_at_their_own_rate(enrolled: Enrolled) {
     let by = plan(&model, &interleaved);
     let rewarmup = Rewarmup::proportional().with_rho(3.0).with_steps(1);
     let ramp = rewarmup.ramp(4, TOTAL);
-    model = expand(model, &mut adapted, &by, Some((ramp, rewarmup.scope)));
+    model = expand(model, &mut adapted, &by, Some(ramp));
     for at in 4..8 {
         // Blocks from here on: what was a copy stays one.
         let second = (at == 7).then(|| plan(&model, &Expansion::by("inner", 1.5)));
@@ -48,7 +48,7 @@ pub(crate) fn every_parameter_can_be_rewarmed(enrolled: Enrolled) {
         .with_steps(2)
         .with_scope(RewarmupScope::All);
     let ramp = all.ramp(4, TOTAL);
-    model = expand(model, &mut adapted, &by, Some((ramp, all.scope)));
+    model = expand(model, &mut adapted, &by, Some(ramp));
     let record = dump::record(&adapted);
     for (path, param) in dump::params(&model) {
         assert_eq!(record.regions(param.id), 1, "{path}");
@@ -59,7 +59,7 @@ pub(crate) fn every_parameter_can_be_rewarmed(enrolled: Enrolled) {
         if let Some(second) = &second {
             let new = Rewarmup::proportional().with_rho(3.0).with_steps(1);
             let ramp = new.ramp(7, TOTAL);
-            model = expand(model, &mut adapted, second, Some((ramp, new.scope)));
+            model = expand(model, &mut adapted, second, Some(ramp));
         }
         let before = dump::params(&model);
         let mut plain = plain_in_the_state_of(&enrolled.plain, &adapted);
@@ -86,9 +86,9 @@ pub(crate) fn a_base_rate_of_zero_moves_new_coordinates_only(enrolled: Enrolled)
         model = step(model, &mut adapted, at);
     }
     let plan = plan(&model, &Expansion::by("inner", 2.0));
-    let rewarmup = Rewarmup::cosine(1e-3).with_steps(3);
+    let rewarmup = Rewarmup::cosine(1e-3).paper().with_steps(3);
     let ramp = rewarmup.ramp(4, TOTAL);
-    model = expand(model, &mut adapted, &plan, Some((ramp, rewarmup.scope)));
+    model = expand(model, &mut adapted, &plan, Some(ramp));
     // The rate at the expansion is that of the first step.
     model = step(model, &mut adapted, 4);
     for age in 1..6 {
@@ -117,14 +117,14 @@ pub(crate) fn a_base_rate_of_zero_moves_new_coordinates_only(enrolled: Enrolled)
 
 pub(crate) fn a_base_rate_that_starts_at_zero_moves_nothing(enrolled: Enrolled) {
     for rewarmup in [
-        Rewarmup::proportional().with_steps(2),
-        Rewarmup::cosine(0.0).with_steps(2),
+        Rewarmup::proportional().paper().with_steps(2),
+        Rewarmup::cosine(0.0).paper().with_steps(2),
     ] {
         let mut adapted = enrolled.adapted.clone();
         let model = step(Mlp::narrow(9, &device()), &mut adapted, 0);
         let plan = plan(&model, &Expansion::by("inner", 2.0));
         let ramp = rewarmup.ramp(1, TOTAL);
-        let mut wide = expand(model, &mut adapted, &plan, Some((ramp, rewarmup.scope)));
+        let mut wide = expand(model, &mut adapted, &plan, Some(ramp));
         let before = dump::params(&wide);
         for at in 1..5 {
             let drawn = gradients(&wide, at, every);
@@ -152,7 +152,7 @@ pub(crate) fn the_newest_region_counts(enrolled: Enrolled) {
             let rewarmup = Rewarmup::proportional().with_rho(rho).with_steps(1);
             let ramp = rewarmup.ramp(number + 1, TOTAL);
             ramps.push(ramp);
-            model = expand(model, &mut adapted, &plan, Some((ramp, rewarmup.scope)));
+            model = expand(model, &mut adapted, &plan, Some(ramp));
             for param in plan.params() {
                 let labels = labels.get_mut(&param.path).unwrap();
                 *labels = origins(&plan, param)

@@ -7,7 +7,10 @@ use burn_pack::Reader;
 
 use super::*;
 
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/reference/optimizers.md");
+const DOCS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../docs/src/reference/optimizers.md"
+);
 const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- end of table -->\n";
 /// Set, the table is written instead of compared.
@@ -22,7 +25,7 @@ struct Column {
 }
 
 fn columns() -> Vec<Column> {
-    let shared = || Rewarmup::cosine(1e-3).with_steps(4);
+    let shared = || Rewarmup::cosine(1e-3).paper().with_steps(4);
     let column = |name, rules, rewarmup| Column {
         name,
         rules,
@@ -55,7 +58,7 @@ fn trip(enrolled: &Enrolled, column: &Column) -> String {
     }
     let plan = plan(&model, &Expansion::by("inner", 1.5).and_by("hidden", 2.0));
     let ramp = column.rewarmup.ramp(5, TOTAL);
-    let rewarmup = Some((ramp, column.rewarmup.scope));
+    let rewarmup = Some(ramp);
     let rules = column.rules.clone();
     let Ok(expanded) = expand_optimizer(&optim, &model, &plan, rules, rewarmup) else {
         return "rejected".into();

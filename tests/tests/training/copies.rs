@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
-use burn_grow::grown_rms;
+use burn_grow::verify::grown_rms;
 
 use super::*;
 
@@ -43,20 +43,22 @@ fn at(strategy: Strategy) -> At {
 
 fn sparkling(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
     observed(strategy, |builder, expansion| {
-        builder
-            .expand(at(strategy), expansion)
-            .rewarmup(Rewarmup::proportional().with_rho(2.0).with_steps(2))
+        let rewarmup = Rewarmup::proportional().paper().with_rho(2.0).with_steps(2);
+        let growth = Growth::new(expansion).with_rewarmup(rewarmup);
+        builder.expand(at(strategy), growth)
     })
 }
 
 fn locked(strategy: Strategy) -> (WidthExpansionCallback, Seen) {
     observed(strategy, |builder, expansion| {
         let naive = expansion.with_scaling(Scaling::FunctionPreserving);
-        let everything = Rewarmup::proportional().with_scope(RewarmupScope::All);
-        builder
-            .expand(at(strategy), naive)
-            .state(StatePolicy::CopyAll)
-            .rewarmup(everything)
+        let everything = Rewarmup::proportional()
+            .paper()
+            .with_scope(RewarmupScope::All);
+        let growth = Growth::new(naive)
+            .with_state(StatePolicy::CopyAll)
+            .with_rewarmup(everything);
+        builder.expand(at(strategy), growth)
     })
 }
 
@@ -92,7 +94,7 @@ fn copies_are_one_at_first_stay_so_when_locked_and_part_under_sparkling(
             true => assert_near(symmetry, 1.0),
             false => assert!(symmetry < 0.9999, "{seen:?}"),
         }
-        let (_, _, plan) = callback.stages().next().unwrap();
+        let plan = callback.stages().next().unwrap().plan;
         let rms = |model: &Net| grown_rms(model, plan).unwrap().unwrap().all;
         assert_near(drift, rms(&later) / rms(&at_once));
         assert_ne!(drift, 1.0);
@@ -122,8 +124,7 @@ fn metrics_of_copies_change_nothing() {
     let strategy = Strategy::Single;
     let [plain, watched] = [false, true].map(|watch| {
         let mut builder = WidthExpansionCallback::builder(strategy.total_steps())
-            .expand(at(strategy), Expansion::by("inner", 2.0))
-            .rewarmup(Rewarmup::proportional());
+            .expand(at(strategy), Expansion::by("inner", 2.0));
         if watch {
             builder = builder.copy_metrics();
         }

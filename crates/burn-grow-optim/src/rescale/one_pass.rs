@@ -1,39 +1,31 @@
-//! Regions rescaled in one pass, for tensors that live in host memory.
+//! Regions rescaled in one pass over host memory.
 //!
 //! Tensor operations take four passes over a region, too much beside an optimizer step of fifteen.
 
-#[cfg(feature = "flex")]
 use burn_core::backend::{Flex, flex::FlexTensor};
-#[cfg(feature = "flex")]
-use burn_core::tensor::DType;
-use burn_core::tensor::Tensor;
+use burn_core::tensor::{DType, Tensor};
 use burn_optim::LearningRate;
 
-#[cfg(feature = "flex")]
-use crate::region::{Cell, cells};
-use crate::{Region, asymmetric};
+use super::cells::{Cell, cells};
+use crate::region::Region;
 
-/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`: in
-/// place where `tensor` lives in host memory as `f32`, by tensor operations elsewhere. The numbers are
-/// the same, bit for bit.
+/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`, in place.
+/// `Err` gives `updated` back if `tensor` is not `f32` in host memory.
 pub(crate) fn rescale<const D: usize>(
-    tensor: Tensor<D>,
+    tensor: &Tensor<D>,
     updated: Tensor<D>,
     regions: &[Region],
     rates: &[LearningRate],
     run: LearningRate,
-) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    if let Some(before) = host_tensor(&tensor) {
-        let cells = cells(regions, tensor.dims());
-        return in_place(&before, updated, &cells, rates, run);
-    }
-    let moved = updated.clone();
-    asymmetric::rescale(tensor, updated, moved, regions, rates, run)
+) -> Result<Tensor<D>, Tensor<D>> {
+    let Some(before) = host_tensor(tensor) else {
+        return Err(updated);
+    };
+    let cells = cells(regions, tensor.dims());
+    Ok(in_place(&before, updated, &cells, rates, run))
 }
 
 /// The memory of `tensor`, not copied, in its logical order.
-#[cfg(feature = "flex")]
 fn host_tensor<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
     if D == 0 || tensor.dtype() != DType::F32 {
         return None;
@@ -42,7 +34,6 @@ fn host_tensor<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
     Some(tensor.to_contiguous())
 }
 
-#[cfg(feature = "flex")]
 fn in_place<const D: usize>(
     before: &FlexTensor,
     updated: Tensor<D>,
@@ -75,7 +66,6 @@ fn in_place<const D: usize>(
 }
 
 /// Where row `row` of a cell begins in a tensor of `shape`.
-#[cfg(feature = "flex")]
 fn offset<const D: usize>(cell: &Cell<D>, shape: [usize; D], mut row: usize) -> usize {
     let mut offset = cell.ranges[D - 1].start;
     let mut stride = shape[D - 1];
@@ -88,12 +78,13 @@ fn offset<const D: usize>(cell: &Cell<D>, shape: [usize; D], mut row: usize) -> 
     offset
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use burn_core::tensor::{Device, Distribution, FloatDType};
 
     use super::*;
     use crate::region::tests::region;
+    use crate::rescale::tensor_ops;
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
         Tensor::random(shape, Distribution::Default, &Device::flex())
@@ -105,7 +96,7 @@ mod tests {
         let before = host_tensor(&tensor).expect("Flex keeps tensors in host memory");
         let found = in_place(&before, updated.clone(), &cells, &rates, 0.007);
         let moved = updated.clone();
-        let expected = asymmetric::rescale(tensor, updated, moved, regions, &rates, 0.007);
+        let expected = tensor_ops::rescale(tensor, updated, moved, regions, &rates, 0.007);
         found.into_data().assert_eq(&expected.into_data(), true);
     }
 
