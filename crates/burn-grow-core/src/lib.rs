@@ -38,7 +38,7 @@
 //! |---|---|
 //! | [`describe`] | axes, roles, and how a module or a layer names them |
 //! | [`plan`] | methods, copy maps and factors, and the plans of axes and parameters |
-//! | [`verify`] | the check of a description, and what an expansion did to function and copies |
+//! | [`verify`](mod@verify) | the check of a description, and what an expansion did to function and copies |
 //! | [`cost`] | FLOPs and memory, and a forecast of what growing saves |
 //! | [`baseline`] | growth methods of other papers, for comparison |
 //!
