@@ -72,11 +72,6 @@ pub mod train {
     };
 }
 
-/// What a module says about itself: axes, roles, and how a module or a layer names them.
-pub mod describe {
-    pub use burn_grow_core::describe::*;
-}
-
 /// A growable mixture-of-experts transformer.
 #[cfg(feature = "moe")]
 pub mod moe {
