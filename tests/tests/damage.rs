@@ -14,6 +14,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device, TensorData};
 use burn_grow::TrainError;
 use burn_grow::prelude::*;
+use burn_grow::train::CheckpointError;
 use burn_pack::{Bytes, Reader, Scalar, Writer};
 use harness::{Net, Strategy, adamw, run};
 use proptest::prelude::*;
@@ -287,6 +288,94 @@ fn of_several_faults_the_first_is_named() {
         let expected = format!("state `{rank}` does not follow its parameter");
         assert!(error.contains(&expected), "{error}");
     }
+}
+
+/// The sound model file with another record of its run, one byte an integer as in every file.
+fn with_record(edit: impl FnOnce(String) -> String) -> Vec<u8> {
+    let mut tensors = reader(0).into_tensors().unwrap();
+    let (mut pages, rest): (Vec<_>, Vec<_>) = tensors
+        .drain(..)
+        .partition(|tensor| tensor.name.starts_with("burn_grow."));
+    pages.sort_by_key(|page| (page.name.len(), page.name.clone()));
+    let bytes = pages.into_iter().flat_map(|page| {
+        let (_, dtype, shape, _, bytes) = page.into_parts().unwrap();
+        let data = TensorData::from_bytes(bytes, shape, dtype);
+        data.iter::<i64>().collect::<Vec<_>>()
+    });
+    let text: Vec<u8> = bytes.map(|byte| u8::try_from(byte).unwrap()).collect();
+    let mut text = edit(String::from_utf8(text).unwrap().trim_end().to_owned()).into_bytes();
+    text.resize(text.len().next_multiple_of(256), b' ');
+    let pages = text.chunks(256).enumerate().map(|(index, page)| {
+        let values: Vec<i32> = page.iter().map(|byte| i32::from(*byte)).collect();
+        let (bytes, shape, dtype) = TensorData::new(values, [256]).into_parts();
+        let (name, id) = (format!("burn_grow.{index}"), Some(index as u64));
+        burn_pack::Tensor::new(name, dtype, shape, id, bytes)
+    });
+    let tensors = rest.into_iter().chain(pages).collect();
+    rewritten(0, tensors, reader(0).scalars().clone())
+}
+
+/// The error of the check and, in the same words, of Burn's loading.
+fn rejected(model: &[u8]) -> CheckpointError {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), 0, model);
+    let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
+    let TrainError::Checkpoint { source, .. } = checked.unwrap_err() else {
+        panic!("another error");
+    };
+    let path = directory.path().join("checkpoint").join(NAMES[0]);
+    let record = ModuleRecord::load(path).unwrap();
+    let loaded = callback().wrap(narrow()).try_load_record(record);
+    let loaded = loaded.err().unwrap().to_string();
+    assert!(loaded.contains(&source.to_string()), "{loaded}");
+    source
+}
+
+#[test]
+fn a_checkpoint_of_another_version_is_rejected_and_both_versions_are_named() {
+    let same = with_record(|record| record);
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), 0, &same);
+    callback()
+        .check_checkpoint(directory.path(), 1, &narrow())
+        .unwrap();
+    let newer = rejected(&with_record(|record| {
+        record.replace(r#""version":1"#, r#""version":7,"pace":[]"#)
+    }));
+    let CheckpointError::Version { found, supported } = newer else {
+        panic!("{newer}");
+    };
+    assert_eq!((found, supported), (7, 1));
+}
+
+#[test]
+fn a_checkpoint_without_a_record_of_its_run_is_rejected() {
+    let tensors = reader(0).into_tensors().unwrap().into_iter();
+    let mut tensors: Vec<_> = tensors
+        .filter(|tensor| !tensor.name.starts_with("burn_grow."))
+        .collect();
+    let bare = rewritten(0, tensors.clone(), reader(0).scalars().clone());
+    let error = rejected(&bare);
+    assert!(matches!(error, CheckpointError::NoRun), "{error}");
+    // As before there were versions.
+    let (bytes, shape, dtype) = TensorData::new(vec![6_i32, 1, 0], [3]).into_parts();
+    let name = "burn_grow_clock".to_owned();
+    tensors.push(burn_pack::Tensor::new(name, dtype, shape, Some(0), bytes));
+    let old = rewritten(0, tensors, reader(0).scalars().clone());
+    let error = rejected(&old);
+    assert!(matches!(error, CheckpointError::NoRun), "{error}");
+}
+
+#[rstest]
+#[case::text("{", "[")]
+#[case::a_negative_step(r#""step":6"#, r#""step":-6"#)]
+#[case::a_step_beyond_any_run(r#""step":6"#, r#""step":18446744073709551615"#)]
+#[case::an_expansion_after_the_checkpoint(r#"[{"step":3"#, r#"[{"step":9"#)]
+fn a_damaged_record_of_a_run_is_rejected(#[case] from: &str, #[case] to: &str) {
+    rejected(&with_record(|record| {
+        assert!(record.contains(from), "{record}");
+        record.replacen(from, to, 1)
+    }));
 }
 
 /// Burn would load it, and mix types in the next step.

@@ -277,17 +277,38 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
         None,
         epochs,
     );
-    for other in [
-        by().with_init(InitPair::RANDOM_ZERO),
-        by().with_scaling(Scaling::None),
-        by().with_seed(7),
+    for (other, difference) in [
+        (by().with_init(InitPair::RANDOM_ZERO), "sparkling.init"),
+        (by().with_scaling(Scaling::None), "sparkling.scaling"),
+        (by().with_seed(7), "`seed` was 0 and is now 7"),
+        (
+            Expansion::by("inner", 3.0),
+            "`axes.inner.to` was 8 and is now 12",
+        ),
+        (
+            Expansion::by("hidden", 2.0),
+            "`axes.hidden.from` was absent",
+        ),
     ] {
         let message = refused(callback(total, other, cosine()));
-        assert!(message.contains("other expansions"), "{message}");
+        assert!(message.contains("another expansion 0"), "{message}");
+        assert!(message.contains(difference), "{message}");
     }
-    for (total, other) in [(total, cosine().with_rho(2.0)), (2 * total, cosine())] {
+    for (total, other, difference) in [
+        (
+            total,
+            cosine().with_rho(2.0),
+            "`rho` was 1.3 and is now 2.0",
+        ),
+        (2 * total, cosine(), "`steps_left` was 21 and is now 45"),
+        (total, proportional(), "`schedule"),
+    ] {
         let message = refused(callback(total, by(), other));
-        assert!(message.contains("re-warmed otherwise"), "{message}");
+        assert!(
+            message.contains("another re-warmup after expansion 0"),
+            "{message}"
+        );
+        assert!(message.contains(difference), "{message}");
     }
     assert_eq!(refused(callback(total, by(), cosine())), "");
     // A rate that follows the base rate is of no length.

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use burn_grow_core::{Blueprint, Growable, Plan};
 
 use crate::at::Units;
+use crate::checkpoint::Marks;
 use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::growth_log::GrowthLog;
-use crate::marks::Marks;
 use crate::run::{OnEvent, OnExpand, Run};
 use crate::schedule::Schedule;
 use crate::{At, Event, ExpansionReport, Growth, Refractory, TrainError, WidthExpansionCallback};
@@ -132,8 +132,16 @@ impl WidthExpansionBuilder {
             plans.push(plan);
         }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
+        let rewarmups = growths
+            .iter()
+            .map(|growth: &Growth| growth.rewarmup.as_ref());
+        let marks = Marks::new(
+            &schedule.series,
+            plans.iter().zip(rewarmups),
+            schedule.total_steps,
+        );
         let run = Run {
-            marks: Marks::new(&schedule.series, &plans, &growths, schedule.total_steps),
+            marks: marks.map_err(TrainError::Plan)?,
             schedule,
             plans,
             widths,

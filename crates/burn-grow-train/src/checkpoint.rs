@@ -1,13 +1,23 @@
+mod canonical;
+mod error;
+mod marks;
+mod pages;
+mod record;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use burn_core::store::{ModuleRecord, RecordError};
+use burn_core::store::ModuleRecord;
 use burn_grow_core::{Growable, Plan};
 use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::Reader;
 
+pub use self::error::{CheckpointError, Difference, ParamFault};
+pub(crate) use self::marks::Marks;
+pub(crate) use self::pages::{Pages, Recorded, is_page};
+pub(crate) use self::record::{decode, encode};
 use crate::saved::{self, Layout, Saved, check_values};
 use crate::{Growing, Position, TrainError, WidthExpansionCallback};
 
@@ -91,7 +101,7 @@ impl WidthExpansionCallback {
         model: M,
     ) -> Result<Growing<M>, TrainError> {
         let path = Files::of(directory.as_ref(), epoch).model;
-        let load = || {
+        let load = || -> Result<_, CheckpointError> {
             self.check_model(&path, &model)?;
             let record = ModuleRecord::load(&path)?;
             self.wrap(model.clone()).load(record)
@@ -144,7 +154,7 @@ impl WidthExpansionCallback {
         &self,
         path: &Path,
         model: &M,
-    ) -> Result<(Position, Saved), RecordError> {
+    ) -> Result<(Position, Saved), CheckpointError> {
         let clock = self.check_state(path, model)?;
         let layout = Layout::of(model, self.last_plan(clock));
         let saved = Saved::open(path, &layout)?;
@@ -154,7 +164,11 @@ impl WidthExpansionCallback {
     }
 
     /// Whether what the file remembers is of a run under this callback.
-    fn check_state<M: Growable>(&self, path: &Path, model: &M) -> Result<Position, RecordError> {
+    fn check_state<M: Growable>(
+        &self,
+        path: &Path,
+        model: &M,
+    ) -> Result<Position, CheckpointError> {
         let state = saved::state(path, &self.run.marks)?;
         let clock = state.clock;
         self.wrap(model.clone()).replay(state)?;
@@ -163,19 +177,22 @@ impl WidthExpansionCallback {
 }
 
 /// Whether the file is that of a learning-rate scheduler: scalars, and nothing else.
-pub(crate) fn check_scheduler(path: &Path) -> Result<(), RecordError> {
+pub(crate) fn check_scheduler(path: &Path) -> Result<(), CheckpointError> {
     LrSchedulerRecord::load(path)?;
     match Reader::from_file_exact(path)?.tensor_names().first() {
-        Some(name) => Err(RecordError::Validation(format!(
-            "a scheduler has no tensor like `{name}`"
-        ))),
+        Some(name) => Err(CheckpointError::Scheduler {
+            tensor: (*name).to_owned(),
+        }),
         None => Ok(()),
     }
 }
 
-pub(crate) fn at(path: &Path) -> impl FnOnce(RecordError) -> TrainError {
+pub(crate) fn at<E: Into<CheckpointError>>(path: &Path) -> impl FnOnce(E) -> TrainError {
     let path: PathBuf = path.to_owned();
-    |source| TrainError::Checkpoint { path, source }
+    |source| TrainError::Checkpoint {
+        path,
+        source: source.into(),
+    }
 }
 
 /// Removes the checkpoints under the `directory` of a training that are later than `epoch`, before it is resumed from
@@ -187,8 +204,7 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(RecordError) -> TrainError {
 pub fn discard_after(directory: impl AsRef<Path>, epoch: usize) -> Result<(), TrainError> {
     for (later, path) in saved_files(directory.as_ref())? {
         if later > epoch {
-            fs::remove_file(&path)
-                .map_err(|error| at(&path)(RecordError::Io(error.to_string())))?;
+            fs::remove_file(&path).map_err(at(&path))?;
         }
     }
     Ok(())
@@ -211,15 +227,14 @@ pub fn saved_epochs(directory: impl AsRef<Path>) -> Result<Vec<usize>, TrainErro
 /// Every file of a checkpoint under the `directory` of a training, with its epoch.
 fn saved_files(directory: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
     let directory = checkpoints(directory);
-    let failed = |error: std::io::Error| at(&directory)(RecordError::Io(error.to_string()));
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(at(&directory)(error)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(failed)?.path();
+        let path = entry.map_err(at(&directory))?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let stem = name
             .strip_suffix(".bpk")

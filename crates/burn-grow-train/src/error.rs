@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 
-use burn_core::store::RecordError;
 use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
 
-use crate::{At, WatchedMetric};
+use crate::{At, CheckpointError, WatchedMetric};
 
 /// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -126,8 +125,11 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: RecordError,
+        source: CheckpointError,
     },
+    /// A plan that cannot be written as JSON, by which a checkpoint knows it.
+    #[error("a plan cannot be written as JSON: {0}")]
+    Plan(#[source] serde_json::Error),
     /// A checkpoint that no expansion of the callback follows on.
     #[error(
         "checkpoint file {path} was saved after step {step} and {stage} expansions, where this callback \

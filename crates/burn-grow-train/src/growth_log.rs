@@ -12,6 +12,8 @@ use crate::{AxisReport, ExpansionReport, TrainError};
 
 /// The name of the file.
 const FILE: &str = "growth.jsonl";
+/// The version of its lines.
+const VERSION: u32 = 1;
 
 /// `growth.jsonl`: one JSON object a line for every expansion of a run.
 ///
@@ -27,6 +29,7 @@ pub(crate) struct GrowthLog {
 /// One line.
 #[derive(Serialize)]
 struct Line<'a> {
+    version: u32,
     stage: usize,
     step: usize,
     trigger: &'a str,
@@ -94,6 +97,7 @@ impl GrowthLog {
 
     fn try_write(&self, report: &ExpansionReport, taken: &[usize]) -> io::Result<()> {
         let line = serde_json::to_string(&Line {
+            version: VERSION,
             stage: report.stage,
             step: report.step,
             trigger: &report.trigger,
@@ -178,7 +182,7 @@ mod tests {
         assert_eq!(
             whole.lines().next(),
             Some(
-                r#"{"stage":0,"step":10,"trigger":"step 10","axes":[],"state":"keep-and-zero","params":[10,20],"active_params":[10.0,20.0],"elapsed_s":1.5}"#
+                r#"{"version":1,"stage":0,"step":10,"trigger":"step 10","axes":[],"state":"keep-and-zero","params":[10,20],"active_params":[10.0,20.0],"elapsed_s":1.5}"#
             )
         );
         // Taken again, by a resumed run or another replica.

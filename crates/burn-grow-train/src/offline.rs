@@ -3,15 +3,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn_core::module::{ModuleVisitor, Param};
-use burn_core::store::RecordError;
 use burn_core::tensor::{self, TensorData};
 use burn_grow_core::{Growable, Plan};
 use burn_pack::{AtomicFile, Error, Tensor, Writer};
 
-use crate::checkpoint::{Files, at, check_scheduler, checkpoints};
+use crate::checkpoint::{Files, Pages, at, check_scheduler, checkpoints, encode};
 use crate::saved::{self, Layout, Saved};
 use crate::saved_order::saved_shape;
-use crate::state::{CLOCK, HISTORY, State};
+use crate::state::State;
 use crate::{Position, TrainError, WidthExpansionCallback};
 
 impl WidthExpansionCallback {
@@ -41,7 +40,7 @@ impl WidthExpansionCallback {
         let to = to.as_ref();
         let (source, target) = (Files::of(from.as_ref(), epoch), Files::of(to, epoch));
         if target.model.exists() {
-            return Err(failed(&target.model)(Error::AlreadyExists(
+            return Err(at(&target.model)(Error::AlreadyExists(
                 target.model.display().to_string(),
             )));
         }
@@ -60,9 +59,7 @@ impl WidthExpansionCallback {
             .run
             .schedule
             .check_taken(expanded.clock, &expanded.taken);
-        resumable
-            .map_err(RecordError::Validation)
-            .map_err(at(&source.model))?;
+        resumable.map_err(at(&source.model))?;
         let layout = Layout::of(model, self.last_plan(clock));
         let saved = Saved::open(&source.model, &layout).map_err(at(&source.model))?;
         let mut optim = saved
@@ -84,20 +81,20 @@ impl WidthExpansionCallback {
             tensors: saved.tensors,
         };
         model.visit(&mut expand);
-        let tensors = self.with_state(expand.tensors, &expanded);
+        let mut tensors = expand.tensors;
+        Pages::of(&encode(&expanded, marks)).replace_in_file(&mut tensors);
 
         let directory = checkpoints(to);
-        fs::create_dir_all(&directory)
-            .map_err(|error| failed(&directory)(Error::IoError(error.to_string())))?;
-        copy(&source.scheduler, &target.scheduler).map_err(failed(&target.scheduler))?;
+        fs::create_dir_all(&directory).map_err(at(&directory))?;
+        copy(&source.scheduler, &target.scheduler).map_err(at(&target.scheduler))?;
         let writer = optim.into_writer();
         writer
             .write_to_file(&target.optim)
-            .map_err(failed(&target.optim))?;
+            .map_err(at(&target.optim))?;
         let writer = Writer::new(tensors).overwrite(false);
         writer
             .write_to_file(&target.model)
-            .map_err(failed(&target.model))?;
+            .map_err(at(&target.model))?;
         Ok(expanded.clock)
     }
 
@@ -110,27 +107,6 @@ impl WidthExpansionCallback {
         }
         (plans, state)
     }
-
-    /// Replaces what the file remembers, in the whole numbers it is saved in.
-    fn with_state(&self, mut tensors: Vec<Tensor>, state: &State) -> Vec<Tensor> {
-        let clock = tensors.iter().find(|tensor| tensor.name == CLOCK);
-        let Some(dtype) = clock.map(|clock| clock.dtype) else {
-            return tensors;
-        };
-        tensors.retain(|tensor| tensor.name != CLOCK && tensor.name != HISTORY);
-        for (name, param) in state.params(&self.run.marks).named() {
-            let data = param.val().into_data().convert_dtype(dtype);
-            let (bytes, shape, dtype) = data.into_parts();
-            let id = Some(param.id.val());
-            tensors.push(Tensor::new(name.to_owned(), dtype, shape, id, bytes));
-        }
-        tensors
-    }
-}
-
-fn failed(path: &Path) -> impl FnOnce(Error) -> TrainError {
-    let at = at(path);
-    |error| at(error.into())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {

@@ -10,10 +10,10 @@ use burn_optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
 use crate::Position;
-use crate::recorded::Recorded;
+use crate::checkpoint::{CheckpointError, Pages, Recorded, decode, encode};
 use crate::run::{Rates, Run};
 use crate::saved_order::loadable;
-use crate::state::{Params, State};
+use crate::state::State;
 
 /// A model that widens while a [`Learner`](burn_train::Learner) trains it.
 ///
@@ -105,46 +105,36 @@ impl<M: Growable> Growing<M> {
     }
 
     /// Loads a record, whatever a training that shares the callback is doing.
-    pub(crate) fn load(self, record: ModuleRecord) -> Result<Self, RecordError> {
-        let state = State::of_record(&record, &self.run.marks)?;
+    pub(crate) fn load(self, record: ModuleRecord) -> Result<Self, CheckpointError> {
+        let text = Pages::text(record.clone())?;
+        let state = decode(&text, &self.run.marks)?;
         let Self { inner, state, run } = self.replay(state)?;
-        let params = state.params(&run.marks);
-        // What other triggers recorded is left in the record.
+        // The record of the run is left in the record of the model.
         let record = record.allow_unused(true);
-        let inner = loadable(inner);
-        let inner = Recorded { inner, params }.try_load_record(record)?.inner;
+        let inner = loadable(inner).try_load_record(record)?;
         Ok(Self { inner, state, run })
     }
 
     /// Widens the model to the stage that `state` is in.
-    pub(crate) fn replay(self, state: State) -> Result<Self, RecordError> {
+    pub(crate) fn replay(self, state: State) -> Result<Self, CheckpointError> {
         let clock = state.clock;
-        self.run
-            .schedule
-            .check_taken(clock, &state.taken)
-            .map_err(RecordError::Validation)?;
+        self.run.schedule.check_taken(clock, &state.taken)?;
         let begun = self.state.clock.stage;
         if clock.stage < begun {
-            return Err(RecordError::Validation(format!(
-                "the record was saved after {} expansions, but the model has already taken {begun}",
-                clock.stage
-            )));
+            return Err(CheckpointError::Behind {
+                found: clock.stage,
+                taken: begun,
+            });
         }
         let last = state.epochs.last();
         if last.is_some_and(|last| last.step != clock.step)
             && self.run.schedule.watches(clock.stage)
         {
-            return Err(RecordError::Validation(
-                "the record was saved without the metrics of its last epoch, which triggers watch: \
-                 wrap the checkpointing strategy with `WidthExpansionCallback::checkpointing`"
-                    .into(),
-            ));
+            return Err(CheckpointError::NoMetrics);
         }
         let mut inner = self.inner;
         for plan in &self.run.plans[begun..clock.stage] {
-            inner = plan
-                .apply(inner)
-                .map_err(|error| RecordError::Validation(error.to_string()))?;
+            inner = plan.apply(inner)?;
         }
         Ok(Self {
             inner,
@@ -156,10 +146,10 @@ impl<M: Growable> Growing<M> {
 
 impl<M> Growing<M> {
     /// What a record holds besides the model.
-    fn params(&self) -> Params {
+    fn pages(&self) -> Pages {
         let mut state = self.state.clone();
         self.run.record_epoch(&mut state);
-        state.params(&self.run.marks)
+        Pages::of(&encode(&state, &self.run.marks))
     }
 }
 
@@ -237,7 +227,7 @@ impl<M: Growable> Module for Growing<M> {
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         self.inner.visit(visitor);
-        self.params().visit(visitor);
+        self.pages().visit(visitor);
     }
 
     // The state is not mapped: reading it back would cost a tensor every optimizer step.
@@ -247,9 +237,8 @@ impl<M: Growable> Module for Growing<M> {
 
     fn into_record(self) -> ModuleRecord {
         self.run.epoch_end.saved(self.state.clock.step);
-        let params = self.params();
-        let inner = self.inner;
-        Recorded { inner, params }.into_record()
+        let pages = self.pages();
+        Recorded::new(self.inner, pages).into_record()
     }
 
     fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {

@@ -10,12 +10,12 @@ use burn_optim::ModuleOptimizer;
 use burn_train::train::WorkerFailure;
 use burn_train::{Interrupter, TrainingError};
 
+use crate::checkpoint::Marks;
 use crate::copies::Copies;
 use crate::epoch_end::EpochEnd;
 use crate::finite::check_nan;
 use crate::growth::{check_rates, check_state};
 use crate::growth_log::GrowthLog;
-use crate::marks::Marks;
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::{Event, ExpansionReport, Growth, Position, TrainError};

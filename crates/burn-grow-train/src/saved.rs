@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn_core::module::{Module, ModuleVisitor, Param};
-use burn_core::store::{ModuleRecord, RecordError};
+use burn_core::store::RecordError;
 use burn_core::tensor::{self, Bool, DType, Int};
 use burn_grow_core::Plan;
 use burn_grow_optim::RawRecord;
 use burn_pack::{Reader, Tensor};
 
-use crate::marks::Marks;
+use crate::checkpoint::{CheckpointError, Marks, Pages, ParamFault, decode, is_page};
 use crate::saved_order::{saved_shape, used_shape};
-use crate::state::{CLOCK, HISTORY, State};
+use crate::state::State;
 
 /// A model file of the structure asked for. Its values stay there until someone reads them.
 pub(crate) struct Saved {
@@ -26,13 +26,13 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    pub(crate) fn open(path: &Path, layout: &Layout) -> Result<Self, RecordError> {
+    pub(crate) fn open(path: &Path, layout: &Layout) -> Result<Self, CheckpointError> {
         let tensors = Reader::from_file_exact(path)?.into_tensors()?;
         layout.check(&tensors)?;
         let mut params = Vec::new();
         for tensor in tensors.iter().filter(|tensor| layout.is_float(tensor)) {
             let Some(id) = tensor.param_id else {
-                return refused(&tensor.name, "has no identity");
+                return Err(faulty(&tensor.name, ParamFault::NoIdentity));
             };
             let used = layout.params[&tensor.name].used.clone();
             params.push((tensor.name.clone(), id, used));
@@ -47,7 +47,7 @@ impl Saved {
     }
 
     /// The file of the optimizer that trained the model.
-    pub(crate) fn open_optimizer(&self, path: &Path) -> Result<RawRecord, RecordError> {
+    pub(crate) fn open_optimizer(&self, path: &Path) -> Result<RawRecord, CheckpointError> {
         let record = RawRecord::read(Reader::from_file_exact(path)?)?;
         let shape = |(_, id, shape): &(_, u64, Vec<usize>)| (*id, shape.clone());
         record.check(&self.params.iter().map(shape).collect())?;
@@ -56,24 +56,13 @@ impl Saved {
 }
 
 /// What a model file remembers of its run.
-pub(crate) fn state(path: &Path, marks: &Marks) -> Result<State, RecordError> {
+pub(crate) fn state(path: &Path, marks: &Marks) -> Result<State, CheckpointError> {
     let tensors = Reader::from_file_exact(path)?.into_tensors()?;
-    let Some(clock) = tensors.iter().find(|tensor| tensor.name == CLOCK) else {
-        return Err(RecordError::Validation(
-            "the record holds no step count: it was not saved by a model wrapped with \
-             `WidthExpansionCallback::wrap`"
-                .into(),
-        ));
-    };
-    Expected::clock().check(clock)?;
-    check_values(core::slice::from_ref(clock))?;
-    if let Some(history) = tensors.iter().find(|tensor| tensor.name == HISTORY) {
-        Expected::history(history).check(history)?;
-    }
-    State::of_record(&ModuleRecord::load(path)?, marks)
+    decode(&Pages::text_of_file(&tensors)?, marks)
 }
 
-/// The parameters that a file has to hold, by path: those of a model behind `plan`, and the clock.
+/// The parameters that a file has to hold besides the record of its run, by path: those of a model
+/// behind `plan`.
 pub(crate) struct Layout {
     params: BTreeMap<String, Expected>,
 }
@@ -101,36 +90,37 @@ impl Layout {
             visitor.grown.insert(&param.path, &param.new_shape);
         }
         model.visit(&mut visitor);
-        let mut params = visitor.params;
-        params.insert(CLOCK.to_owned(), Expected::clock());
-        Self { params }
+        Self {
+            params: visitor.params,
+        }
     }
 
     /// Whether `tensors` are these parameters, by path, kind and shape.
-    pub(crate) fn check(&self, tensors: &[Tensor]) -> Result<(), RecordError> {
-        // What happened before was looked at along with the clock.
-        for tensor in tensors.iter().filter(|tensor| tensor.name != HISTORY) {
+    pub(crate) fn check(&self, tensors: &[Tensor]) -> Result<(), CheckpointError> {
+        // The record of the run was read before.
+        for tensor in tensors.iter().filter(|tensor| !is_page(&tensor.name)) {
             let Some(expected) = self.params.get(&tensor.name) else {
-                return refused(&tensor.name, "is none of the model");
+                return Err(faulty(&tensor.name, ParamFault::Unknown));
             };
             expected.check(tensor)?;
         }
         let mut names = self.params.keys();
         match names.find(|name| !tensors.iter().any(|tensor| tensor.name == **name)) {
-            Some(name) => refused(name, "is missing"),
+            Some(name) => Err(faulty(name, ParamFault::Missing)),
             None => Ok(()),
         }
     }
 
     /// Whether floats have the types that they have in the model: loading takes over those of the file,
     /// and the next step would mix them.
-    pub(crate) fn check_types(&self, tensors: &[Tensor]) -> Result<(), RecordError> {
+    pub(crate) fn check_types(&self, tensors: &[Tensor]) -> Result<(), CheckpointError> {
         for tensor in tensors {
             let expected = self.params.get(&tensor.name);
             let dtype = expected.and_then(|expected| expected.dtype);
-            if let Some(dtype) = dtype.filter(|dtype| *dtype != tensor.dtype) {
-                let problem = format!("holds {:?}, not {dtype:?}", tensor.dtype);
-                return refused(&tensor.name, &problem);
+            if let Some(expected) = dtype.filter(|dtype| *dtype != tensor.dtype) {
+                let found = tensor.dtype;
+                let fault = ParamFault::FloatType { found, expected };
+                return Err(faulty(&tensor.name, fault));
             }
         }
         Ok(())
@@ -144,35 +134,31 @@ impl Layout {
 
 const FLOAT: &str = "floats";
 
-/// Reads all values, which finds a file that ends early, and looks for those that are no numbers.
-pub(crate) fn check_values(tensors: &[Tensor]) -> Result<(), RecordError> {
-    for tensor in tensors {
-        check_tensor(tensor)?;
-    }
-    Ok(())
+/// Reads all values, which finds a file that ends early, and rejects NaN.
+pub(crate) fn check_values(tensors: &[Tensor]) -> Result<(), CheckpointError> {
+    tensors.iter().try_for_each(check_tensor)
 }
 
-fn check_tensor(tensor: &Tensor) -> Result<(), RecordError> {
+fn check_tensor(tensor: &Tensor) -> Result<(), CheckpointError> {
     let bytes = tensor.to_bytes()?;
     let bytes = bytes
         .read(Default::default())
         .map_err(|error| RecordError::Io(error.to_string()))?;
-    let odd = match tensor.dtype {
-        dtype if dtype.is_float() => bytes
-            .chunks_exact(dtype.size())
-            .any(|value| is_nan(value, dtype)),
+    let fault = match tensor.dtype {
+        dtype if dtype.is_float() => {
+            let mut values = bytes.chunks_exact(dtype.size());
+            values
+                .any(|value| is_nan(value, dtype))
+                .then_some(ParamFault::Nan)
+        }
         // Burn takes the bytes for what they say.
-        DType::Bool(_) => bytes.iter().any(|value| *value > 1),
-        // A clock, or an index: never negative.
-        dtype if dtype.is_int() && tensor.name == CLOCK => bytes
-            .chunks_exact(dtype.size())
-            .any(|value| value.last().is_some_and(|top| top >> 7 == 1)),
-        _ => false,
+        DType::Bool(_) => {
+            let odd = bytes.iter().any(|value| *value > 1);
+            odd.then_some(ParamFault::Boolean)
+        }
+        _ => None,
     };
-    match odd {
-        true => refused(&tensor.name, "holds what is no number"),
-        false => Ok(()),
-    }
+    fault.map_or(Ok(()), |fault| Err(faulty(&tensor.name, fault)))
 }
 
 /// Whether these little-endian bytes are NaN: more than infinity, the sign aside.
@@ -190,47 +176,29 @@ fn is_nan(value: &[u8], dtype: DType) -> bool {
 }
 
 impl Expected {
-    fn clock() -> Self {
-        Self {
-            kind: "whole numbers",
-            is_kind: |dtype| dtype.is_int(),
-            shape: State::default()
-                .params(&Marks::default())
-                .clock
-                .lazy_shape()
-                .to_vec(),
-            used: Vec::new(),
-            dtype: None,
-        }
-    }
-
-    /// Of whatever length.
-    fn history(found: &Tensor) -> Self {
-        Self {
-            shape: vec![found.shape.iter().product()],
-            ..Self::clock()
-        }
-    }
-
-    fn check(&self, tensor: &Tensor) -> Result<(), RecordError> {
-        if tensor.shape[..] != self.shape[..] {
-            let problem = format!("has shape {:?}, not {:?}", tensor.shape, self.shape);
-            return refused(&tensor.name, &problem);
-        }
-        match (self.is_kind)(&tensor.dtype) {
-            true => Ok(()),
-            false => {
-                let problem = format!("holds {:?}, not {}", tensor.dtype, self.kind);
-                refused(&tensor.name, &problem)
+    fn check(&self, tensor: &Tensor) -> Result<(), CheckpointError> {
+        let fault = if tensor.shape[..] != self.shape[..] {
+            ParamFault::Shape {
+                found: tensor.shape.to_vec(),
+                expected: self.shape.clone(),
             }
-        }
+        } else if !(self.is_kind)(&tensor.dtype) {
+            ParamFault::Kind {
+                found: tensor.dtype,
+                expected: self.kind,
+            }
+        } else {
+            return Ok(());
+        };
+        Err(faulty(&tensor.name, fault))
     }
 }
 
-fn refused<T>(name: &str, problem: &str) -> Result<T, RecordError> {
-    Err(RecordError::Validation(format!(
-        "parameter `{name}` {problem}"
-    )))
+fn faulty(path: &str, fault: ParamFault) -> CheckpointError {
+    CheckpointError::Parameter {
+        path: path.to_owned(),
+        fault,
+    }
 }
 
 struct Visitor<'a> {
@@ -280,7 +248,7 @@ impl ModuleVisitor for Visitor<'_> {
     fn visit_int<const D: usize>(&mut self, param: &Param<tensor::Tensor<D, Int>>) {
         let is_kind: fn(&DType) -> bool = |dtype| dtype.is_int() || dtype.is_uint();
         let shape = param.lazy_shape().to_vec();
-        self.expect("whole numbers", is_kind, shape.clone(), shape, None);
+        self.expect("integers", is_kind, shape.clone(), shape, None);
     }
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<tensor::Tensor<D, Bool>>) {

@@ -1,6 +1,6 @@
 use crate::at::{Due, Units};
 use crate::history::EpochRecord;
-use crate::{At, History, Position, Refractory, TrainError, WatchedMetric};
+use crate::{At, CheckpointError, History, Position, Refractory, TrainError, WatchedMetric};
 
 /// When the expansions of a run are due: a function of the steps taken and of the metrics so far, and of
 /// nothing else, so that every replica and every resumed run decides alike.
@@ -162,38 +162,42 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// Says what differs.
-    pub(crate) fn check_taken(&self, clock: Position, taken: &[usize]) -> Result<(), String> {
+    /// Names the first expansion at another step, or the number of expansions that should be taken.
+    pub(crate) fn check_taken(
+        &self,
+        clock: Position,
+        taken: &[usize],
+    ) -> Result<(), CheckpointError> {
         let mut last = None;
         let mut planned = 0;
         while let Some((at, due)) = self.stages.get(planned) {
             let found = taken.get(planned).copied();
             let step = match due {
                 Due::Step(_) => self.earliest(planned, last),
-                Due::EpochEnd => found,
+                Due::EpochEnd => found.filter(|found| last.is_none_or(|last| *found >= last)),
             };
             let within = |step: &usize| *step <= clock.step && *step < self.total_steps;
             let Some(step) = step.filter(within) else {
                 break;
             };
             if let Some(found) = found.filter(|found| *found != step) {
-                return Err(format!(
-                    "the record's run took expansion {planned} after step {found}, but this callback \
-                     plans it after step {step} ({at})"
-                ));
+                return Err(CheckpointError::Step {
+                    stage: planned,
+                    found,
+                    planned: step,
+                    at: at.to_string(),
+                });
             }
             last = Some(step);
             planned += 1;
         }
-        match planned == taken.len() {
-            true => Ok(()),
-            false => Err(format!(
-                "the record was saved after step {} and {} expansions, but this callback plans \
-                 {planned} until there: an expansion added to a resumed run comes at step {} or later",
-                clock.step,
-                taken.len(),
-                clock.step.saturating_add(1)
-            )),
+        if planned == taken.len() {
+            Ok(())
+        } else {
+            Err(CheckpointError::Count {
+                position: clock,
+                planned,
+            })
         }
     }
 }
@@ -320,9 +324,9 @@ pub(crate) mod tests {
             };
             let found = schedule.check_taken(clock, taken);
             match message {
-                None => assert_eq!(found, Ok(()), "{schedule:?}"),
+                None => assert!(found.is_ok(), "{schedule:?}"),
                 Some(message) => {
-                    let error = found.expect_err("refused");
+                    let error = found.expect_err("rejected").to_string();
                     assert!(error.contains(message), "{error}");
                 }
             }

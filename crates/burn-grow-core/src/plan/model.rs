@@ -148,7 +148,7 @@ impl Plan {
     }
 
     /// Returns the seed of everything random.
-    pub(crate) fn seed(&self) -> u64 {
+    pub fn seed(&self) -> u64 {
         self.seed
     }
 
