@@ -26,7 +26,7 @@ mod scope;
 pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
 pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
 pub use bias_correction::BiasCorrection;
-pub use config::{AsymmetricConfig, AsymmetricGroups};
+pub use config::{AsymmetricConfig, AsymmetricGroups, IntoModuleOptimizer};
 pub use error::OptimError;
 pub use mixed_precision::{MixedPrecision, MixedPrecisionState};
 pub use per_expert::{PerExpert, PerExpertState};

@@ -44,7 +44,12 @@ impl Files {
         }
     }
 
-    fn are_there(&self) -> bool {
+    /// Tells if there is all that a training loop without a scheduler saves.
+    pub(crate) fn hold_a_loop(&self) -> bool {
+        self.model.exists() && self.optim.exists()
+    }
+
+    pub(crate) fn are_there(&self) -> bool {
         [&self.model, &self.optim, &self.scheduler]
             .iter()
             .all(|path| path.exists())
@@ -150,7 +155,7 @@ impl WidthExpansionCallback {
     }
 
     /// The file of a model, and how far its run was.
-    fn check_model<M: Growable>(
+    pub(crate) fn check_model<M: Growable>(
         &self,
         path: &Path,
         model: &M,

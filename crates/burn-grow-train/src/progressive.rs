@@ -9,11 +9,11 @@ use burn_optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn_optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::Position;
 use crate::checkpoint::{CheckpointError, Pages, Recorded, decode, encode};
 use crate::run::{Rates, Run};
 use crate::saved_order::loadable;
 use crate::state::State;
+use crate::{Position, TrainError};
 
 /// A model that widens while a [`Learner`](burn_train::Learner) trains it.
 ///
@@ -48,9 +48,33 @@ impl<M> Growing<M> {
         self.inner
     }
 
+    /// The model inside, and what its run remembers.
+    pub(crate) fn into_parts(self) -> (M, State) {
+        (self.inner, self.state)
+    }
+
     /// How far the run is.
     pub fn clock(&self) -> Position {
         self.state.clock
+    }
+
+    /// What did not go as planned, so far: an expansion that has not come, or more optimizer steps
+    /// than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]).
+    pub fn shortfall(&self) -> Option<TrainError> {
+        self.run.schedule.shortfall(self.state.clock)
+    }
+
+    /// Returns the model of a run that went as planned.
+    ///
+    /// # Errors
+    ///
+    /// The [`shortfall`](Self::shortfall). [`into_inner`](Self::into_inner) returns the model all the
+    /// same.
+    pub fn grown(self) -> Result<M, TrainError> {
+        match self.shortfall() {
+            Some(shortfall) => Err(shortfall),
+            None => Ok(self.inner),
+        }
     }
 
     fn map_inner<N>(self, map: impl FnOnce(M) -> N) -> Growing<N> {

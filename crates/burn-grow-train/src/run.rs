@@ -125,7 +125,7 @@ impl Run {
     }
 
     /// The plans of the stages from `stage` on, with what else they do.
-    fn stages_from(&self, stage: usize) -> impl Iterator<Item = (&Plan, &Growth)> {
+    pub(crate) fn stages_from(&self, stage: usize) -> impl Iterator<Item = (&Plan, &Growth)> {
         self.plans.iter().zip(&self.growths).skip(stage)
     }
 
@@ -229,6 +229,11 @@ impl Run {
     /// Why the run was stopped, if it was.
     pub(crate) fn failure(&self) -> Option<Arc<TrainError>> {
         lock(&self.failure).clone()
+    }
+
+    /// Why the run was stopped, for its caller to keep.
+    pub(crate) fn take_failure(&self) -> Option<Arc<TrainError>> {
+        lock(&self.failure).take()
     }
 
     /// Begins a training, which stops through `interrupter`: nothing is left of one before.

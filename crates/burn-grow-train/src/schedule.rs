@@ -140,21 +140,19 @@ impl Schedule {
     }
 
     /// What a run that ended at `clock` did not do as planned, if anything.
-    pub(crate) fn shortfall(&self, clock: Position) -> Option<String> {
-        let Position { step, stage } = clock;
-        let planned = self.stages.len();
-        if let Some((at, _)) = self.stages.get(stage) {
-            return Some(format!(
-                "the run ended after {step} of {} optimizer steps and {stage} of {planned} expansions: the next one \
-                 was planned at {at}",
-                self.total_steps
-            ));
+    pub(crate) fn shortfall(&self, clock: Position) -> Option<TrainError> {
+        let (position, total_steps) = (clock, self.total_steps);
+        if let Some((at, _)) = self.stages.get(clock.stage) {
+            return Some(TrainError::NotExpanded {
+                position,
+                total_steps,
+                planned: self.stages.len(),
+                next: at.clone(),
+            });
         }
-        (step > self.total_steps && planned > 0).then(|| {
-            format!(
-                "the run took {step} optimizer steps where {} were planned: expansions and re-warmups were placed by these",
-                self.total_steps
-            )
+        (clock.step > total_steps && !self.stages.is_empty()).then_some(TrainError::Overrun {
+            position,
+            total_steps,
         })
     }
 
@@ -336,7 +334,10 @@ pub(crate) mod tests {
     #[test]
     fn what_did_not_come_as_planned_is_said_at_the_end() {
         let schedule = schedule(vec![At::fraction(0.5)], Refractory::None).expect("a schedule");
-        let at = |step, stage| schedule.shortfall(Position { step, stage });
+        let at = |step, stage| {
+            let shortfall = schedule.shortfall(Position { step, stage });
+            shortfall.map(|shortfall| shortfall.to_string())
+        };
         assert_eq!(at(100, 1), None);
         let narrow = at(25, 0).expect("never grew");
         assert!(narrow.contains("25 of 100 optimizer steps") && narrow.contains("fraction 0.5"));

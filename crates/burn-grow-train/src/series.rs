@@ -62,6 +62,13 @@ impl WatchedMetric {
     }
 }
 
+/// A metric of the validation split.
+impl From<&str> for WatchedMetric {
+    fn from(metric: &str) -> Self {
+        Self::valid(metric)
+    }
+}
+
 impl Better {
     /// By how much `value` is better than `reference`.
     pub(crate) fn gain(self, value: f64, reference: f64) -> f64 {
