@@ -132,14 +132,8 @@ impl WidthExpansionBuilder {
             plans.push(plan);
         }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
-        let rewarmups = growths
-            .iter()
-            .map(|growth: &Growth| growth.rewarmup.as_ref());
-        let marks = Marks::new(
-            &schedule.series,
-            plans.iter().zip(rewarmups),
-            schedule.total_steps,
-        );
+        let stages = plans.iter().zip(&growths);
+        let marks = Marks::new(&schedule.series, stages, schedule.total_steps);
         let run = Run {
             marks: marks.map_err(TrainError::Plan)?,
             schedule,

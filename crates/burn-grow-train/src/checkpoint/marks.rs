@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::canonical::fingerprint;
 use super::error::{CheckpointError, Difference};
-use crate::WatchedMetric;
+use crate::{Growth, WatchedMetric};
 
 /// The name of the hash in a [`PlanMark`].
 pub(crate) const FINGERPRINT: &str = "fingerprint";
@@ -79,10 +79,11 @@ impl Marks {
     /// When a plan cannot be written as JSON.
     pub(crate) fn new<'a>(
         metrics: &[WatchedMetric],
-        stages: impl IntoIterator<Item = (&'a Plan, Option<&'a Rewarmup>)>,
+        stages: impl IntoIterator<Item = (&'a Plan, &'a Growth)>,
         total_steps: usize,
     ) -> Result<Self, serde_json::Error> {
-        let stages = stages.into_iter().map(|(plan, rewarmup)| {
+        let stages = stages.into_iter().map(|(plan, growth)| {
+            let rewarmup = growth.rewarmup.as_ref();
             Ok(StageMark {
                 plan: PlanMark::new(plan)?,
                 rewarmup: rewarmup.filter(|_| !plan.is_identity()).cloned(),
@@ -159,7 +160,7 @@ impl RewarmupMark {
             rho: ramp.rho,
             steps: ramp.steps,
             steps_left: (!endless).then_some(ramp.horizon),
-            scope: rewarmup.scope,
+            scope: ramp.scope,
             bias_correction: ramp.bias_correction,
         }
     }
