@@ -65,10 +65,10 @@ pub mod optim {
 /// Triggers, events, reports, trials and checkpoints of a training that grows.
 pub mod train {
     pub use burn_grow_train::{
-        AxisReport, Better, CandidateReport, CheckpointError, Difference, Event, ExpansionReport,
-        Growing, History, MetricCheckpointing, MetricSplit, ParamFault, Plateau, Position,
-        Refractory, Slope, Stage, Trial, TrialReport, WatchedMetric, When, WidthExpansionBuilder,
-        discard_after, saved_epochs, try_launch,
+        AxisReport, CandidateReport, CheckpointError, CustomTrigger, Difference, Direction, Event,
+        ExpansionReport, Growing, History, MetricCheckpointing, MetricSplit, ParamFault, Plateau,
+        Position, Refractory, Slope, Stage, Trial, TrialReport, TriggerFault, WatchedMetric,
+        WidthExpansionBuilder, discard_after, saved_epochs, try_launch,
     };
 }
 

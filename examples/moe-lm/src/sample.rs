@@ -62,7 +62,7 @@ pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
     let rows = store.rows(&cli.arm)?;
     let mut text = String::new();
     for (epoch, model) in models(cli, &settings, &store)? {
-        let clock = model.clock();
+        let position = model.position();
         let model = model.into_inner().model.valid();
         let config = model.config();
         let mut sampler = Sampler::new(cli.temperature, cli.seed);
@@ -76,7 +76,7 @@ pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
             text,
             "== {}, epoch {epoch}, step {}: hidden {}, inner {}{loss}\n{}{}\n",
             cli.arm,
-            clock.step,
+            position.step,
             config.hidden,
             config.inner,
             cli.prompt,
@@ -122,8 +122,12 @@ fn models(
             .load_model(&directory, epoch, narrow.clone())
             .map_err(trained)?;
         // Newest first, so the first one of a width is its last.
-        let stage = model.clock().stage;
-        if cli.epochs.is_empty() && models.iter().any(|(_, model)| model.clock().stage == stage) {
+        let stage = model.position().stage;
+        if cli.epochs.is_empty()
+            && models
+                .iter()
+                .any(|(_, model)| model.position().stage == stage)
+        {
             continue;
         }
         models.push((epoch, model));

@@ -113,8 +113,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Growth::new(Expansion::by("inner", 4.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
         )
         .build(&model)?;
-    let clock = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;
-    println!("expanded on disk after step {}", clock.step);
+    let position = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;
+    println!("expanded on disk after step {}", position.step);
     let result = train(&callback, wide, Some(EPOCHS / 2), EPOCHS)?;
     println!("{}", result.model.into_inner());
     Ok(())
