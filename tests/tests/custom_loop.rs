@@ -119,7 +119,7 @@ fn a_loop_of_ones_own_ends_bit_identical_to_a_learner_and_resumes_across_expansi
         step: STEPS * EPOCHS,
         stage: 2,
     };
-    assert_eq!(result.model.clock(), end);
+    assert_eq!(result.model.position(), end);
     let expected = checkpoint_by_path(learned.path(), EPOCHS);
 
     for interrupted in 0..=EPOCHS {
@@ -193,7 +193,7 @@ fn a_metric_that_is_told_by_hand_decides_as_under_a_learner() {
         first.run(own.path(), interrupted).unwrap();
         let mut resumed = Loop::new(&on_a_metric(), 0.0);
         resumed.run(own.path(), EPOCHS).unwrap();
-        assert_eq!(resumed.growth.position(), result.model.clock());
+        assert_eq!(resumed.growth.position(), result.model.position());
         assert_eq!(
             parameters(resumed.model),
             parameters(result.model.inner().clone())

@@ -5,7 +5,7 @@ use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
 use burn_train::TrainingError;
 
-use crate::{At, CheckpointError, Position, WatchedMetric};
+use crate::{At, CheckpointError, Position, TriggerFault, WatchedMetric};
 
 /// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +34,12 @@ pub enum TrainError {
     )]
     RefractoryUnit,
     /// A trigger that could never fire, or always would.
-    #[error("{at:?}: {reason}")]
+    #[error("{at:?}: {fault}")]
     Metric {
         /// The trigger.
         at: At,
-        /// What it would have to be.
-        reason: &'static str,
+        /// The setting that is wrong.
+        fault: TriggerFault,
     },
     /// An expansion at a known step that comes too early after another one.
     #[error(
@@ -58,19 +58,20 @@ pub enum TrainError {
     },
     /// A metric that a trigger watches has no value.
     #[error(
-        "a trigger watches the metric {series}, which has no value for epoch {epoch}: register it with the \
+        "a trigger watches the metric {metric}, which has no value for epoch {epoch}: register it with the \
          training, or give it to `GrowthLoop::record_epoch`"
     )]
     MissingMetric {
         /// The metric.
-        series: WatchedMetric,
+        metric: WatchedMetric,
         /// The epoch.
         epoch: usize,
     },
-    /// A trigger watches a metric, but nobody tells the callback of any.
+    /// A wrapped model was to take a step outside of a training that the callback is attached to.
+    /// Nothing could stop it there, or tell it of metrics.
     #[error(
-        "a trigger watches a metric, but the callback is attached to no training: run it through \
-         `WidthExpansionCallback::attach`"
+        "the callback is not attached to the training: `WidthExpansionCallback::train` attaches it, as \
+         does `WidthExpansionCallback::attach` before the launch"
     )]
     Detached,
     /// A setting that only works through burn-train, in a training loop without it.
