@@ -42,7 +42,7 @@ fuzz_target!(|input: Input<'_>| {
     let checked = callback(7).check_checkpoint(from, EPOCH, narrow());
     let newest = callback(7).last_good_epoch(from, narrow());
     match (&checked, &newest) {
-        (Ok(clock), Ok(Some((EPOCH, newest)))) => assert_eq!(clock, newest),
+        (Ok(position), Ok(Some((EPOCH, newest)))) => assert_eq!(position, newest),
         (Err(error), Err(newest)) => assert_eq!(error.to_string(), newest.to_string()),
         other => panic!("the checks disagree: {other:?}"),
     }

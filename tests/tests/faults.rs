@@ -77,8 +77,8 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
         other => panic!("{other}"),
     }
     let good = callback.last_good_epoch(directory.path(), &narrow());
-    let (epoch, clock) = good.unwrap().unwrap();
-    assert_eq!((epoch, clock.step), (1, strategy.steps_per_epoch()));
+    let (epoch, position) = good.unwrap().unwrap();
+    assert_eq!((epoch, position.step), (1, strategy.steps_per_epoch()));
     assert!(!directory.path().join("checkpoint/model-2.bpk").exists());
 
     // The same callback serves the run that goes on from there.
@@ -88,9 +88,9 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
     let sane = Runaway(usize::MAX);
     let result = training.launch(Learner::new(callback.wrap(narrow()), adamw(), sane));
     assert!(result.error.is_none(), "{:?}", result.error);
-    let clock = result.model.clock();
-    assert_eq!(clock.step, strategy.total_steps());
-    assert_eq!(clock.stage, usize::from(expansion.is_some()));
+    let position = result.model.position();
+    assert_eq!(position.step, strategy.total_steps());
+    assert_eq!(position.stage, usize::from(expansion.is_some()));
     assert!(directory.path().join("checkpoint/model-2.bpk").exists());
 }
 

@@ -86,14 +86,14 @@ fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRu
     let before = callback(rules, &[early]);
     run(&before, source.path(), strategy, None, epoch);
     let untouched = read(source.path());
-    let clock = wide
+    let position = wide
         .expand_checkpoint(source.path(), epoch, target.path(), &narrow())
         .unwrap();
-    assert_eq!(clock, Position { step, stage: 3 });
+    assert_eq!(position, Position { step, stage: 3 });
     assert_eq!(read(source.path()), untouched);
     assert_eq!(
         wide.last_good_epoch(target.path(), &narrow()).unwrap(),
-        Some((epoch, clock))
+        Some((epoch, position))
     );
     assert_eq!(
         checkpoint_by_path(target.path(), epoch),
@@ -102,7 +102,7 @@ fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRu
 
     let resumed = run(&wide, target.path(), strategy, Some(epoch), EPOCHS);
     assert!(resumed.error.is_none(), "{:?}", resumed.error);
-    assert_eq!(resumed.model.clock(), expected.model.clock());
+    assert_eq!(resumed.model.position(), expected.model.position());
     assert_eq!(
         checkpoint_by_path(target.path(), EPOCHS),
         checkpoint_by_path(online.path(), EPOCHS)

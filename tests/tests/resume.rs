@@ -11,10 +11,10 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::train::TrainStep;
 use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
-use burn_grow::train::Position;
+use burn_grow::train::{Growing, Position};
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
-use harness::{EPOCHS, Net, Strategy, checkpoint, run};
+use harness::{EPOCHS, Net, Strategy, checkpoint, run, training};
 use rstest::rstest;
 
 fn grow(expansion: Expansion) -> Growth {
@@ -52,7 +52,7 @@ fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(#[case] strategy: St
         step: strategy.total_steps(),
         stage: 2,
     };
-    assert_eq!(result.model.clock(), end);
+    assert_eq!(result.model.position(), end);
     let expected = checkpoint(whole.path(), EPOCHS);
 
     for interrupted in 1..EPOCHS {
@@ -68,14 +68,14 @@ fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(#[case] strategy: St
             .unwrap();
         }
         let callback = callback(strategy);
-        let clock = callback
+        let position = callback
             .check_checkpoint(
                 resumed.path(),
                 interrupted,
                 &Net::new(4, 4, 9.0, &burn::tensor::Device::flex().autodiff()),
             )
             .unwrap();
-        assert_eq!(clock.step, interrupted * strategy.steps_per_epoch());
+        assert_eq!(position.step, interrupted * strategy.steps_per_epoch());
         let result = run(
             &callback,
             resumed.path(),
@@ -84,7 +84,7 @@ fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(#[case] strategy: St
             EPOCHS,
         );
         assert!(result.error.is_none(), "{:?}", result.error);
-        assert_eq!(result.model.clock(), end);
+        assert_eq!(result.model.position(), end);
         assert_eq!(
             checkpoint(resumed.path(), EPOCHS),
             expected,
@@ -137,9 +137,13 @@ fn a_column_layout_is_loaded_before_and_after_an_expansion() {
         .unwrap();
     let mut optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let gradients = gradients(&narrow, 1, |_| true);
+    // A wrapped model steps in an attached training.
+    let directory = tempfile::tempdir().unwrap();
+    let training = training::<Growing<Net>>(directory.path(), Strategy::Single, 1);
+    let _training = callback.attach(training);
     let before = callback.wrap(narrow);
     let after = TrainStep::optimize(before.clone(), &mut optim, 1e-2.into(), gradients);
-    assert_eq!(after.clock().stage, 1);
+    assert_eq!(after.position().stage, 1);
     for trained in [before, after] {
         let record = trained.clone().into_record();
         let loaded = callback.wrap(net(1.0)).try_load_record(record);

@@ -61,7 +61,7 @@ fn an_expansion_to_the_present_width_changes_nothing() {
     let [never, once] = [0, 1].map(|expansions: usize| {
         let directory = directories[expansions].path();
         let result = run(&build(expansions), directory, strategy, None, EPOCHS);
-        assert_eq!(result.model.clock().stage, expansions);
+        assert_eq!(result.model.position().stage, expansions);
         parameters(result.model.into_inner())
     });
     assert_eq!(never, once);
@@ -227,8 +227,8 @@ fn a_model_other_than_the_planned_one_stops_the_run_before_its_expansion() {
         "{failure}"
     );
     // As soon as there is an optimizer state to look at.
-    assert_eq!(result.model.clock().step, 1);
-    assert_eq!(result.model.clock().stage, 0);
+    assert_eq!(result.model.position().step, 1);
+    assert_eq!(result.model.position().stage, 0);
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn a_run_with_metric_triggers_resumes_bit_identical(#[case] strategy: Strategy) 
         step: strategy.total_steps(),
         stage: 2,
     };
-    assert_eq!(result.model.clock(), end);
+    assert_eq!(result.model.position(), end);
     // Two epochs make a slope; the first step of the third one expands.
     let taken = [2 * steps as u64 + 1, 2 * steps as u64 + 2];
     assert_eq!(logged(whole.path()), taken);
@@ -147,13 +147,13 @@ fn a_run_with_metric_triggers_resumes_bit_identical(#[case] strategy: Strategy) 
         let log = "growth.jsonl";
         fs::copy(whole.path().join(log), resumed.path().join(log)).unwrap();
         let callback = build(resumed.path());
-        let clock = callback
+        let position = callback
             .check_checkpoint(resumed.path(), interrupted, &narrow())
             .unwrap();
-        assert_eq!(clock.step, interrupted * steps);
+        assert_eq!(position.step, interrupted * steps);
         let result = run(&callback, resumed.path(), strategy, Some(interrupted));
         assert!(result.error.is_none(), "{:?}", result.error);
-        assert_eq!(result.model.clock(), end);
+        assert_eq!(result.model.position(), end);
         let found = checkpoint(resumed.path(), EPOCHS);
         assert_eq!(found, expected, "resumed after epoch {interrupted}");
         assert_eq!(logged(resumed.path()), taken);
@@ -195,7 +195,7 @@ fn a_closure_decides_on_what_an_undecided_run_recorded_before() {
     // Three epochs, all of them numbers, none of them equal.
     let callback = builder(strategy)
         .expand(
-            At::when("third epoch", [loss], move |history| {
+            At::custom("third epoch", [loss], move |history| {
                 let losses = history.values(&watched);
                 losses.len() == 3 && losses[0] != losses[1] && losses[1] != losses[2]
             }),
@@ -205,7 +205,7 @@ fn a_closure_decides_on_what_an_undecided_run_recorded_before() {
         .unwrap();
     let whole = tempfile::tempdir().unwrap();
     let result = run(&callback, whole.path(), strategy, None);
-    assert_eq!(result.model.clock().stage, 1);
+    assert_eq!(result.model.position().stage, 1);
     let expected = checkpoint(whole.path(), EPOCHS);
     let resumed = tempfile::tempdir().unwrap();
     copy_checkpoint(whole.path(), resumed.path(), 3);
@@ -237,7 +237,7 @@ fn failed(
     let model = callback.wrap(narrow());
     let result = training.launch(learner(model, adamw(), Strategy::Single));
     assert!(result.error.is_some());
-    (result.model.clock(), callback.failure().unwrap())
+    (result.model.position(), callback.failure().unwrap())
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn an_early_stopping_of_the_users_own_composes_with_a_metric_trigger() {
         .attach_with(training, None, StopAfter(3))
         .launch(learner(callback.wrap(narrow()), adamw(), strategy));
     assert!(result.error.is_none(), "{:?}", result.error);
-    assert_eq!(result.model.clock(), Position { step: 18, stage: 1 });
+    assert_eq!(result.model.position(), Position { step: 18, stage: 1 });
 }
 
 #[test]
@@ -264,8 +264,8 @@ fn a_run_is_not_moved_by_looking_at_its_checkpoints() {
         .on_event(move |event| {
             if matches!(event, Event::Epoch { epoch, .. } if *epoch > 1) {
                 let model = looking.get().unwrap().load_model(&from, 1, narrow());
-                let clock = model.unwrap().clock();
-                assert_eq!(clock.step, Strategy::Single.steps_per_epoch());
+                let position = model.unwrap().position();
+                assert_eq!(position.step, Strategy::Single.steps_per_epoch());
             }
         })
         .build(&narrow())
@@ -276,7 +276,7 @@ fn a_run_is_not_moved_by_looking_at_its_checkpoints() {
     let expected = metric_callback(strategy);
     let plain = tempfile::tempdir().unwrap();
     let plain = run(&expected, plain.path(), strategy, None);
-    assert_eq!(result.model.clock(), plain.model.clock());
+    assert_eq!(result.model.position(), plain.model.position());
 }
 
 #[test]
@@ -292,12 +292,12 @@ fn a_lost_hook_stops_the_run() {
             .with_application_logger(None);
     let training = callback.attach(training).early_stopping(StopAfter(EPOCHS));
     let training = strategy.apply(training, &harness::local());
-    let (clock, error) = failed(&callback, training);
+    let (position, error) = failed(&callback, training);
     assert!(
         matches!(*error, TrainError::LostHook { step: 6 }),
         "{error}"
     );
-    assert_eq!(clock, Position { step: 6, stage: 0 });
+    assert_eq!(position, Position { step: 6, stage: 0 });
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_checkpoint_without_the_watched_metrics_stops_the_run() {
     let directory = tempfile::tempdir().unwrap();
     let training = training(directory.path(), Strategy::Single, EPOCHS)
         .metric_valid_numeric(LossMetric::new());
-    let (clock, error) = failed(&callback, callback.attach(training));
+    let (position, error) = failed(&callback, callback.attach(training));
     assert!(
         matches!(*error, TrainError::Checkpointing { epoch: 1 }),
         "{error}"
@@ -315,7 +315,7 @@ fn a_checkpoint_without_the_watched_metrics_stops_the_run() {
         error.to_string().contains("callback.checkpointing"),
         "{error}"
     );
-    assert_eq!(clock, Position { step: 6, stage: 0 });
+    assert_eq!(position, Position { step: 6, stage: 0 });
 }
 
 #[test]
@@ -372,9 +372,9 @@ fn a_log_that_cannot_be_written_is_found_before_the_run_or_stops_it() {
     let callback = builder(&log).unwrap();
     fs::remove_dir_all(&log).unwrap();
     let training = callback.attach(watched(&callback, directory.path(), strategy));
-    let (clock, error) = failed(&callback, training);
+    let (position, error) = failed(&callback, training);
     assert!(matches!(*error, TrainError::GrowthLog { .. }), "{error}");
-    assert_eq!(clock, Position { step: 7, stage: 0 });
+    assert_eq!(position, Position { step: 7, stage: 0 });
 }
 
 /// The last value that burn-train wrote of a metric.

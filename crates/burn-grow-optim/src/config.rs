@@ -61,6 +61,29 @@ pub trait AsymmetricConfig {
     }
 }
 
+/// Optimizer of a training that grows: a configuration, or a [`ModuleOptimizer`] made of several.
+///
+/// A configuration is taken whole, with its gradient clipping. Groups of parameters are added to
+/// [`init_asymmetric`](AsymmetricConfig::init_asymmetric) with
+/// [`with_asymmetric_group`](AsymmetricGroups::with_asymmetric_group), which keeps theirs. A
+/// `ModuleOptimizer` made in another way is used as it is.
+pub trait IntoModuleOptimizer {
+    /// Makes the optimizer.
+    fn into_module_optimizer(self) -> ModuleOptimizer;
+}
+
+impl<C: AsymmetricConfig> IntoModuleOptimizer for C {
+    fn into_module_optimizer(self) -> ModuleOptimizer {
+        self.init_asymmetric()
+    }
+}
+
+impl IntoModuleOptimizer for ModuleOptimizer {
+    fn into_module_optimizer(self) -> ModuleOptimizer {
+        self
+    }
+}
+
 /// Adds groups of parameters to an optimizer, each by a configuration.
 pub trait AsymmetricGroups {
     /// Optimizes the parameters of `group` as `config` says, its gradient clipping included.

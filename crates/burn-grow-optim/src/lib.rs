@@ -36,7 +36,7 @@ mod scope;
 pub use asymmetric::{Asymmetric, AsymmetricExt};
 pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
 pub use bias_correction::BiasCorrection;
-pub use config::{AsymmetricConfig, AsymmetricGroups};
+pub use config::{AsymmetricConfig, AsymmetricGroups, IntoModuleOptimizer};
 pub use error::OptimError;
 pub use expand::{check_expandable, expand_optimizer};
 pub use mixed_precision::MixedPrecision;

@@ -1,9 +1,11 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
+use burn_train::TrainingError;
 
-use crate::{At, CheckpointError, WatchedMetric};
+use crate::{At, CheckpointError, Position, TriggerFault, WatchedMetric};
 
 /// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +34,12 @@ pub enum TrainError {
     )]
     RefractoryUnit,
     /// A trigger that could never fire, or always would.
-    #[error("{at:?}: {reason}")]
+    #[error("{at:?}: {fault}")]
     Metric {
         /// The trigger.
         at: At,
-        /// What it would have to be.
-        reason: &'static str,
+        /// The setting that is wrong.
+        fault: TriggerFault,
     },
     /// An expansion at a known step that comes too early after another one.
     #[error(
@@ -56,21 +58,40 @@ pub enum TrainError {
     },
     /// A metric that a trigger watches has no value.
     #[error(
-        "a trigger watches the metric {series}, which has no value for epoch {epoch}: register it with the \
-         training"
+        "a trigger watches the metric {metric}, which has no value for epoch {epoch}: register it with the \
+         training, or give it to `GrowthLoop::record_epoch`"
     )]
     MissingMetric {
         /// The metric.
-        series: WatchedMetric,
+        metric: WatchedMetric,
         /// The epoch.
         epoch: usize,
     },
-    /// A trigger watches a metric, but nobody tells the callback of any.
+    /// A wrapped model was to take a step outside of a training that the callback is attached to.
+    /// Nothing could stop it there, or tell it of metrics.
     #[error(
-        "a trigger watches a metric, but the callback is attached to no training: run it through \
-         `WidthExpansionCallback::attach`"
+        "the callback is not attached to the training: `WidthExpansionCallback::train` attaches it, as \
+         does `WidthExpansionCallback::attach` before the launch"
     )]
     Detached,
+    /// A setting that only works through burn-train, in a training loop without it.
+    #[error(
+        "`.{setting}(..)` of the builder works through burn-train's events and metrics, which a training \
+         loop of your own has not: leave it out, or train with a `Learner`"
+    )]
+    NeedsAttach {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A checkpoint of a training loop that could not be resumed from.
+    #[error(
+        "a trigger watches a metric, but epoch {epoch} would be saved without its value: call \
+         `GrowthLoop::record_epoch` before `save`"
+    )]
+    NotRecorded {
+        /// The epoch.
+        epoch: usize,
+    },
     /// An epoch ended without its hook.
     #[error(
         "a trigger watches a metric, but the end of the epoch after step {step} went by unseen: an early \
@@ -170,6 +191,42 @@ pub enum TrainError {
         /// What Burn says.
         reason: String,
     },
+    /// A run that ended before a planned expansion came: the steps were counted wrong, it was
+    /// stopped early, or a metric never triggered it.
+    #[error(
+        "the run ended after {} of {total_steps} optimizer steps and {} of {planned} expansions: the \
+         next one was planned at {next}", position.step, position.stage
+    )]
+    NotExpanded {
+        /// The end of the run.
+        position: Position,
+        /// The optimizer steps that the callback was told.
+        total_steps: usize,
+        /// The number of planned expansions.
+        planned: usize,
+        /// The trigger of the one that is missing.
+        next: At,
+    },
+    /// A run that was longer than the callback was told.
+    #[error(
+        "the run took {} optimizer steps where {total_steps} were planned: expansions and re-warmups \
+         were placed by these", position.step
+    )]
+    Overrun {
+        /// The end of the run.
+        position: Position,
+        /// The optimizer steps that the callback was told.
+        total_steps: usize,
+    },
+    /// burn-train stopped the run.
+    #[error("the run was stopped. {source}")]
+    Training {
+        /// The reason.
+        source: Arc<TrainingError>,
+    },
+    /// An error that [`failure`](crate::WidthExpansionCallback::failure) has handed out as well.
+    #[error("{0}")]
+    Shared(Arc<TrainError>),
     /// Burn panicked in the middle of a run.
     #[error("the run was ended by a panic, and its last checkpoint is from before. {message}")]
     Panicked {

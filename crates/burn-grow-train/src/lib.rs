@@ -36,56 +36,31 @@
 //! as the optimizer does, and a resumed run expands at the same step.
 //!
 //! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by what a metric
-//! did until the end of an epoch ([`Plateau`], [`Slope`], [`When`]). The latter expand after the first
+//! did until the end of an epoch ([`Plateau`], [`Slope`], [`CustomTrigger`]). The latter expand after the first
 //! optimizer step of the next epoch, and need [`WidthExpansionCallback::checkpointing`].
 
-mod at;
-mod builder;
+mod atomic;
 mod callback;
 mod checkpoint;
-mod clock;
-mod copies;
-mod epoch_end;
 mod error;
-mod event;
-mod finite;
 mod growth;
-mod growth_log;
-mod history;
-mod launch;
-mod metric;
-mod offline;
-mod plateau;
-mod progressive;
-mod refractory;
-mod report;
-mod run;
-mod saved;
-mod saved_order;
-mod schedule;
-mod series;
-mod slope;
+mod monitor;
 mod stage;
-mod state;
+mod sync;
 mod trial;
-mod when;
+mod trigger;
 
-pub use at::At;
-pub use builder::WidthExpansionBuilder;
-pub use callback::WidthExpansionCallback;
+pub use callback::{
+    Event, Growing, GrowthLoop, MetricCheckpointing, Resumed, TrainOptions, Trained,
+    WidthExpansionBuilder, WidthExpansionCallback,
+};
 pub use checkpoint::{CheckpointError, Difference, ParamFault, discard_after, saved_epochs};
-pub use clock::Position;
 pub use error::TrainError;
-pub use event::{Event, MetricCheckpointing};
 pub use growth::Growth;
-pub use history::History;
-pub use launch::try_launch;
-pub use plateau::Plateau;
-pub use progressive::Growing;
-pub use refractory::Refractory;
-pub use report::{AxisReport, ExpansionReport};
-pub use series::{Better, MetricSplit, WatchedMetric};
-pub use slope::Slope;
+pub use monitor::{AxisReport, ExpansionReport};
 pub use stage::Stage;
 pub use trial::{CandidateReport, Trial, TrialReport};
-pub use when::When;
+pub use trigger::{
+    At, CustomTrigger, Direction, History, MetricSplit, Plateau, Position, Refractory, Slope,
+    TriggerFault, WatchedMetric,
+};

@@ -48,7 +48,7 @@
 pub use burn_grow_core::{Blueprint, Expansion, GrowError, Growable, InitPair, Plan, Scaling};
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{Rewarmup, StatePolicy};
-pub use burn_grow_train::{At, Growth, TrainError, WidthExpansionCallback};
+pub use burn_grow_train::{At, Growth, TrainError, Trained, WidthExpansionCallback};
 
 pub use burn_grow_core::{baseline, cost, describe, plan, verify};
 
@@ -56,19 +56,20 @@ pub use burn_grow_core::{baseline, cost, describe, plan, verify};
 pub mod optim {
     pub use burn_grow_optim::{
         Asymmetric, AsymmetricConfig, AsymmetricExt, AsymmetricGroups, BatchedMuon,
-        BatchedMuonConfig, BiasCorrection, MixedPrecision, OptimError, PerExpert, Ramp,
-        RewarmupRule, RewarmupSchedule, RewarmupScope, StateRules, check_asymmetric,
-        expand_optimizer,
+        BatchedMuonConfig, BiasCorrection, IntoModuleOptimizer, MixedPrecision, OptimError,
+        PerExpert, Ramp, RewarmupRule, RewarmupSchedule, RewarmupScope, StateRules,
+        check_asymmetric, expand_optimizer,
     };
 }
 
 /// Triggers, events, reports, trials and checkpoints of a training that grows.
 pub mod train {
     pub use burn_grow_train::{
-        AxisReport, Better, CandidateReport, CheckpointError, Difference, Event, ExpansionReport,
-        Growing, History, MetricCheckpointing, MetricSplit, ParamFault, Plateau, Position,
-        Refractory, Slope, Stage, Trial, TrialReport, WatchedMetric, When, WidthExpansionBuilder,
-        discard_after, saved_epochs, try_launch,
+        AxisReport, CandidateReport, CheckpointError, CustomTrigger, Difference, Direction, Event,
+        ExpansionReport, Growing, GrowthLoop, History, MetricCheckpointing, MetricSplit,
+        ParamFault, Plateau, Position, Refractory, Resumed, Slope, Stage, TrainOptions, Trial,
+        TrialReport, TriggerFault, WatchedMetric, WidthExpansionBuilder, discard_after,
+        saved_epochs,
     };
 }
 
@@ -82,6 +83,6 @@ pub mod moe {
 pub mod prelude {
     pub use crate::{
         At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
-        StatePolicy, TrainError, WidthExpansionCallback,
+        StatePolicy, TrainError, Trained, WidthExpansionCallback,
     };
 }

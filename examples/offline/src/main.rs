@@ -3,14 +3,12 @@
 use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
 use burn::data::dataset::InMemDataset;
 use burn::nn::{Linear, LinearConfig};
+use burn::optim::AdamWConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
-use burn::train::{InferenceStep, Learner, LearningResult, RegressionOutput, metric::LossMetric};
+use burn::train::{InferenceStep, RegressionOutput, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
-use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
-use burn_grow::train::Growing;
 
 const STEPS_PER_EPOCH: usize = 32;
 const EPOCHS: usize = 8;
@@ -73,7 +71,7 @@ fn train(
     directory: &str,
     from: Option<usize>,
     until: usize,
-) -> Result<LearningResult<Growing<Sine>>, Box<dyn std::error::Error>> {
+) -> Result<Trained<Sine>, Box<dyn std::error::Error>> {
     let loader = |count: usize| {
         let points = (0..count).map(|point| point as f32 * core::f32::consts::TAU / count as f32);
         let points = InMemDataset::new(points.collect());
@@ -88,12 +86,10 @@ fn train(
     if let Some(epoch) = from {
         training = training.checkpoint(epoch);
     }
-    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let steps = STEPS_PER_EPOCH * EPOCHS;
     let scheduler = CosineAnnealingLrSchedulerConfig::new(1e-2, steps).init()?;
     let model = Sine::new(&Device::flex().autodiff());
-    let learner = Learner::new(callback.wrap(model), optim, scheduler);
-    Ok(callback.attach(training).launch(learner))
+    Ok(callback.train(training, model, AdamWConfig::new(), scheduler)?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,12 +106,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let callback = builder()
         .expand(
             At::step(STEPS_PER_EPOCH * EPOCHS / 2),
-            Growth::new(Expansion::by("inner", 4.0)).with_rewarmup(Rewarmup::cosine(0.0).paper()),
+            Growth::new(Expansion::by("inner", 4.0)).with_rewarmup(Rewarmup::cosine(0.0)),
         )
         .build(&model)?;
-    let clock = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;
-    println!("expanded on disk after step {}", clock.step);
-    let result = train(&callback, wide, Some(EPOCHS / 2), EPOCHS)?;
-    println!("{}", result.model.into_inner());
+    let position = callback.expand_checkpoint(narrow, EPOCHS / 2, wide, &model)?;
+    println!("expanded on disk after step {}", position.step);
+    let trained = train(&callback, wide, Some(EPOCHS / 2), EPOCHS)?;
+    println!("{}", trained.grown()?);
     Ok(())
 }

@@ -4,12 +4,11 @@ use burn::data::{
     dataloader::DataLoaderBuilder, dataloader::batcher::Batcher, dataset::InMemDataset,
 };
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, loss::CrossEntropyLossConfig};
+use burn::optim::AdamWConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::prelude::*;
-use burn::train::{ClassificationOutput, InferenceStep, Learner, metric::LossMetric};
+use burn::train::{ClassificationOutput, InferenceStep, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
-use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 
 const CONTEXT: usize = 8;
@@ -84,24 +83,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         up: LinearConfig::new(CONTEXT * 16, 32).init(&device),
         down: LinearConfig::new(32, 256).init(&device),
     };
-    let callback = WidthExpansionCallback::builder(total_steps)
-        .expand(
-            At::fraction(0.5),
-            Growth::new(Expansion::by("inner", 2.0))
-                .with_rewarmup(Rewarmup::cosine(3e-5).with_rho(2.0)),
-        )
-        .on_expand(|report| println!("{report}"))
-        .build(&model)?;
-    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let scheduler = CosineAnnealingLrSchedulerConfig::new(3e-3, total_steps).with_min_lr(3e-5);
-    let learner = Learner::new(callback.wrap(model), optim, scheduler.init()?);
     let training = SupervisedTraining::new("target/quickstart", train, valid)
         .metrics((LossMetric::new(),))
         .num_epochs(EPOCHS);
-    let result = callback.attach(training).launch(learner);
-    if let Some(error) = result.error {
-        return Err(error.to_string().into());
-    }
-    println!("{}", result.model.into_inner());
+    let trained = WidthExpansionCallback::builder(total_steps)
+        .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
+        .on_expand(|report| println!("{report}"))
+        .build(&model)?
+        .train(training, model, AdamWConfig::new(), scheduler.init()?)?;
+    println!("{}", trained.grown()?);
     Ok(())
 }

@@ -54,7 +54,7 @@ pub fn sample(cli: &SampleCli) -> Result<String> {
     let log = store.log(&cli.run)?;
     let mut text = String::new();
     for (epoch, model) in models(cli, &settings, &store)? {
-        let clock = model.clock();
+        let position = model.position();
         let model = model.into_inner().model.valid();
         let config = model.config();
         let mut sampler = Sampler::new(cli.temperature, cli.seed);
@@ -68,7 +68,7 @@ pub fn sample(cli: &SampleCli) -> Result<String> {
             text,
             "== {}, epoch {epoch}, step {}: hidden {}, inner {}{loss}\n{}{}\n",
             cli.run,
-            clock.step,
+            position.step,
             config.hidden,
             config.inner,
             cli.prompt,
@@ -109,8 +109,12 @@ fn models(
             .load_model(&directory, epoch, narrow.clone())
             .with_context(named)?;
         // Newest first, so the first one of a width is its last.
-        let stage = model.clock().stage;
-        if cli.epochs.is_empty() && models.iter().any(|(_, model)| model.clock().stage == stage) {
+        let stage = model.position().stage;
+        if cli.epochs.is_empty()
+            && models
+                .iter()
+                .any(|(_, model)| model.position().stage == stage)
+        {
             continue;
         }
         models.push((epoch, model));

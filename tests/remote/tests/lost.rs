@@ -8,16 +8,15 @@ mod servers;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use burn::tensor::Device;
 use burn_grow::prelude::*;
-use burn_grow::train::try_launch;
 use harness::observed::{Observed, Pass};
 use harness::{
-    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, local, run_on, training_on,
+    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, local, run_on, scheduler, training_on,
 };
 use rstest::rstest;
 use servers::Server;
@@ -53,7 +52,7 @@ fn broken_run(
     directory: PathBuf,
     lost: usize,
     (kind, number): (Pass, usize),
-) -> Arc<TrainError> {
+) -> TrainError {
     let (servers, devices) = servers::two();
     let servers: Mutex<[Server; 2]> = Mutex::new(servers);
     let passes = AtomicUsize::new(0);
@@ -63,17 +62,10 @@ fn broken_run(
         }
     });
     let callback = callback(strategy);
-    let training = callback.attach(training_on(&devices, &directory, strategy, EPOCHS));
-    let learner = learner(callback.wrap(model), adamw(), strategy);
-    match try_launch(training, learner) {
-        Ok(result) => {
-            let failure = callback.failure().unwrap();
-            let message = result.error.unwrap().to_string();
-            assert!(message.contains(&failure.to_string()), "{message}");
-            failure
-        }
-        Err(panicked) => Arc::new(panicked),
-    }
+    let training = training_on(&devices, &directory, strategy, EPOCHS);
+    callback
+        .train(training, model, adamw(), scheduler(strategy))
+        .expect_err("a lost server")
 }
 
 fn end(directory: &Path) -> [harness::Contents; 3] {
@@ -118,7 +110,7 @@ fn a_run_that_loses_a_server_says_so_and_can_be_resumed(
     // While it is validated, the model lies on the first device; only a sharded optimizer needs the other.
     let whole_after_all = (strategy, lost, moment.0);
     let saved = matches!(whole_after_all, (Strategy::MultiMain, 1, Pass::Validation));
-    match (moment, &*said) {
+    match (moment, &said) {
         ((Pass::Training, 17), TrainError::Device { step, stage, .. }) => {
             assert_eq!((*step, *stage), (9, 2), "{said}");
         }

@@ -36,7 +36,7 @@ fn a_run_over_two_servers_ends_as_one_on_local_devices(#[case] strategy: Strateg
         let path = directory.path();
         let result = run_on(&devices, &callback, narrow, path, strategy, None, EPOCHS);
         assert!(result.error.is_none(), "{:?}", result.error);
-        assert_eq!(result.model.clock().stage, 1);
+        assert_eq!(result.model.position().stage, 1);
         (1..=EPOCHS)
             .map(|epoch| checkpoint_by_path(path, epoch))
             .collect::<Vec<_>>()

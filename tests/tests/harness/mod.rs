@@ -13,6 +13,7 @@ use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig, LinearLayout, RmsNorm, RmsNormConfig};
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use burn::train::checkpoint::KeepLastNCheckpoints;
@@ -67,6 +68,15 @@ impl Net {
         let column = LinearConfig::new(input, output).with_layout(LinearLayout::Col);
         let (id, _, mapper) = column.init(&weight.device()).weight.consume();
         self.head.weight = Param::from_mapped_value(id, weight.detach().require_grad(), mapper);
+        self
+    }
+
+    /// With a head that is NaN.
+    pub fn not_a_number(mut self) -> Self {
+        self.head.weight = self.head.weight.map(|weight| {
+            let nan = weight.full_like(f32::NAN);
+            Tensor::from_inner(nan.inner()).require_grad()
+        });
         self
     }
 
@@ -249,10 +259,14 @@ pub fn learner<M>(model: M, optim: ModuleOptimizer, strategy: Strategy) -> Learn
 where
     M: TrainStep + InferenceStep + Module + core::fmt::Display + 'static,
 {
-    let scheduler = LinearLrSchedulerConfig::new(2e-2, 1e-3, strategy.total_steps())
+    Learner::new(model, optim, scheduler(strategy))
+}
+
+/// A rate that falls over the whole run.
+pub fn scheduler(strategy: Strategy) -> ModuleLrScheduler {
+    LinearLrSchedulerConfig::new(2e-2, 1e-3, strategy.total_steps())
         .init()
-        .unwrap();
-    Learner::new(model, optim, scheduler)
+        .unwrap()
 }
 
 /// Runs `callback` on a narrow model until `epochs`, resuming from epoch `from` if given.

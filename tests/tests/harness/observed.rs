@@ -101,7 +101,7 @@ pub fn replicas(devices: &[Device], directory: &Path, strategy: Strategy) -> Vec
         devices, &callback, observed, directory, strategy, None, EPOCHS,
     );
     assert!(result.error.is_none(), "{:?}", result.error);
-    assert_eq!(result.model.clock().stage, 1);
+    assert_eq!(result.model.position().stage, 1);
     // A step waits for every worker: two in a row are of the same step.
     let mut seen = core::mem::take(&mut *seen.lock().unwrap()).into_iter();
     core::iter::from_fn(|| Some([seen.next()?, seen.next().unwrap()])).collect()

@@ -121,6 +121,29 @@ pub enum CheckpointError {
     Replay(#[from] GrowError),
 }
 
+impl CheckpointError {
+    /// Tells damage from a sound file of another run or model.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Record(_) | Self::Run(_) | Self::Values { .. } | Self::Scheduler { .. } => true,
+            Self::Parameter { fault, .. } => matches!(
+                fault,
+                ParamFault::NoIdentity | ParamFault::Nan | ParamFault::Boolean
+            ),
+            Self::Io(_)
+            | Self::NoRun
+            | Self::Version { .. }
+            | Self::Step { .. }
+            | Self::Count { .. }
+            | Self::Plan { .. }
+            | Self::Rewarmup { .. }
+            | Self::Behind { .. }
+            | Self::NoMetrics
+            | Self::Replay(_) => false,
+        }
+    }
+}
+
 /// First setting in which a checkpoint and a callback differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

@@ -26,8 +26,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::CheckpointError;
 use super::marks::{Marks, TakenMark};
-use crate::history::EpochRecord;
-use crate::state::State;
+use super::state::State;
+use crate::trigger::EpochRecord;
 use crate::{Position, WatchedMetric};
 
 const FORMAT: &str = "burn-grow";
@@ -112,9 +112,9 @@ pub(crate) fn encode(state: &State, marks: &Marks) -> Vec<u8> {
     let document = Document {
         format: FORMAT.to_owned(),
         version: VERSION,
-        step: state.clock.step,
+        step: state.position.step,
         expansions: marks.taken(&state.taken),
-        base_rate: state.start.map(Float),
+        base_rate: state.base_rate.map(Float),
         rms: state.rms.map(Float),
         metrics: marks.metrics.clone(),
         epochs: epochs.collect(),
@@ -146,12 +146,12 @@ pub(crate) fn decode(text: &[u8], marks: &Marks) -> Result<State, CheckpointErro
     let document: Document = serde_json::from_slice(text).map_err(CheckpointError::Run)?;
     marks.check(&document.expansions)?;
     let mut state = State {
-        clock: Position {
+        position: Position {
             step: document.step,
             stage: document.expansions.len(),
         },
         taken: document.expansions.iter().map(|taken| taken.step).collect(),
-        start: document.base_rate.map(|Float(value)| value),
+        base_rate: document.base_rate.map(|Float(value)| value),
         rms: document.rms.map(|Float(value)| value),
         epochs: Vec::new(),
     };
@@ -199,9 +199,9 @@ mod tests {
             values: values.to_vec(),
         };
         State {
-            clock: Position { step: 40, stage: 0 },
+            position: Position { step: 40, stage: 0 },
             taken: Vec::new(),
-            start: Some(-1.0 / 3.0),
+            base_rate: Some(-1.0 / 3.0),
             rms: Some(f64::from_bits(0xfff8_0000_0000_beef)),
             epochs: vec![
                 record(2, [core::f64::consts::PI, f64::MIN_POSITIVE]),
@@ -215,7 +215,7 @@ mod tests {
     fn bits(state: &State) -> (Vec<usize>, Vec<u64>) {
         let epochs = state.epochs.iter();
         let values = epochs.flat_map(|record| record.values.clone());
-        let values = state.start.into_iter().chain(state.rms).chain(values);
+        let values = state.base_rate.into_iter().chain(state.rms).chain(values);
         (state.taken.clone(), values.map(f64::to_bits).collect())
     }
 
@@ -224,7 +224,7 @@ mod tests {
         let marks = marks(&watched());
         let text = encode(&state(), &marks);
         let read = decode(&text, &marks).expect("readable");
-        assert_eq!(read.clock, state().clock);
+        assert_eq!(read.position, state().position);
         assert_eq!(bits(&read), bits(&state()));
         // As the last page is filled up.
         assert!(decode(&[text.clone(), b"   ".to_vec()].concat(), &marks).is_ok());
@@ -237,7 +237,7 @@ mod tests {
     fn values_of_other_metrics_are_forgotten() {
         let text = encode(&state(), &marks(&watched()));
         let other = decode(&text, &marks(&watched()[..1])).expect("readable");
-        assert_eq!((other.clock, other.epochs), (state().clock, vec![]));
+        assert_eq!((other.position, other.epochs), (state().position, vec![]));
     }
 
     #[test]

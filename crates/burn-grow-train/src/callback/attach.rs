@@ -1,0 +1,160 @@
+//! The callback itself, and how it attaches to a training.
+
+use std::sync::Arc;
+
+use burn_grow_core::Growable;
+use burn_train::checkpoint::CheckpointingStrategy;
+use burn_train::logger::TrainingProgressLogger;
+use burn_train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, TrainStep};
+
+use super::builder::WidthExpansionBuilder;
+use super::event::Progress;
+use super::growing::Growing;
+use super::hooks::{EpochHook, MetricCheckpointing, Never};
+use super::metrics::{
+    ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
+    RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
+};
+use super::run::Run;
+use crate::{Stage, TrainError};
+
+/// Widens a model at set points of a run, or when a metric says so.
+///
+/// ```text
+/// let callback = WidthExpansionCallback::builder(total_steps)
+///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
+///     .build(&model)?;
+/// let learner = Learner::new(callback.wrap(model), optim, scheduler);
+/// let result = callback.attach(training).launch(learner);
+/// match result.error {
+///     Some(error) => Err(error), // `callback.failure()` has it typed
+///     None => Ok(result.model.into_inner()),
+/// }
+/// ```
+///
+/// One callback serves one run at a time, and may be attached again, as to resume after a failure.
+#[derive(Clone, Debug)]
+pub struct WidthExpansionCallback {
+    pub(crate) run: Arc<Run>,
+}
+
+impl WidthExpansionCallback {
+    /// A callback for a run of `total_steps` optimizer steps.
+    pub fn builder(total_steps: usize) -> WidthExpansionBuilder {
+        WidthExpansionBuilder::new(total_steps)
+    }
+
+    /// Wraps `model` so that it widens while it trains.
+    pub fn wrap<M: Growable>(&self, model: M) -> Growing<M> {
+        Growing::new(model, self.run.clone())
+    }
+
+    /// Registers with the learner events of `training`: its progress log, its metrics, its
+    /// end-of-epoch hook, and the handle that stops it.
+    ///
+    /// The metrics are the width of every axis and the active parameters; the FLOPs if the tokens of a
+    /// step are known; the two learning rates under a re-warmup; and those that
+    /// [`copy_metrics`](WidthExpansionBuilder::copy_metrics) asks for.
+    ///
+    /// burn-train has one progress logger and one early stopping; give your own to
+    /// [`attach_with`](Self::attach_with), and an interrupter of your own to the training before it is attached. A trigger that watches a metric also needs
+    /// [`checkpointing`](Self::checkpointing).
+    pub fn attach<M>(
+        &self,
+        training: SupervisedTraining<Growing<M>>,
+    ) -> SupervisedTraining<Growing<M>>
+    where
+        M: TrainStep + InferenceStep + Growable + core::fmt::Display + 'static,
+    {
+        self.attach_with(training, None, Never)
+    }
+
+    /// Like [`attach`](Self::attach), composed with a progress logger and an early stopping strategy
+    /// of your own.
+    pub fn attach_with<M, S>(
+        &self,
+        training: SupervisedTraining<Growing<M>>,
+        progress: Option<Box<dyn TrainingProgressLogger>>,
+        early_stopping: S,
+    ) -> SupervisedTraining<Growing<M>>
+    where
+        M: TrainStep + InferenceStep + Growable + core::fmt::Display + 'static,
+        S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,
+    {
+        let run = &self.run;
+        let decisions = &run.decisions;
+        run.begin(training.interrupter());
+        let mut training = training
+            .with_progress_logger(Progress {
+                run: run.clone(),
+                next: progress,
+            })
+            .early_stopping(EpochHook {
+                run: run.clone(),
+                early_stopping,
+            })
+            .metric_train_numeric(ActiveParamsMetric::new(run.clone()));
+        for axis in decisions.widths.keys() {
+            training = training.metric_train_numeric(WidthMetric::new(run.clone(), axis.clone()));
+        }
+        if decisions.tokens_per_step.is_some() {
+            training = training
+                .metric_train_numeric(FlopsMetric::new(run.clone()))
+                .metric_train_numeric(SavedFlopsMetric::new(run.clone()));
+        }
+        if decisions.rewarms() {
+            training = training
+                .metric_train_numeric(OldRateMetric::new(run.clone()))
+                .metric_train_numeric(NewRateMetric::new(run.clone()));
+        }
+        if decisions.copy_metrics {
+            training = training
+                .metric_valid_numeric(CopySymmetryMetric::new(run.clone()))
+                .metric_valid_numeric(RmsDriftMetric::new(run.clone()))
+                .metric_valid_numeric(RmsRatioMetric::new(run.clone()));
+        }
+        training
+    }
+
+    /// Lets checkpoints hold the metrics that triggers watch, whatever `strategy` decides which are
+    /// saved. burn-train saves the checkpoint of an epoch before it calls the end-of-epoch hook, so
+    /// without this a resumed run would not know the values of the epoch it goes on from.
+    ///
+    /// ```text
+    /// let strategy = callback.checkpointing(KeepLastNCheckpoints::new(2));
+    /// let training = training.with_checkpointing_strategy(strategy);
+    /// ```
+    ///
+    /// A run with a trigger that watches a metric stops at its first checkpoint without it.
+    pub fn checkpointing<S: CheckpointingStrategy>(&self, strategy: S) -> MetricCheckpointing<S> {
+        MetricCheckpointing {
+            run: self.run.clone(),
+            strategy,
+        }
+    }
+
+    /// The planned expansions, in order. Print one to see all that it does.
+    pub fn stages(&self) -> impl Iterator<Item = Stage<'_>> {
+        let decisions = &self.run.decisions;
+        let stages = decisions
+            .schedule
+            .stages
+            .iter()
+            .zip(decisions.stages_from(0));
+        stages
+            .enumerate()
+            .map(|(index, ((at, _), (plan, growth)))| Stage {
+                index,
+                at,
+                step: decisions.schedule.known_step(index),
+                plan,
+                growth,
+            })
+    }
+
+    /// Why the callback stopped the last run, if it did: an expansion that failed, a model that turned NaN, a device that
+    /// went away, a metric or a hook that was missing, or a line of the log that could not be written.
+    pub fn failure(&self) -> Option<Arc<TrainError>> {
+        self.run.failure()
+    }
+}

@@ -1,0 +1,130 @@
+//! Checking and loading checkpoints of a run under a callback.
+
+use std::path::Path;
+
+use burn_core::store::ModuleRecord;
+use burn_grow_core::Growable;
+
+use super::attach::WidthExpansionCallback;
+use super::growing::Growing;
+use crate::checkpoint::{
+    CheckpointError, Files, Layout, Saved, at, check_scheduler, check_values, read_state,
+    saved_epochs,
+};
+use crate::{Position, TrainError};
+
+impl WidthExpansionCallback {
+    /// Checks that the checkpoint of `epoch` under `directory` can be resumed from, and returns the
+    /// position of its run.
+    ///
+    /// `directory` is the one given to [`SupervisedTraining::new`](burn_train::SupervisedTraining::new),
+    /// whose own loading panics on a damaged file. `model` is the narrow model that a new run begins
+    /// with. Nothing is changed. The files have no checksum: of damaged values only NaN is found.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, torn or from another model, a value is NaN or of another type than in
+    /// `model`, or the run took other expansions.
+    pub fn check_checkpoint<M: Growable>(
+        &self,
+        directory: impl AsRef<Path>,
+        epoch: usize,
+        model: &M,
+    ) -> Result<Position, TrainError> {
+        let files = Files::of(directory.as_ref(), epoch);
+        let (position, model) = self
+            .check_model(&files.model, model)
+            .map_err(at(&files.model))?;
+        let optim = model
+            .open_optimizer(&files.optim)
+            .map_err(at(&files.optim))?;
+        check_values(optim.tensors()).map_err(at(&files.optim))?;
+        check_scheduler(&files.scheduler).map_err(at(&files.scheduler))?;
+        Ok(position)
+    }
+
+    /// Loads the model of the checkpoint of `epoch` under `directory`, as wide as it was, without its
+    /// optimizer: to look at it, or to sample from it.
+    ///
+    /// `directory` and `model` are those of [`check_checkpoint`](Self::check_checkpoint).
+    ///
+    /// # Errors
+    ///
+    /// Those of `check_checkpoint` that are about the file of the model.
+    pub fn load_model<M: Growable>(
+        &self,
+        directory: impl AsRef<Path>,
+        epoch: usize,
+        model: M,
+    ) -> Result<Growing<M>, TrainError> {
+        let path = Files::of(directory.as_ref(), epoch).model;
+        let load = || -> Result<_, CheckpointError> {
+            self.check_model(&path, &model)?;
+            let record = ModuleRecord::load(&path)?;
+            self.wrap(model.clone()).load(record)
+        };
+        load().map_err(at(&path))
+    }
+
+    /// Finds the newest checkpoint under `directory` that passes
+    /// [`check_checkpoint`](Self::check_checkpoint): the epoch to resume from after a crash, and the
+    /// position of its run.
+    ///
+    /// burn-train saves the three files of an epoch one beside the other, each of them whole or not at
+    /// all. A process that is killed meanwhile leaves an epoch that lacks some, which is passed over.
+    /// Files of an earlier attempt would hide that, and its later epochs would be the newest: after
+    /// going back to an epoch, call [`discard_after`](crate::discard_after).
+    ///
+    /// # Errors
+    ///
+    /// When there are checkpoints with all of their files but none to resume from: the error of the
+    /// newest, since a run that began anew would overwrite them.
+    pub fn last_good_epoch<M: Growable>(
+        &self,
+        directory: impl AsRef<Path>,
+        model: &M,
+    ) -> Result<Option<(usize, Position)>, TrainError> {
+        let directory = directory.as_ref();
+        let mut fault = None;
+        for epoch in saved_epochs(directory)? {
+            if !Files::of(directory, epoch).are_there() {
+                log::warn!("the checkpoint of epoch {epoch} lacks a file");
+                continue;
+            }
+            match self.check_checkpoint(directory, epoch, model) {
+                Ok(position) => return Ok(Some((epoch, position))),
+                Err(error) => {
+                    log::warn!("the checkpoint of epoch {epoch} cannot be resumed from: {error}");
+                    fault.get_or_insert(error);
+                }
+            }
+        }
+        fault.map_or(Ok(None), Err)
+    }
+
+    /// Opens the file of a model, with the position of its run.
+    pub(super) fn check_model<M: Growable>(
+        &self,
+        path: &Path,
+        model: &M,
+    ) -> Result<(Position, Saved), CheckpointError> {
+        let position = self.check_state(path, model)?;
+        let layout = Layout::of(model, self.run.decisions.last_plan(position.stage));
+        let saved = Saved::open(path, &layout)?;
+        layout.check_types(&saved.tensors)?;
+        check_values(&saved.tensors)?;
+        Ok((position, saved))
+    }
+
+    /// Checks that a file was saved by a run under this callback.
+    fn check_state<M: Growable>(
+        &self,
+        path: &Path,
+        model: &M,
+    ) -> Result<Position, CheckpointError> {
+        let state = read_state(path, &self.run.decisions.marks)?;
+        let position = state.position;
+        self.wrap(model.clone()).replay(state)?;
+        Ok(position)
+    }
+}

@@ -1,0 +1,120 @@
+//! What observers of a training are told.
+
+use std::sync::Arc;
+
+use burn_train::logger::TrainingProgressLogger;
+use burn_train::metric::store::EventStoreClient;
+
+use super::run::Run;
+
+/// Event of an attached training, handed to the
+/// [`on_event`](crate::WidthExpansionBuilder::on_event) observers.
+///
+/// Apart from [`Epoch`](Self::Epoch), events arrive on burn-train's processing thread, a little after
+/// the fact: they inform and never decide a step.
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Training starts.
+    Start {
+        /// The number of epochs.
+        total_epochs: usize,
+        /// The first epoch, above one when resuming.
+        starting_epoch: usize,
+    },
+    /// A split of an epoch starts.
+    SplitStart {
+        /// `"train"` or `"valid"`.
+        split: &'a str,
+        /// The items to come.
+        total_items: usize,
+    },
+    /// Items of the present split have been processed.
+    Items {
+        /// The number of items processed so far.
+        processed: usize,
+    },
+    /// The present split ended.
+    SplitEnd,
+    /// An epoch ended with all of its events processed, on the training thread.
+    Epoch {
+        /// The epoch.
+        epoch: usize,
+        /// Its metrics.
+        metrics: &'a EventStoreClient,
+    },
+    /// Training ended, at its last epoch or before.
+    End,
+}
+
+/// Turns burn-train's progress log into events, then hands it on to the user's own logger.
+pub(crate) struct Progress {
+    pub(crate) run: Arc<Run>,
+    pub(crate) next: Option<Box<dyn TrainingProgressLogger>>,
+}
+
+impl TrainingProgressLogger for Progress {
+    fn start(
+        &mut self,
+        total_epochs: usize,
+        starting_epoch: usize,
+        total_items: Option<usize>,
+        label: Option<&str>,
+    ) {
+        self.run.decisions.emit(&Event::Start {
+            total_epochs,
+            starting_epoch,
+        });
+        if let Some(next) = &mut self.next {
+            next.start(total_epochs, starting_epoch, total_items, label);
+        }
+    }
+
+    fn update_epoch(&mut self, epoch: usize) {
+        if let Some(next) = &mut self.next {
+            next.update_epoch(epoch);
+        }
+    }
+
+    fn start_split(&mut self, split: &str, total_items: usize) {
+        self.run
+            .decisions
+            .emit(&Event::SplitStart { split, total_items });
+        if let Some(next) = &mut self.next {
+            next.start_split(split, total_items);
+        }
+    }
+
+    fn update_split(&mut self, items_processed: usize) {
+        self.run.decisions.emit(&Event::Items {
+            processed: items_processed,
+        });
+        if let Some(next) = &mut self.next {
+            next.update_split(items_processed);
+        }
+    }
+
+    fn end_split(&mut self) {
+        self.run.decisions.emit(&Event::SplitEnd);
+        if let Some(next) = &mut self.next {
+            next.end_split();
+        }
+    }
+
+    fn end(&mut self) {
+        let position = self.run.session().reached.position;
+        let shortfall = self.run.decisions.schedule.shortfall(position);
+        if let (None, Some(shortfall)) = (self.run.failure(), shortfall) {
+            log::warn!("{shortfall}");
+        }
+        self.run.decisions.emit(&Event::End);
+        if let Some(next) = &mut self.next {
+            next.end();
+        }
+    }
+
+    fn log_event_training(&mut self, event: String) {
+        if let Some(next) = &mut self.next {
+            next.log_event_training(event);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Expansion of a checkpoint on disk.
+
+use std::fs;
+use std::path::Path;
+
+use burn_grow_core::{Growable, Plan};
+use burn_pack::{Error, Writer};
+
+use super::attach::WidthExpansionCallback;
+use crate::checkpoint::{
+    Files, Layout, Pages, Saved, State, at, check_scheduler, check_steps, checkpoints, copy,
+    encode, expand_tensors, read_state,
+};
+use crate::{Position, TrainError};
+
+impl WidthExpansionCallback {
+    /// Expands the checkpoint of `epoch` under `from` into one under `to`, as if the run had expanded
+    /// there: resumed from it under this callback, it goes on as one whose callback expanded after the
+    /// last step of that epoch.
+    ///
+    /// This callback is the one to resume with, and its next expansion comes at the step that the
+    /// checkpoint was saved after. `model` is the narrow model that the run began with. It gives the
+    /// structure, and its values are not looked at, so it may be lazy. Returns the position after the
+    /// expansion.
+    ///
+    /// One tensor at a time is read, expanded and written. Each file appears whole or not at all, the
+    /// model last: a directory without it holds no checkpoint. `from` is never written to, and a model
+    /// that is already under `to` is not replaced. Hooks are not called, and `growth.jsonl` gets no
+    /// line.
+    ///
+    /// # Errors
+    ///
+    /// When no expansion is due at that step, the run took its earlier ones at other steps than this
+    /// callback plans, a file is missing, torn or from another model, the optimizer state cannot
+    /// follow, or the model is already there.
+    pub fn expand_checkpoint<M: Growable>(
+        &self,
+        from: impl AsRef<Path>,
+        epoch: usize,
+        to: impl AsRef<Path>,
+        model: &M,
+    ) -> Result<Position, TrainError> {
+        let to = to.as_ref();
+        let (source, target) = (Files::of(from.as_ref(), epoch), Files::of(to, epoch));
+        if target.model.exists() {
+            return Err(at(&target.model)(Error::AlreadyExists(
+                target.model.display().to_string(),
+            )));
+        }
+        let decisions = &self.run.decisions;
+        let state = read_state(&source.model, &decisions.marks).map_err(at(&source.model))?;
+        let position = state.position;
+        let (plans, expanded) = self.due_plans(state);
+        if plans.is_empty() {
+            return Err(TrainError::NotDue {
+                path: source.model,
+                step: position.step,
+                stage: position.stage,
+            });
+        }
+        let resumable = check_steps(&decisions.schedule, expanded.position, &expanded.taken);
+        resumable.map_err(at(&source.model))?;
+        let layout = Layout::of(model, decisions.last_plan(position.stage));
+        let saved = Saved::open(&source.model, &layout).map_err(at(&source.model))?;
+        let mut optim = saved
+            .open_optimizer(&source.optim)
+            .map_err(at(&source.optim))?;
+        check_scheduler(&source.scheduler).map_err(at(&source.scheduler))?;
+
+        let ids = saved.ids();
+        for (plan, stage) in plans.iter().zip(position.stage..) {
+            if plan.is_identity() {
+                continue;
+            }
+            let rewarmup = decisions.ramp(Position { stage, ..position });
+            optim.expand(&ids, plan, &decisions.growths[stage].state, rewarmup)?;
+        }
+        let mut tensors = expand_tensors(model, saved.tensors, plans);
+        Pages::of(&encode(&expanded, &decisions.marks)).replace_in_file(&mut tensors);
+
+        let directory = checkpoints(to);
+        fs::create_dir_all(&directory).map_err(at(&directory))?;
+        copy(&source.scheduler, &target.scheduler).map_err(at(&target.scheduler))?;
+        let writer = optim.into_writer();
+        writer
+            .write_to_file(&target.optim)
+            .map_err(at(&target.optim))?;
+        let writer = Writer::new(tensors).overwrite(false);
+        writer
+            .write_to_file(&target.model)
+            .map_err(at(&target.model))?;
+        Ok(expanded.position)
+    }
+
+    /// The plans due at `state`, and the state after them.
+    fn due_plans(&self, mut state: State) -> (Vec<Plan>, State) {
+        let mut plans = Vec::new();
+        while let Some(plan) = self.run.decisions.due(&state) {
+            plans.push(plan.clone());
+            state.expanded(!plan.is_identity());
+        }
+        (plans, state)
+    }
+}

@@ -1,0 +1,171 @@
+//! A whole training in one act, and what comes out of it.
+
+use core::fmt;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use burn_grow_core::Growable;
+use burn_grow_optim::IntoModuleOptimizer;
+use burn_optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn_train::renderer::MetricsRenderer;
+use burn_train::{
+    InferenceStep, Interruption, Learner, LearningResult, SupervisedTraining, TrainStep,
+};
+
+use super::attach::WidthExpansionCallback;
+use super::growing::Growing;
+use super::options::{TrainOptions, default_checkpointing};
+use crate::{Position, TrainError};
+
+/// What [`WidthExpansionCallback::train`] returns of a run that was not stopped by an error.
+pub struct Trained<M> {
+    /// The trained model at its present width, in validation mode as burn-train leaves it: call
+    /// [`train`](burn_core::module::Module::train) before you train it further.
+    pub model: M,
+    /// The optimizer steps and the expansions taken.
+    pub position: Position,
+    /// What did not go as planned: [`TrainError::NotExpanded`] or [`TrainError::Overrun`]. A run that
+    /// was stopped early or goes on later has one, too; [`grown`](Self::grown) makes it an error.
+    pub shortfall: Option<TrainError>,
+    /// The stop through an [`Interrupter`](burn_train::Interrupter), if there was one.
+    pub interrupted: Option<Interruption>,
+    /// The renderer, for further training and evaluation.
+    pub renderer: Box<dyn MetricsRenderer>,
+}
+
+impl<M> Trained<M> {
+    /// Returns the model of a run that went as planned.
+    ///
+    /// # Errors
+    ///
+    /// The [`shortfall`](Self::shortfall), when a planned expansion never came, or the run was longer
+    /// than the callback was told. To have the model all the same, take the field
+    /// [`model`](Self::model).
+    pub fn grown(self) -> Result<M, TrainError> {
+        match self.shortfall {
+            Some(shortfall) => Err(shortfall),
+            None => Ok(self.model),
+        }
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for Trained<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trained")
+            .field("model", &self.model)
+            .field("position", &self.position)
+            .field("shortfall", &self.shortfall)
+            .field("interrupted", &self.interrupted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WidthExpansionCallback {
+    /// Trains `model` with `training`, and expands it on the way.
+    ///
+    /// In one act: wraps the model, makes the optimizer [`Asymmetric`](burn_grow_optim::Asymmetric)
+    /// with everything its configuration says, gradient clipping included, attaches to the training,
+    /// lets checkpoints hold the metrics that triggers watch, launches, and returns the model inside.
+    /// To resume, ask [`resume`](Self::resume) first.
+    ///
+    /// `optimizer` is one of Burn's configurations, or groups of parameters with a configuration each
+    /// ([`IntoModuleOptimizer`]).
+    ///
+    /// Early stopping and progress logger of `training` are replaced, and under a trigger that
+    /// watches a metric its checkpointing strategy, by burn-train's default. Give your own to
+    /// [`train_with`](Self::train_with).
+    ///
+    /// # Errors
+    ///
+    /// When the run was stopped by an error: of the callback, of burn-train
+    /// ([`TrainError::Training`]), or a panic, which burn-train has where it makes or loads a
+    /// checkpoint ([`TrainError::Panicked`]). The checkpoints of earlier epochs are whole.
+    ///
+    /// A run that ended without a planned expansion is no error, so that nothing it trained is lost:
+    /// see [`Trained::grown`].
+    pub fn train<M>(
+        &self,
+        training: SupervisedTraining<Growing<M>>,
+        model: M,
+        optimizer: impl IntoModuleOptimizer,
+        scheduler: impl Into<ModuleLrScheduler>,
+    ) -> Result<Trained<M>, TrainError>
+    where
+        M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+    {
+        self.train_with(training, model, optimizer, scheduler, TrainOptions::new())
+    }
+
+    /// Trains as [`train`](Self::train) does, with an early stopping, a checkpointing strategy or a
+    /// progress logger of your own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`train`](Self::train).
+    pub fn train_with<M>(
+        &self,
+        training: SupervisedTraining<Growing<M>>,
+        model: M,
+        optimizer: impl IntoModuleOptimizer,
+        scheduler: impl Into<ModuleLrScheduler>,
+        options: TrainOptions,
+    ) -> Result<Trained<M>, TrainError>
+    where
+        M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+    {
+        let watches = self.run.decisions.schedule.watches(0);
+        let training = match (options.checkpointing, watches) {
+            (Some(strategy), true) => {
+                training.with_checkpointing_strategy(self.checkpointing(strategy))
+            }
+            (Some(strategy), false) => training.with_checkpointing_strategy(strategy),
+            (None, true) => {
+                let strategy = self.checkpointing(default_checkpointing());
+                training.with_checkpointing_strategy(strategy)
+            }
+            (None, false) => training,
+        };
+        let training = self.attach_with(training, options.progress, options.early_stopping);
+        let optimizer = optimizer.into_module_optimizer();
+        let learner = Learner::new(self.wrap(model), optimizer, scheduler);
+        let result = launch(training, learner);
+        // The first failure is the cause, whatever Burn made of it.
+        if let Some(failure) = self.run.take_failure() {
+            return Err(Arc::try_unwrap(failure).unwrap_or_else(TrainError::Shared));
+        }
+        let result = result?;
+        if let Some(source) = result.error {
+            return Err(TrainError::Training { source });
+        }
+        Ok(Trained {
+            position: result.model.position(),
+            shortfall: result.model.shortfall(),
+            model: result.model.into_inner(),
+            interrupted: result.interrupted,
+            renderer: result.renderer,
+        })
+    }
+}
+
+/// Launches `training`, and returns as an error what burn-train panics with.
+fn launch<M>(
+    training: SupervisedTraining<Growing<M>>,
+    learner: Learner<Growing<M>>,
+) -> Result<LearningResult<Growing<M>>, TrainError>
+where
+    M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+{
+    // Nothing of the run is looked at afterwards.
+    catch_unwind(AssertUnwindSafe(|| training.launch(learner))).map_err(|payload| {
+        TrainError::Panicked {
+            message: message(&*payload),
+        }
+    })
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
