@@ -226,8 +226,16 @@ proptest! {
 #[case::of_another_rank("{id}.__rank", Some(Scalar::UInt(7)), "does not follow its parameter")]
 #[case::after_too_many_steps("{id}.time", Some(Scalar::UInt(u64::MAX)), "counts more steps")]
 #[case::of_too_old_a_region("{id}.grow.0.age", Some(Scalar::UInt(u64::MAX)), "is no region")]
-#[case::of_half_a_region("{id}.grow.0.age", None, "holds what is of no region")]
-#[case::of_no_rate("{id}.grow.0.rho", Some(Scalar::Float(f64::NAN)), "is no number")]
+#[case::of_half_a_region("{id}.grow.0.age", None, "is no region")]
+#[case::of_a_region_without_a_version("{id}.grow.0.version", None, "is no region")]
+#[case::of_a_later_version("{id}.grow.0.version", Some(Scalar::UInt(2)), "of a version that this")]
+#[case::of_a_region_out_of_turn(
+    "{id}.grow.7.rho",
+    Some(Scalar::Float(1.0)),
+    "entries of no region"
+)]
+#[case::of_a_region_with_more("{id}.grow.0.more", Some(Scalar::UInt(1)), "entries of no region")]
+#[case::of_no_rate("{id}.grow.0.rho", Some(Scalar::Float(f64::NAN)), "is NaN")]
 fn a_state_of_odd_scalars_is_refused(
     #[case] name: &str,
     #[case] value: Option<Scalar>,

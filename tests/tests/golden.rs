@@ -273,7 +273,7 @@ fn the_rewarmup_follows_the_reference_schedule() {
 }
 
 #[test]
-fn an_own_age_is_the_reference_factor() {
+fn a_restarted_bias_correction_is_the_reference_factor() {
     let schedule: Schedule = golden("schedule");
     assert_eq!(schedule.kappa.len(), 10);
     for (beta_2, t, factor) in schedule.kappa {

@@ -33,11 +33,12 @@ const AVX2: [(&str, &str); 3] = [
 enum What {
     /// What growing costs, as ratios to what it is part of (`tests/benches/cost.rs`)
     Growth,
-    /// The transformer of experts against PyTorch and the machine's peak (`crates/burn-grow-moe/benches/moe.rs`)
+    /// The MoE transformer against PyTorch and the machine's peak
+    /// (`crates/burn-grow-moe/benches/moe.rs`)
     Moe,
     /// Widening a transformer of a billion parameters (`crates/burn-grow-moe/benches/expansion.rs`)
     Expansion,
-    /// The peak memory of training, arm by arm (`tests/benches/memory.rs`)
+    /// The peak memory of training, run by run (`tests/benches/memory.rs`)
     Memory,
 }
 
@@ -115,7 +116,8 @@ fn bench(
     cargo(bench.iter().chain(arguments), environment)
 }
 
-/// Whether Burn's matrix products can use the widest vectors here, which have to be asked for at build time.
+/// Tells if this machine has the widest vectors, which Burn's matrix products use only if built for
+/// them.
 fn avx512() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx512f");

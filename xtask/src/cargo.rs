@@ -1,3 +1,5 @@
+//! Running cargo and other programs in the workspace.
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
@@ -9,11 +11,14 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
     environment: &[(&str, &str)],
 ) -> anyhow::Result<()> {
-    let mut command = Command::new(variable("CARGO")?);
-    command
+    run(Command::new(variable("CARGO")?)
         .args(arguments)
         .envs(environment.iter().copied())
-        .current_dir(workspace()?);
+        .current_dir(workspace()?))
+}
+
+/// Runs one command and fails with it.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot run {command:?}"))?;
@@ -23,12 +28,43 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(
     Ok(())
 }
 
-/// The folder of the workspace.
-pub(crate) fn workspace() -> anyhow::Result<PathBuf> {
-    Ok(Path::new(&variable("CARGO_MANIFEST_DIR")?).join(".."))
+/// Runs one command and returns what it prints.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed: {}\n{errors}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Makes the file that `option` names absolute: programs run in the workspace, wherever they were asked for.
+/// A command under another toolchain than the one that `cargo xtask` runs under.
+pub(crate) fn toolchain(name: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command.arg("run").arg(name).args(arguments);
+    for variable in ["CARGO", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The folder of the workspace.
+pub(crate) fn workspace() -> anyhow::Result<PathBuf> {
+    Ok(Path::new(&variable("CARGO_MANIFEST_DIR")?)
+        .join("..")
+        .canonicalize()?)
+}
+
+/// The folder that cargo builds in.
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    Ok(workspace()?.join(target))
+}
+
+/// Makes the file that `option` names absolute: programs run in the workspace, wherever they were
+/// asked for.
 pub(crate) fn in_workspace(arguments: &mut [String], option: &str) -> anyhow::Result<()> {
     let joined = format!("{option}=");
     for index in 0..arguments.len() {
@@ -41,14 +77,13 @@ pub(crate) fn in_workspace(arguments: &mut [String], option: &str) -> anyhow::Re
     Ok(())
 }
 
-/// As `cargo xtask` sets it: what was compiled in may be of another checkout.
-fn variable(name: &str) -> anyhow::Result<OsString> {
+/// Reads a variable that cargo sets at run time: what was compiled in may be of another checkout.
+pub(crate) fn variable(name: &str) -> anyhow::Result<OsString> {
     std::env::var_os(name).context("run this as `cargo xtask`")
 }
 
-/// Whether a cargo subcommand is installed.
-pub(crate) fn installed(subcommand: &str) -> bool {
-    let program = format!("cargo-{subcommand}");
+/// Tells if a program is installed: it answers with its version.
+pub(crate) fn answers(program: impl AsRef<OsStr>) -> bool {
     Command::new(program)
         .arg("--version")
         .output()

@@ -1,10 +1,10 @@
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::cargo::{installed, workspace};
+use crate::cargo::{answers, toolchain, workspace};
 
 const TARGETS: [&str; 2] = ["checkpoint", "blueprint"];
 
@@ -17,15 +17,16 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// Runs the targets of `fuzz/` in turn, stops at the first crash, and prints how often each one ran.
+    /// Runs the targets of `fuzz/` in turn, stops at the first crash, and prints how often each one
+    /// ran.
     ///
-    /// Without a sanitizer: the workspace forbids unsafe code, and Burn builds far faster so. Arithmetic
-    /// that overflows and assertions that fail do crash.
+    /// Without a sanitizer: the workspace forbids unsafe code, and Burn builds far faster so.
+    /// Arithmetic that overflows and assertions that fail do crash.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        if !installed("fuzz") {
+        if !answers("cargo-fuzz") {
             bail!("cargo-fuzz is missing: `cargo install cargo-fuzz`");
         }
-        let nightly = rustup(["rustc", "--version"]).output();
+        let nightly = toolchain("nightly", &["rustc", "--version"]).output();
         if !nightly.is_ok_and(|output| output.status.success()) {
             bail!("a nightly toolchain is missing: `rustup toolchain install nightly`");
         }
@@ -44,7 +45,7 @@ impl Fuzz {
         let time = format!("-max_total_time={seconds}");
         // Long inputs from the start, as short ones change little; each has ten seconds and 2 GiB.
         let arguments = ["cargo", "fuzz", "run", "--sanitizer", "none", target];
-        let mut command = rustup(arguments);
+        let mut command = toolchain("nightly", &arguments);
         command
             .args(["--", "-len_control=0", "-timeout=10", &time])
             .env("RAYON_NUM_THREADS", "1")
@@ -68,14 +69,4 @@ impl Fuzz {
             status => bail!("{target} crashed ({status}): see fuzz/artifacts/{target}"),
         }
     }
-}
-
-/// A command under the nightly toolchain, whichever one `cargo xtask` runs under.
-fn rustup<const N: usize>(arguments: [&str; N]) -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly"]).args(arguments);
-    for variable in ["CARGO", "RUSTUP_TOOLCHAIN"] {
-        command.env_remove(variable);
-    }
-    command
 }

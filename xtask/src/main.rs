@@ -1,17 +1,19 @@
-//! The project's commands: `cargo xtask demo`, `sample`, `experiment`, `plan`, `test`, `parity`, `kill-loop`, `remote`, `fuzz` and
-//! `bench`.
+//! The project's commands. `cargo xtask --help` lists them, CONTRIBUTING.md says when to use which.
 
 mod bench;
 mod cargo;
-mod demo;
-mod experiment;
+mod docs;
 mod fuzz;
 mod kill_loop;
+mod lab;
+mod links;
+mod lint;
+mod msrv;
+mod package;
 mod parity;
-mod plan;
 mod python;
 mod remote;
-mod sample;
+mod steps;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -27,38 +29,52 @@ struct Cli {
 enum Command {
     /// Trains a small language model that widens mid-run, beside its controls (`-- --help`)
     #[command(disable_help_flag = true)]
-    Demo(demo::Demo),
-    /// Runs an experiment, or goes on with it: all its arms, over seeds (`--list`, `--help`)
+    Demo(lab::Lab),
+    /// Runs an experiment, or goes on with it: all its runs, over seeds (`--list`, `--help`)
     #[command(disable_help_flag = true)]
-    Experiment(experiment::Experiment),
+    Experiment(lab::Lab),
     /// Prints what an expansion would do and cost, before anything is trained (`--help`)
     #[command(disable_help_flag = true)]
-    Plan(plan::Plan),
+    Plan(lab::Lab),
     /// Continues a text with a model of the demonstration, before and after it grew (`--help`)
     #[command(disable_help_flag = true)]
-    Sample(sample::Sample),
-    /// Checks everything: format, lints, documentation, tests, and the quick demo
+    Sample(lab::Lab),
+    /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
     Test,
-    /// Compares the transformer of experts with Hugging Face's, and writes `docs/src/reference/parity.md`
-    Parity,
+    /// Checks format, lock files, spelling, licences and advisories, and runs clippy
+    Lint(lint::Lint),
+    /// Checks links and the documentation of the interface, and builds the book
+    Docs(docs::Docs),
+    /// Packages the published crates and builds each from its package, in the order of release
+    Package(package::Package),
+    /// Checks that the workspace compiles with the oldest Rust version it promises
+    Msrv,
+    /// Compares the MoE transformer with Hugging Face's and writes the parity page
+    Parity(parity::Parity),
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),
-    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to build
+    /// Tests runs over devices of other processes, which `test` leaves out: they take minutes to
+    /// build
     Remote,
-    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and cargo-fuzz
+    /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and
+    /// cargo-fuzz
     Fuzz(fuzz::Fuzz),
-    /// Prints what growing costs, or how fast the transformer of experts is, as ratios
+    /// Prints what growing costs, or how fast the MoE transformer is, as ratios
     Bench(bench::Bench),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Demo(demo) => demo.run(),
-        Command::Experiment(experiment) => experiment.run(),
-        Command::Plan(plan) => plan.run(),
-        Command::Sample(sample) => sample.run(),
+        Command::Demo(lab) => lab.run("demo"),
+        Command::Experiment(lab) => lab.run("run"),
+        Command::Plan(lab) => lab.run("plan"),
+        Command::Sample(lab) => lab.run("sample"),
         Command::Test => test::run(),
-        Command::Parity => parity::run(),
+        Command::Lint(lint) => lint.run(),
+        Command::Docs(docs) => docs.run(),
+        Command::Package(package) => package.run(),
+        Command::Msrv => msrv::run(),
+        Command::Parity(parity) => parity.run(),
         Command::KillLoop(kills) => kills.run(),
         Command::Remote => remote::run(),
         Command::Fuzz(fuzz) => fuzz.run(),

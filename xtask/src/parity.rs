@@ -1,30 +1,33 @@
 use anyhow::{Context, bail};
+use clap::Args;
 
 use crate::cargo::{cargo, workspace};
 use crate::python::{self, PYTHON};
 
-/// Compares with `transformers` if there is Python for it, and says so if there is not.
-pub(crate) fn check() -> anyhow::Result<()> {
-    match python::find()? {
-        Ok(interpreter) => compare(&[(PYTHON, &interpreter)]),
-        Err(reason) => {
-            println!("skipped, only the committed cases were compared: {reason}");
-            Ok(())
-        }
-    }
+#[derive(Args)]
+pub(crate) struct Parity {
+    /// Compares without writing the page, and passes where there is no Python to compare with
+    #[arg(long)]
+    check: bool,
 }
 
-/// Compares with `transformers` and writes the tables.
-pub(crate) fn run() -> anyhow::Result<()> {
-    match python::find()? {
-        Ok(interpreter) => {
-            let table = workspace()?
-                .canonicalize()?
-                .join("docs/src/reference/parity.md");
-            let table = table.to_str().context("a path that is no text")?;
-            compare(&[(PYTHON, &interpreter), ("BURN_GROW_PARITY_TABLE", table)])
+impl Parity {
+    /// Compares the MoE transformer with that of `transformers`.
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let interpreter = match python::find()? {
+            Ok(interpreter) => interpreter,
+            Err(reason) if self.check => {
+                println!("skipped, only the committed cases were compared: {reason}");
+                return Ok(());
+            }
+            Err(reason) => bail!("nothing to compare with: {reason}"),
+        };
+        if self.check {
+            return compare(&[(PYTHON, &interpreter)]);
         }
-        Err(reason) => bail!("nothing to compare with: {reason}"),
+        let table = workspace()?.join("docs/src/reference/parity.md");
+        let table = table.to_str().context("a path that is not UTF-8")?;
+        compare(&[(PYTHON, &interpreter), ("BURN_GROW_PARITY_TABLE", table)])
     }
 }
 

@@ -23,15 +23,16 @@ pub(crate) fn find() -> anyhow::Result<Result<String, String>> {
         Ok(interpreter) => return Ok(Ok(interpreter)),
         Err(_) => {}
     }
-    let workspace = workspace()?.canonicalize()?;
+    let workspace = workspace()?;
     let requirements = workspace.join("crates/burn-grow-moe/tests/hf/requirements.txt");
     let wanted = std::fs::read_to_string(&requirements)
         .with_context(|| requirements.display().to_string())?;
     let target = workspace.join("target");
     let environment = target.join("hf-venv");
-    let interpreter = match cfg!(windows) {
-        true => environment.join("Scripts").join("python.exe"),
-        false => environment.join("bin").join("python"),
+    let interpreter = if cfg!(windows) {
+        environment.join("Scripts").join("python.exe")
+    } else {
+        environment.join("bin").join("python")
     };
     let stamp = environment.join("requirements.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
@@ -106,5 +107,5 @@ fn wait(command: &mut Command, until: Instant) -> io::Result<Option<ExitStatus>>
 fn text(path: &Path) -> anyhow::Result<String> {
     let path: PathBuf = path.into();
     let text = path.into_os_string().into_string();
-    text.map_err(|path| anyhow::anyhow!("{} is no text", path.display()))
+    text.map_err(|path| anyhow::anyhow!("{} is not UTF-8", path.display()))
 }

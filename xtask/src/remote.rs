@@ -1,8 +1,11 @@
 use crate::cargo::cargo;
 
-/// Builds the remote devices, which no other command does, and runs `tests/remote`: several minutes at first.
+/// Builds the remote devices, which no other command does, and runs `tests/remote`: several minutes
+/// at first.
 pub(crate) fn run() -> anyhow::Result<()> {
-    // In the workspace's own build directory, where what both build alike is found again.
+    // With the profile and the build folder of the main workspace, what both build alike is built
+    // once.
+    let profile = ["--config", "Cargo.toml"];
     let package = [
         "--manifest-path",
         "tests/remote/Cargo.toml",
@@ -10,7 +13,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "target",
         "--locked",
     ];
-    cargo(["test"].into_iter().chain(package), &[])?;
     let lints = ["--all-targets", "--", "--deny", "warnings"];
-    cargo(["clippy"].into_iter().chain(package).chain(lints), &[])
+    cargo(profile.into_iter().chain(["test"]).chain(package), &[])?;
+    cargo(
+        profile
+            .into_iter()
+            .chain(["clippy"])
+            .chain(package)
+            .chain(lints),
+        &[],
+    )
 }

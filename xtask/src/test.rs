@@ -1,46 +1,37 @@
-use crate::cargo::{cargo, installed};
-use crate::parity;
+use crate::cargo::{answers, cargo};
+use crate::docs;
+use crate::lint::Check;
+use crate::steps::Steps;
 
 /// Runs every check in turn and stops at the first that fails.
+///
+/// Every cargo command takes the whole workspace, so that all have the same features of Burn:
+/// another selection of packages builds it anew.
 pub(crate) fn run() -> anyhow::Result<()> {
-    step("format");
-    cargo(["fmt", "--all", "--check"], &[])?;
-
-    step("lock files");
-    // Those of the workspaces that this one's build leaves alone would be found stale by their users.
-    for workspace in [".", "fuzz", "tests/remote"] {
-        let manifest = format!("{workspace}/Cargo.toml");
-        let unchanged = ["update", "--workspace", "--locked", "--manifest-path"];
-        cargo(unchanged.into_iter().chain([manifest.as_str()]), &[])?;
+    let mut steps = Steps::default();
+    for check in Check::QUICK {
+        steps.run(check.name(), || check.run())?;
     }
-
-    step("tests");
-    match installed("nextest") {
-        true => cargo(["nextest", "run", "--workspace"], &[])?,
-        false => cargo(["test", "--workspace", "--lib", "--bins", "--tests"], &[])?,
-    }
-
-    step("documentation tests");
-    cargo(["test", "--workspace", "--doc"], &[])?;
-
-    step("parity with transformers");
-    parity::check()?;
-
-    step("quick demo");
-    let demo = "run --bin moe-lm -- --quick --out target/demo-quick";
-    cargo(demo.split(' '), &[])?;
-
-    step("lints");
-    let clippy = "clippy --workspace --all-targets -- --deny warnings";
-    cargo(clippy.split(' '), &[])?;
-
-    step("documentation");
-    cargo(
-        ["doc", "--workspace", "--no-deps"],
-        &[("RUSTDOCFLAGS", "--deny warnings")],
-    )
+    steps.run("tests", tests)?;
+    steps.run("documentation tests", || {
+        cargo(["test", "--workspace", "--doc"], &[])
+    })?;
+    steps.run("quick demo", quick_demo)?;
+    steps.run(Check::Clippy.name(), || Check::Clippy.run())?;
+    steps.run("documentation", docs::interface)?;
+    steps.finish();
+    Ok(())
 }
 
-fn step(name: &str) {
-    println!("\n== {name}");
+fn tests() -> anyhow::Result<()> {
+    if answers("cargo-nextest") {
+        cargo(["nextest", "run", "--workspace"], &[])
+    } else {
+        cargo(["test", "--workspace", "--lib", "--bins", "--tests"], &[])
+    }
+}
+
+fn quick_demo() -> anyhow::Result<()> {
+    let demo = "run --bin lab -- demo --quick --out target/demo-quick";
+    cargo(demo.split(' '), &[])
 }

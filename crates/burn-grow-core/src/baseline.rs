@@ -1,7 +1,7 @@
 //! Published growth methods to compare with.
 //!
-//! They are not this project's method and not recommended. All of them keep the function where norms
-//! allow it, Net2Net up to its noise; they differ in how the copies become different.
+//! They are not this project's method and not recommended. All of them keep the function where
+//! norms allow it, Net2Net up to its noise; they differ in how the copies become different.
 
 use serde::{Deserialize, Serialize};
 
@@ -101,10 +101,10 @@ pub(crate) enum Noise {
     /// Normal noise on new producer coordinates, with this standard deviation relative to the
     /// parameter's RMS.
     Producer(f64),
-    /// Normal noise on consumer columns, opposite in sign on the copies of a unit, with this standard
-    /// deviation relative to the parameter's RMS.
+    /// Normal noise on consumer columns, opposite in sign on the copies of a unit, with this
+    /// standard deviation relative to the parameter's RMS.
     Opposite(f64),
-    /// Noise on consumer columns of this fraction of the weight itself, with a random sign, opposite
-    /// on the copies of a unit.
+    /// Noise on consumer columns of this fraction of the weight itself, with a random sign,
+    /// opposite on the copies of a unit.
     OppositeSign(f64),
 }

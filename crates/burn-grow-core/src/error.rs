@@ -6,8 +6,8 @@ use crate::verify::mismatch::RoleMismatch;
 
 /// The error of describing a model, planning an expansion or applying a plan.
 ///
-/// Every variant names the parameter or axis, what was expected and what was found. Nothing has been
-/// changed when one is returned.
+/// Every variant names the parameter or axis, what was expected and what was found. Nothing has
+/// been changed when one is returned.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrowError {
@@ -114,10 +114,12 @@ pub enum GrowError {
     },
     /// An axis grows by a baseline and has a setting of the paper's method.
     #[error(
-        "`{setting}` is a setting of the paper's method, but the axis grows by the baseline \
-         `{baseline}`: remove one of the two"
+        "axis `{axis}` grows by the baseline `{baseline}`, but `{setting}` is a setting of the \
+         paper's method: remove one of the two"
     )]
     Contradiction {
+        /// Axis at fault.
+        axis: Axis,
         /// Name of the baseline.
         baseline: String,
         /// Builder method of the setting, such as `with_init`.
@@ -125,8 +127,8 @@ pub enum GrowError {
     },
     /// A text is not an init pair.
     #[error(
-        "`{text}` is not an init pair: write producer-consumer, each `copy`, `random` or `zero`, as in \
-         `copy-zero`"
+        "`{text}` is not an init pair: write producer-consumer, each `copy`, `random` or `zero`, \
+         as in `copy-zero`"
     )]
     InitPair {
         /// Text that was read.
@@ -134,8 +136,8 @@ pub enum GrowError {
     },
     /// An init pair would leave new units at zero forever.
     #[error(
-        "axis `{axis}`: {init} leaves new units dead: producers get no gradient through consumers that \
-         are zero, and consumers get none from producers that are zero"
+        "axis `{axis}`: {init} leaves new units dead: producers get no gradient through consumers \
+         that are zero, and consumers get none from producers that are zero"
     )]
     DeadUnits {
         /// Axis at fault.
@@ -145,8 +147,8 @@ pub enum GrowError {
     },
     /// An init pair changes the function, however its consumers are scaled.
     #[error(
-        "axis `{axis}`: {init} cannot preserve the function; copy-copy can, and so can a pair with a \
-         zero side"
+        "axis `{axis}`: {init} cannot preserve the function; copy-copy can, and so can a pair with \
+         a zero side"
     )]
     NotFunctionPreserving {
         /// Axis at fault.
@@ -170,8 +172,8 @@ pub enum GrowError {
     },
     /// More than one width of a product of axes is unknown.
     #[error(
-        "parameter `{path}`: dimension {dim} is `{role}`, but the width of `{axis}` does not follow from \
-         any other dimension: store it in a field with `#[grow(width = \"{axis}\")]`"
+        "parameter `{path}`: dimension {dim} is `{role}`, but the width of `{axis}` does not \
+         follow from any other dimension: store it in a field with `#[grow(width = \"{axis}\")]`"
     )]
     UndeterminedAxis {
         /// Path of the parameter.
@@ -254,8 +256,8 @@ pub enum GrowError {
     },
     /// A scalar multiplier would have to absorb a different factor for every unit.
     #[error(
-        "multiplier `{path}` holds one number, but this expansion of axis `{axis}` scales its units \
-         differently: use RMS-preserving scaling or a whole multiple"
+        "multiplier `{path}` holds one number, but this expansion of axis `{axis}` scales its \
+         units differently: use RMS-preserving scaling or a whole multiple"
     )]
     Multiplier {
         /// Path of the multiplier.

@@ -1,8 +1,8 @@
 //! Width expansion of Burn modules: what grows, and how.
 //!
 //! A module describes once which dimension of which parameter lies on which width
-//! [axis](describe::Axis). That description, a [`Blueprint`], and an [`Expansion`] make a [`Plan`]. The
-//! plan is applied to everything that has a shape: to parameters here, to optimizer state and
+//! [axis](describe::Axis). That description, a [`Blueprint`], and an [`Expansion`] make a [`Plan`].
+//! The plan is applied to everything that has a shape: to parameters here, to optimizer state and
 //! learning-rate regions in `burn-grow-optim`.
 //!
 //! ```
@@ -42,8 +42,8 @@
 //! | [`cost`] | FLOPs and memory, and a forecast of what growing saves |
 //! | [`baseline`] | growth methods of other papers, for comparison |
 //!
-//! The method is SPARKLING, [arXiv 2602.02472](https://arxiv.org/abs/2602.02472); equation numbers are
-//! the paper's.
+//! The method is SPARKLING, [arXiv 2602.02472](https://arxiv.org/abs/2602.02472); equation numbers
+//! are the paper's.
 
 pub mod baseline;
 pub mod cost;

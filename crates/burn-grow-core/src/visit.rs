@@ -20,8 +20,8 @@ pub trait ParamVisitor {
         let _ = (path, param);
     }
 
-    /// Looks at the module `name` inside the module at `parent`, before its parameters. `container` is
-    /// its type as Burn names it, `"Struct:Linear"` or `"Vec"`.
+    /// Looks at the module `name` inside the module at `parent`, before its parameters. `container`
+    /// is its type as Burn names it, `"Struct:Linear"` or `"Vec"`.
     fn module(&mut self, parent: &str, name: &str, container: &str) {
         let _ = (parent, name, container);
     }

@@ -1,4 +1,4 @@
-//! What a derive input looks like to us: fields, each of which is one segment of a parameter path.
+//! The input of the derive: fields, each of which is one segment of a parameter path.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -7,22 +7,22 @@ use syn::{Attribute, Data, DeriveInput, Fields, Ident, Index, Member, Type};
 
 use crate::error::Errors;
 
-/// The fields of a type, of whatever stage of the pipeline.
+/// The fields of a type, at any stage of the pipeline.
 pub(crate) enum Body<F> {
     Struct(Vec<F>),
     Enum(Vec<Variant<F>>),
 }
 
-/// A variant holds at most one field.
+/// A variant of an enum, which holds at most one field.
 pub(crate) struct Variant<F> {
     pub(crate) ident: Ident,
     pub(crate) field: Option<F>,
 }
 
 pub(crate) struct Field<'a> {
-    /// How `self` reaches the field; meaningless in a variant.
+    /// Name or index of the field in `self`; meaningless in a variant.
     pub(crate) member: Member,
-    /// The path segment that Burn enters before it visits the field.
+    /// Path segment that Burn enters before it visits the field.
     pub(crate) name: String,
     pub(crate) ty: &'a Type,
     pub(crate) attrs: &'a [Attribute],
@@ -52,8 +52,8 @@ impl<F> Body<F> {
     }
 }
 
-/// The fields of `input`; `None` if nothing of its kind is a module, so that no implementation
-/// could compile.
+/// Collects the fields of `input`. `None` if a type of its kind cannot be a module, so that no
+/// implementation could compile.
 pub(crate) fn body<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<Body<Field<'a>>> {
     let lifetimes: Vec<_> = input.generics.lifetimes().collect();
     for lifetime in &lifetimes {
@@ -72,7 +72,7 @@ pub(crate) fn body<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<Bo
             Some(Body::Struct(fields.collect()))
         }
         Data::Enum(data) => {
-            // Every variant is looked at before the first that is none of Burn's ends it.
+            // Look at every variant, to report all that Burn rejects.
             let variants: Vec<_> = data.variants.iter().map(|v| variant(v, errors)).collect();
             let variants = variants.into_iter().collect::<Option<_>>();
             variants.map(Body::Enum)
@@ -80,7 +80,7 @@ pub(crate) fn body<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<Bo
         Data::Union(data) => {
             errors.at(
                 data.union_token.span,
-                "`Growable` is derived for structs and enums: a union is no module",
+                "`Growable` is derived for structs and enums: a union is not a module",
             );
             None
         }
@@ -106,7 +106,7 @@ fn member(index: usize, field: &syn::Field) -> Field<'_> {
     }
 }
 
-/// `None` if the variant has a shape that Burn refuses.
+/// Parses a variant. `None` if it has a shape that Burn rejects.
 fn variant<'a>(variant: &'a syn::Variant, errors: &mut Errors) -> Option<Variant<Field<'a>>> {
     for attr in &variant.attrs {
         if attr.path().is_ident("grow") {
@@ -125,8 +125,8 @@ fn variant<'a>(variant: &'a syn::Variant, errors: &mut Errors) -> Option<Variant
         Fields::Unnamed(_) | Fields::Named(_) => {
             errors.push(syn::Error::new_spanned(
                 &variant.fields,
-                "a variant of a module holds exactly one unnamed field, as Burn's `Module` requires: \
-                 move these into a struct of their own",
+                "a variant of a module holds exactly one unnamed field, as Burn's `Module` \
+                 requires: move these into a struct of their own",
             ));
             return None;
         }

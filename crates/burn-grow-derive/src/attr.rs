@@ -1,4 +1,4 @@
-//! Parses `#[grow(..)]`. A mistake costs the entry it stands in, not the ones after it.
+//! Parses `#[grow(..)]`. After a mistake it goes on with the next entry, to report all of them.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -67,7 +67,7 @@ pub(crate) enum RoleKind {
     Heads,
 }
 
-/// What lies along a dimension, part by part.
+/// The parts along a dimension.
 pub(crate) struct Role {
     pub(crate) parts: Vec<Part>,
 }
@@ -92,13 +92,13 @@ impl Role {
     }
 }
 
-/// One role a dimension.
+/// One role per dimension.
 pub(crate) struct Dims {
     pub(crate) span: Span,
     pub(crate) roles: Vec<Option<Role>>,
 }
 
-/// The attributes of the type; `None` if they are wrong.
+/// Parses the attributes of the type. `None` if they are wrong.
 pub(crate) fn container(attrs: &[Attribute], errors: &mut Errors) -> Option<Container> {
     let mut krate = None;
     let mut sound = true;
@@ -127,7 +127,7 @@ pub(crate) fn container(attrs: &[Attribute], errors: &mut Errors) -> Option<Cont
     })
 }
 
-/// The entries of all attributes of a field.
+/// Parses the entries of all attributes of a field.
 pub(crate) fn field(attrs: &[Attribute], errors: &mut Errors) -> Vec<Entry> {
     let mut found = Vec::new();
     for attr in grow(attrs) {
@@ -143,11 +143,11 @@ pub(crate) fn grow(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("grow"))
 }
 
-/// Whether Burn passes the field over.
+/// Returns `true` if Burn passes the field over.
 pub(crate) fn is_module_skip(attrs: &[Attribute]) -> bool {
     let mut skip = false;
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("module")) {
-        // What else is wrong with the attribute is for `derive(Module)` to say.
+        // `derive(Module)` reports other mistakes in the attribute.
         let _ = attr.parse_nested_meta(|meta| {
             skip |= meta.path.is_ident("skip");
             Ok(())
@@ -156,7 +156,7 @@ pub(crate) fn is_module_skip(attrs: &[Attribute]) -> bool {
     skip
 }
 
-/// Parses the entries of `attr`, going on after the one that is wrong.
+/// Parses the entries of `attr`, going on after a wrong one.
 fn entries(
     attr: &Attribute,
     errors: &mut Errors,
@@ -189,9 +189,11 @@ fn separated(
     mut parse: impl FnMut(ParseStream) -> syn::Result<()>,
 ) {
     while !input.is_empty() {
-        let parsed = parse(input).and_then(|()| match input.is_empty() {
-            true => Ok(()),
-            false => input.parse::<Token![,]>().map(|_| ()),
+        let parsed = parse(input).and_then(|()| {
+            if input.is_empty() {
+                return Ok(());
+            }
+            input.parse::<Token![,]>().map(|_| ())
         });
         if let Err(error) = parsed {
             errors.push(error);
@@ -200,7 +202,7 @@ fn separated(
     }
 }
 
-/// Drops what is left of an entry, up to and with its comma.
+/// Skips the rest of an entry, including its comma.
 fn skip_entry(input: ParseStream) {
     while !input.is_empty() {
         let comma = input.peek(Token![,]);
@@ -241,7 +243,7 @@ fn entry(input: ParseStream) -> syn::Result<Entry> {
     Ok(Entry { key, value })
 }
 
-/// `= "axis"` or `("axis", .., groups = expr, unit = expr)` after the name of a role, or
+/// Parses `= "axis"` or `("axis", .., groups = expr, unit = expr)` after the name of a role, or
 /// `(part, ..)` after `concat`.
 fn role(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Result<Role> {
     if key == "concat" && legal.contains(&"concat") {
@@ -312,7 +314,7 @@ fn part(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Res
     })
 }
 
-/// `(part, part, ..)`: what lies along a dimension, one after another.
+/// Parses `(part, part, ..)`: the parts of a dimension, one after another.
 fn concat(input: ParseStream, key: &Ident) -> syn::Result<Role> {
     let example = "`concat(gate = \"axis\", fan_out = \"axis\")`: what lies along one dimension, \
                    one after another; `fixed = size` where nothing grows";
@@ -343,7 +345,7 @@ fn concat(input: ParseStream, key: &Ident) -> syn::Result<Role> {
     Ok(role)
 }
 
-/// `("axis", "reason")`.
+/// Parses `("axis", "reason")`.
 fn frozen(input: ParseStream, key: &Ident) -> syn::Result<Value> {
     if !input.peek(token::Paren) {
         let message = "expected `frozen(\"axis\", \"why it cannot grow\")`";
@@ -356,15 +358,15 @@ fn frozen(input: ParseStream, key: &Ident) -> syn::Result<Value> {
         content.parse::<Token![,]>()?;
         let reason = content.parse()?;
         content.parse::<Option<Token![,]>>()?;
-        match content.is_empty() {
-            true => Ok(Value::Frozen { axis, reason }),
-            false => Err(content.error("expected nothing after the reason")),
+        if !content.is_empty() {
+            return Err(content.error("expected nothing after the reason"));
         }
+        Ok(Value::Frozen { axis, reason })
     })
 }
 
 fn dims(input: ParseStream, key: &Ident) -> syn::Result<Dims> {
-    let example = "`dims(_, fan_in = \"axis\")`: one role a dimension, `_` where nothing grows";
+    let example = "`dims(_, fan_in = \"axis\")`: one role per dimension, `_` where nothing grows";
     if !input.peek(token::Paren) {
         return Err(syn::Error::new(key.span(), format!("expected {example}")));
     }
@@ -390,7 +392,7 @@ fn dims(input: ParseStream, key: &Ident) -> syn::Result<Dims> {
     Ok(Dims { span, roles })
 }
 
-/// `= "axis"`.
+/// Parses `= "axis"`.
 fn assigned_axis(input: ParseStream, key: &Ident) -> syn::Result<LitStr> {
     if !input.peek(Token![=]) {
         let message = format!("`{key}` takes the name of an axis: `{key} = \"axis\"`");
@@ -412,7 +414,7 @@ fn axis(input: ParseStream, key: &Ident) -> syn::Result<LitStr> {
     Ok(axis)
 }
 
-/// `= path`.
+/// Parses `= path`.
 fn path(input: ParseStream, key: &Ident) -> syn::Result<Path> {
     if !input.peek(Token![=]) {
         let message = format!("`{key}` takes a path: `{key} = path`");
@@ -426,7 +428,8 @@ fn path(input: ParseStream, key: &Ident) -> syn::Result<Path> {
     input.parse()
 }
 
-/// Parses what is in parentheses; after an error it reads the rest, which syn would report again.
+/// Parses the contents of parentheses. After an error it consumes the rest, which syn would report
+/// again.
 fn drained<'a, T>(
     content: &ParseBuffer<'a>,
     parse: impl FnOnce(&ParseBuffer<'a>) -> syn::Result<T>,

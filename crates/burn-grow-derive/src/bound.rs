@@ -6,7 +6,7 @@ use syn::{DeriveInput, Generics, WherePredicate, parse_quote};
 
 use crate::check::{Form, Part};
 
-/// What the type declares, and that it is a module, which `Growable` requires.
+/// Returns the bounds that the type declares, and that it is a module, which `Growable` requires.
 ///
 /// `derive(Module)` bounds each type parameter by what its fields need. Naming the outcome instead
 /// of repeating those rules keeps the two derives from disagreeing; the path is the one that
@@ -22,7 +22,7 @@ pub(crate) fn module(input: &DeriveInput) -> Generics {
     generics
 }
 
-/// The same, and what the fields need whose type mentions a type parameter.
+/// Adds the bounds of the fields whose type mentions a type parameter.
 pub(crate) fn growable(input: &DeriveInput, parts: &[&Part]) -> Generics {
     let params: Vec<&Ident> = input.generics.type_params().map(|p| &p.ident).collect();
     let mut generics = module(input);

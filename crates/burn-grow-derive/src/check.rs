@@ -1,4 +1,4 @@
-//! Decides what a field is, and refuses attributes that contradict each other or the type.
+//! Decides what a field is, and rejects attributes that contradict each other or the type.
 
 use proc_macro2::Ident;
 use syn::{GenericArgument, LitStr, Path, PathArguments, Type};
@@ -7,17 +7,17 @@ use crate::ast::{Body, Field};
 use crate::attr::{self, Dims, Entry, Role, RoleKind, Value};
 use crate::error::Errors;
 
-/// A field, and what to say about it.
+/// A field, and its place in the description.
 pub(crate) struct Part<'a> {
     pub(crate) field: Field<'a>,
     pub(crate) form: Form,
-    /// The fraction of the parameters that takes part in one token.
+    /// Function that returns the fraction of the parameters that takes part in one token.
     pub(crate) active: Option<Path>,
 }
 
-/// What a field is to the description.
+/// The form of a field in the description.
 pub(crate) enum Form {
-    /// No parameters, as Burn sees it.
+    /// Holds no parameters for Burn.
     Passed,
     Child,
     Layer(Roles),
@@ -36,7 +36,7 @@ pub(crate) enum Form {
     With(Path),
 }
 
-/// The sides of a layer.
+/// The roles of a layer, side by side.
 #[derive(Default)]
 pub(crate) struct Roles {
     pub(crate) fan_in: Option<Role>,
@@ -91,9 +91,9 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
                     let other = other.as_ref().map_or_else(String::new, Ident::to_string);
                     let message = format!(
                         "`{key}` contradicts `{other}`: a field is a layer (`fan_in`, `fan_out`, \
-                         `gate`, `gain`, `vocab`, `inner`, `heads`, `concat`), a parameter (`dims`), \
-                         a constant (`width`, `count`, `multiplier`, `frozen`), or described \
-                         elsewhere (`skip`, `with`)"
+                         `gate`, `gain`, `vocab`, `inner`, `heads`, `concat`), a parameter \
+                         (`dims`), a constant (`width`, `count`, `multiplier`, `frozen`), or \
+                         described elsewhere (`skip`, `with`)"
                     );
                     errors.at(key.span(), message);
                 }
@@ -113,7 +113,7 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
     part
 }
 
-/// The form that the first entry gives the field.
+/// Returns the form that the first entry gives the field.
 fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
     match value {
         Value::Role(role) => {
@@ -170,8 +170,8 @@ fn add_role(roles: &mut Roles, key: &Ident, role: Role, errors: &mut Errors) {
         return;
     };
     if role.kinds().any(|kind| side(kind) != side(first)) {
-        let message = "the parts of a layer's `concat` lie on one side: all `fan_in`, all `fan_out` \
-                       or `gate`, or all `gain`";
+        let message = "the parts of a layer's `concat` lie on one side: all `fan_in`, all \
+                       `fan_out` or `gate`, or all `gain`";
         return errors.at(key.span(), message);
     }
     let slot = match first {
@@ -186,8 +186,8 @@ fn add_role(roles: &mut Roles, key: &Ident, role: Role, errors: &mut Errors) {
         Some(other) if other.kinds().eq(role.kinds()) => twice(key, errors),
         Some(_) => errors.at(
             key.span(),
-            "`gate` and `fan_out` exclude each other: a gate is the fan-out that multiplies another \
-             one; `concat` puts both into one dimension",
+            "`gate` and `fan_out` exclude each other: a gate is the fan-out that multiplies \
+             another one; `concat` puts both into one dimension",
         ),
         None => *slot = Some(role),
     }
@@ -207,7 +207,7 @@ fn primitive(ty: &Type, expected: &str, what: &str, errors: &mut Errors) {
     }
 }
 
-/// Whether `ty` is spelled as an `Option<_>`.
+/// Returns `true` if `ty` is spelled as an `Option<_>`.
 fn is_option(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| {
         segment.ident == "Option"
@@ -222,7 +222,7 @@ fn is_option(ty: &Type) -> bool {
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     match ty {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last(),
-        // What `macro_rules!` substitutes for `$ty:ty`.
+        // The form in which `macro_rules!` substitutes `$ty:ty`.
         Type::Group(group) => last_segment(&group.elem),
         Type::Paren(paren) => last_segment(&paren.elem),
         _ => None,

@@ -27,7 +27,7 @@ impl Errors {
     }
 }
 
-/// An unknown name: the nearest legal one, and all of them.
+/// Reports an unknown name, with the nearest legal one and all of them.
 pub(crate) fn unknown(name: &Ident, what: &str, legal: &[&str]) -> syn::Error {
     let text = name.to_string();
     let nearest = legal
@@ -46,7 +46,7 @@ pub(crate) fn unknown(name: &Ident, what: &str, legal: &[&str]) -> syn::Error {
     )
 }
 
-/// `one of `a`, `b`, `c``, or the only one.
+/// Formats the legal names: one of `a`, `b`, `c`, or the only one.
 fn list(names: &[&str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.len() {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_name_is_not() {
+    fn a_far_name_is_not_suggested() {
         assert!(!message("height").contains("did you mean"));
     }
 }

@@ -1,4 +1,5 @@
-//! Writes the implementation. Every name comes through `_grow`, the alias of the facade.
+//! Writes the implementation. Every name comes through `_grow`, the alias of the facade or of the
+//! crate that the type names.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -17,7 +18,7 @@ struct Access {
     value: TokenStream,
 }
 
-/// What a method says about one field, if anything.
+/// Writes what a method says about one field; `None` if it says nothing.
 type Statement = fn(&Names, &Part, &Access) -> Option<TokenStream>;
 
 /// Names of the generated code that expressions of the user cannot see.
@@ -53,7 +54,8 @@ pub(crate) fn growable(
     implementation(input, container, &generics, describe, update_constants)
 }
 
-/// An implementation that says nothing, so that one error about the attributes stays one error.
+/// Writes an implementation that says nothing, so that one error about the attributes stays one
+/// error.
 pub(crate) fn fallback(input: &DeriveInput, container: &Container) -> TokenStream {
     let generics = bound::module(input);
     implementation(input, container, &generics, None, None)
@@ -96,7 +98,7 @@ fn implementation(
     }
 }
 
-/// The body of a method: what `statement` says about each field; `None` if it says nothing.
+/// Writes the body of a method: what `statement` says about each field. `None` if it says nothing.
 fn method(
     names: &Names,
     body: &Body<Part>,
@@ -125,7 +127,8 @@ fn method(
             let arms: Vec<_> = variants
                 .iter()
                 .filter_map(|Variant { ident, field: part }| {
-                    // A statement may look at all of `self` before it borrows the field for a change.
+                    // A statement may look at all of `self` before it borrows the field for a
+                    // change.
                     let (pattern, reference) = match mutable {
                         Some(_) => (
                             quote!(..),
@@ -174,16 +177,15 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
         }
         Form::Param { dims, optional } => {
             let roles = dims_roles(dims);
-            let statement = match optional {
-                true => {
-                    let param = Ident::new("param", Span::mixed_site());
-                    quote! {
-                        if let ::core::option::Option::Some(#param) = #reference {
-                            #describe.param(#param, #roles);
-                        }
+            let statement = if *optional {
+                let param = Ident::new("param", Span::mixed_site());
+                quote! {
+                    if let ::core::option::Option::Some(#param) = #reference {
+                        #describe.param(#param, #roles);
                     }
                 }
-                false => quote!(#describe.param(#reference, #roles)),
+            } else {
+                quote!(#describe.param(#reference, #roles))
             };
             scope(describe, name, statement)
         }
@@ -268,7 +270,8 @@ fn layer_roles(roles: &Roles) -> TokenStream {
     }
 }
 
-/// An array that stands where the list of dimensions does, for a wrong number of them.
+/// Writes the array of roles with the span of the list of dimensions, where the compiler reports a
+/// wrong number of them.
 fn dims_roles(dims: &Dims) -> TokenTree {
     let roles = dims.roles.iter().map(|role| option(role.as_ref()));
     let mut array = Group::new(Delimiter::Bracket, quote!(#(#roles),*));
@@ -302,7 +305,7 @@ fn part_expr(part: &attr::Part) -> TokenStream {
     };
     let constructor = match kind {
         RoleKind::FanIn => quote!(fan_in),
-        // The layer knows what its own widths are to each of its parameters.
+        // The layer itself assigns the roles of its inner widths.
         RoleKind::FanOut | RoleKind::Inner | RoleKind::Heads => quote!(fan_out),
         RoleKind::Gate => quote!(gate),
         RoleKind::Gain => quote!(gain),
@@ -314,7 +317,7 @@ fn part_expr(part: &attr::Part) -> TokenStream {
     quote!(_grow::describe::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
 }
 
-/// `path::name`, where a missing function is an error on `path`.
+/// Writes `path::name`, so that a missing function is an error on `path`.
 fn function_in(path: &Path, name: &str) -> TokenStream {
     let span = path
         .segments

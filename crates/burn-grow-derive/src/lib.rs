@@ -1,57 +1,7 @@
-//! `#[derive(Growable)]`: says once, on the fields, which dimension of which parameter lies on which
-//! width axis.
+//! `#[derive(Growable)]`: marks, on the fields of a module, which dimension of which parameter lies
+//! on which width axis.
 //!
-//! ```text
-//! #[derive(Module, Growable, Debug)]
-//! struct Expert {
-//!     #[grow(fan_in = "hidden", gate = "inner")]
-//!     gate: Linear,
-//!     #[grow(fan_in = "hidden", fan_out = "inner")]
-//!     up: Linear,
-//!     #[grow(fan_in = "inner", fan_out = "hidden")]
-//!     down: Linear,
-//! }
-//! ```
-//!
-//! # Attributes of a field
-//!
-//! | attribute | on | meaning |
-//! |---|---|---|
-//! | none | a module | descended into; it must be `Growable` itself |
-//! | `fan_in = "axis"` | a layer | its input side consumes the axis |
-//! | `fan_out = "axis"` | a layer | its output side makes the axis |
-//! | `gate = "axis"` | a layer | the same, and multiplies another fan-out; never with `fan_out` |
-//! | `gain = "axis"` | a layer | norm gains, biases and statistics that ride along |
-//! | `vocab = "axis"` | a layer | the rows of an embedding, the outputs of a language-model head |
-//! | `inner = "axis"` | a layer | a width of its own, between its input and its output |
-//! | `heads = "axis"` | an attention layer | its heads |
-//! | `concat(gate = "axis", fan_out = "axis", ..)` | a layer | what lies on one side of it, one after another; `fixed = expr` for a stretch that never grows |
-//! | `dims(_, fan_in = "axis", ..)` | `Param<Tensor<D>>`, or an `Option` of one | one role a dimension, `_` never grows |
-//! | `width = "axis"` | `usize` | stores the width of the axis |
-//! | `count = "axis"` | `usize` | is an axis of its own, on which no parameter lies, such as the experts of a token |
-//! | `frozen("axis", "reason")` | `usize` | stores a width that cannot grow: naming it in an expansion answers with the reason |
-//! | `multiplier = "axis"` | `f64` | absorbs the fan-in factor of the axis (tied embeddings) |
-//! | `skip` | a module or parameter | never grows |
-//! | `with = path` | a foreign type | `path::describe(&T, &mut Describer)` and `path::update_constants(&mut T, &Constants)` |
-//! | `active = path` | whatever holds parameters | `fn(&Self) -> ActiveFraction` (or `f64`), how much of them takes part in one token; combines with the others |
-//!
-//! Wherever a role is named, `role("axis", "axis inside it", .., groups = expr, unit = expr)` gives its
-//! layout, `size = groups * width * .. * unit`, the last fastest; the expressions are of type `usize` and
-//! may use `self`.
-//!
-//! A field with `#[module(skip)]` holds no parameters for Burn and is passed over.
-//!
-//! # Attributes of the type
-//!
-//! | attribute | meaning |
-//! |---|---|
-//! | `crate = path` | the crate that exports `Growable` and its companions; `::burn_grow` by default |
-//!
-//! # Types
-//!
-//! Structs of every shape, generic over types and constants, and enums whose variants hold at most
-//! one field, whose attributes stand on that field: `Dense(#[grow(skip)] Linear)`. A field whose type
-//! mentions a type parameter adds the bound it needs, and the type must be a `Module` then.
+//! The attributes are listed at the macro, [`Growable`].
 
 mod ast;
 mod attr;
@@ -65,7 +15,118 @@ use syn::DeriveInput;
 
 use crate::error::Errors;
 
-/// Derives `Growable`; the attributes are listed in the documentation of this crate.
+/// Derives `Growable` for a module, from attributes on its fields.
+///
+/// ```
+/// # mod burn_grow {
+/// #     // The shape of the real crate, which this one does not depend on.
+/// #     pub use burn_grow_derive::Growable;
+/// #     pub trait Growable {
+/// #         fn describe(&self, describer: &mut describe::Describer);
+/// #         fn update_constants(&mut self, constants: &describe::Constants<'_>);
+/// #     }
+/// #     pub mod describe {
+/// #         #[derive(Default)]
+/// #         pub struct Describer(pub Vec<String>);
+/// #         pub struct Constants<'a>(pub &'a ());
+/// #         pub struct Role(&'static str, &'static str);
+/// #         #[derive(Default)]
+/// #         pub struct LayerRoles { pub fan_in: Option<Role>, pub fan_out: Option<Role> }
+/// #         impl Role {
+/// #             pub fn fan_in(axis: &'static str) -> Self { Self("fan_in", axis) }
+/// #             pub fn fan_out(axis: &'static str) -> Self { Self("fan_out", axis) }
+/// #             pub fn gate(axis: &'static str) -> Self { Self("gate", axis) }
+/// #         }
+/// #         impl Describer {
+/// #             pub fn scope(&mut self, name: &str, describe: impl FnOnce(&mut Self)) {
+/// #                 self.0.push(name.into());
+/// #                 describe(self);
+/// #             }
+/// #         }
+/// #         pub trait Layer {
+/// #             fn describe(&self, roles: &LayerRoles, describer: &mut Describer);
+/// #             fn update_constants(&mut self, _: &LayerRoles, _: &Constants<'_>) {}
+/// #         }
+/// #         impl Layer for super::super::Linear {
+/// #             fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
+/// #                 for Role(kind, axis) in roles.fan_in.iter().chain(&roles.fan_out) {
+/// #                     describer.0.push(format!("{kind}({axis})"));
+/// #                 }
+/// #             }
+/// #         }
+/// #     }
+/// # }
+/// # struct Linear;
+/// use burn_grow::Growable;
+///
+/// #[derive(Growable)] // And, of Burn: `Module`, `Debug`.
+/// # #[grow(crate = burn_grow)]
+/// struct Expert {
+///     #[grow(fan_in = "hidden", gate = "inner")]
+///     gate: Linear,
+///     #[grow(fan_in = "hidden", fan_out = "inner")]
+///     up: Linear,
+///     #[grow(fan_in = "inner", fan_out = "hidden")]
+///     down: Linear,
+/// }
+/// # fn main() {
+/// #     let expert = Expert { gate: Linear, up: Linear, down: Linear };
+/// #     let mut describer = burn_grow::describe::Describer::default();
+/// #     expert.describe(&mut describer);
+/// #     let expected = "gate fan_in(hidden) gate(inner) up fan_in(hidden) fan_out(inner) \
+/// #                     down fan_in(inner) fan_out(hidden)";
+/// #     assert_eq!(describer.0.join(" "), expected);
+/// # }
+/// ```
+///
+/// `Expansion::by("inner", 2.0)` then doubles the outputs of `gate` and `up` and the inputs of `down`.
+///
+/// # Attributes of a field
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | none | a module | a child that is `Growable` itself |
+/// | `fan_in = "axis"` | a layer | its input side consumes the axis |
+/// | `fan_out = "axis"` | a layer | its output side makes the axis |
+/// | `gate = "axis"` | a layer | a fan-out that multiplies another one; never with `fan_out` |
+/// | `gain = "axis"` | a layer | norm gains, biases and statistics, which go along |
+/// | `vocab = "axis"` | a layer | rows of an embedding, outputs of a language-model head |
+/// | `inner = "axis"` | a layer | a width of its own, between input and output |
+/// | `heads = "axis"` | an attention layer | its heads |
+/// | `concat(..)` | a layer | several parts on one side, one after another (see below) |
+/// | `dims(_, fan_in = "axis", ..)` | a bare parameter | one role per dimension; `_` never grows |
+/// | `width = "axis"` | `usize` | stores the width of the axis |
+/// | `count = "axis"` | `usize` | an axis without parameters, such as experts per token |
+/// | `frozen("axis", "reason")` | `usize` | stores a width that cannot grow, and says why |
+/// | `multiplier = "axis"` | `f64` | absorbs the fan-in factor of the axis (tied embeddings) |
+/// | `skip` | a module or parameter | never grows |
+/// | `with = path` | a foreign type | described by functions of yours (see below) |
+/// | `active = path` | parameters | how much of them takes part in one token (see below) |
+///
+/// - **Layout.** Wherever a role is named,
+///   `role("axis", "axis inside it", .., groups = expr, unit = expr)` gives the layout of the
+///   dimension: `size = groups * width * .. * unit`, the last factor fastest. The expressions have
+///   type `usize` and may use `self`.
+/// - **`concat(gate = "axis", fan_out = "axis", ..)`** names what lies along one dimension, part by
+///   part, as in a fused matrix; `fixed = expr` is a part that never grows.
+/// - **`with = path`** calls `path::describe(&T, &mut Describer)` and
+///   `path::update_constants(&mut T, &Constants)`.
+/// - **`active = path`** calls `fn(&Self) -> ActiveFraction` (or `f64`), and goes with any other
+///   attribute of a field that holds parameters.
+/// - A bare parameter is a `Param<Tensor<D>>` or an `Option` of one.
+/// - A field with `#[module(skip)]` holds no parameters for Burn and is passed over.
+///
+/// # Attributes of the type
+///
+/// | attribute | meaning |
+/// |---|---|
+/// | `crate = path` | the crate that exports `Growable` and `describe`; `::burn_grow` by default |
+///
+/// # Types
+///
+/// Structs of every shape, generic over types and constants. Enums whose variants hold at most one
+/// field, with the attributes on that field: `Dense(#[grow(skip)] Linear)`. A field whose type
+/// mentions a type parameter adds the bound it needs, and the type must be a `Module` then.
 #[proc_macro_derive(Growable, attributes(grow))]
 pub fn growable(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     match syn::parse(input) {
@@ -84,8 +145,8 @@ fn derive(input: &DeriveInput) -> TokenStream {
             _ => TokenStream::new(),
         };
     };
-    // Without an implementation every use of the type would be an error of its own. One that cannot
-    // compile (no crate to name, no module to implement it for) would only add another.
+    // Without an implementation every use of the type would be an error of its own. An
+    // implementation that cannot compile, for want of a crate or a module, would only add another.
     let fallback = match (container, body) {
         (Some(container), Some(_)) => expand::fallback(input, &container),
         _ => TokenStream::new(),
@@ -163,7 +224,7 @@ mod tests {
         });
         assert!(code.contains("Vec < M > : _grow :: Growable"), "{code}");
         assert!(
-            code.contains("Layered < [M ; N] > : _grow :: Layer"),
+            code.contains("Layered < [M ; N] > : _grow :: describe :: Layer"),
             "{code}"
         );
         assert_eq!(count(&code, "Child : _grow"), 0, "{code}");

@@ -13,8 +13,8 @@
 //! its place, forward and backward (feature `flex`, on by default). Both give the same values and
 //! gradients up to rounding.
 //!
-//! [`Positions`] holds what the layers of one forward pass share about its positions,
-//! [`Routing`] says which experts every token is sent to.
+//! [`Positions`] holds the rotary tables and the causal mask that the layers of one forward pass
+//! share. [`Routing`] chooses the experts of every token.
 //!
 //! ```
 //! use burn_core::tensor::{DType, Device, Distribution, Tensor};

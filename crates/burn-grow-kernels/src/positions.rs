@@ -1,4 +1,4 @@
-//! What the layers of one forward pass share about its positions.
+//! Positions and causal mask, shared by the layers of one forward pass.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use burn_core::tensor::{DType, Device, Tensor};
 use crate::angles::RotaryAngles;
 use crate::tensor::{Rotary, causal_mask};
 
-/// What the layers of one forward pass share about its positions.
+/// The positions of one forward pass, shared by its layers.
 ///
 /// The angles of the rotary positions and, for the devices that need them, their tables and the
 /// causal mask, each made when it is first needed.

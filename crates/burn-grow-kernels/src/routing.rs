@@ -2,7 +2,8 @@
 
 /// The experts that every token of a batch is sent to, chosen on the host.
 ///
-/// A slot is one of the `top_k` choices of a token: slot `n * top_k + j` is choice `j` of token `n`.
+/// A slot is one of the `top_k` choices of a token: slot `n * top_k + j` is choice `j` of token
+/// `n`.
 ///
 /// ```
 /// use burn_grow_kernels::Routing;

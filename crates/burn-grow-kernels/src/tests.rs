@@ -226,7 +226,7 @@ fn experts_equal_the_tensor_api() {
 }
 
 #[test]
-fn a_constant_input_and_a_view_are_fine() {
+fn kernels_take_constants_and_views() {
     let device = device(7);
     let (x, gain) = (random([6, 4], &device), random([6], &device));
     let frozen = leaf(&x);

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn_grow_core::{Blueprint, Expansion, Plan};
 use burn_grow_moe::{MoeConfig, MoeTransformer};
 
-/// As the programs have it.
+/// The allocator of the project's programs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

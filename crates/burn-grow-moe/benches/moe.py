@@ -1,9 +1,9 @@
-"""The transformer of experts in PyTorch, as transformers writes it: what `moe.rs` is measured against.
+"""The MoE transformer in PyTorch, written as in transformers: the baseline of `moe.rs`.
 
-`moe.py THREADS cpu|cuda eager|compiled` speaks with the benchmark on its standard streams. It says which PyTorch and device it has, `{"torch",
-"device"}`, none if there is no such device. A line in, `{"what", "hidden", "inner", "experts", "top_k",
-"layers", "batch", "seq", "vocab", "heads"}`, is answered by `{"parameters": n}` once that work is set up; an
-empty line runs it once and is answered by `{"seconds": s}`.
+`moe.py THREADS cpu|cuda eager|compiled` talks to the benchmark on its standard streams. It begins with
+the versions, `{"torch", "device"}`; the device is null if there is none. To a line `{"what", "hidden",
+"inner", "experts", "top_k", "layers", "batch", "seq", "vocab", "heads"}` it answers `{"parameters": n}`
+once the work is set up. To an empty line it runs the work once and answers `{"seconds": s}`.
 """
 
 import json
@@ -33,7 +33,8 @@ class Attention(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.heads, self.size = c["heads"], c["hidden"] // c["heads"]
-        self.q, self.k, self.v, self.o = (nn.Linear(c["hidden"], c["hidden"], bias=False) for _ in range(4))
+        square = (nn.Linear(c["hidden"], c["hidden"], bias=False) for _ in range(4))
+        self.q, self.k, self.v, self.o = square
         self.q_norm, self.k_norm = RmsNorm(self.size), RmsNorm(self.size)
 
     def forward(self, x, cos, sin):
@@ -128,7 +129,9 @@ def work(c, device, mode):
         return layer, run
     model = Model(c).to(device)
     loss = prepared(model.loss)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+    )
     tokens = torch.randint(0, c["vocab"], (c["batch"], c["seq"]), device=device)
 
     def run():

@@ -1,8 +1,8 @@
-//! The transformer of experts against the same model in PyTorch, and against the machine's peak.
+//! The MoE transformer against the same model in PyTorch, and against the machine's peak.
 //!
-//! `cargo xtask bench moe` builds this with and without the kernels for Flex and runs it; see
-//! `benches/moe.py` for the other side. Both take turns in one run, on as many threads, so that they see the
-//! same machine.
+//! `cargo xtask bench moe` builds it with and without the kernels for Flex and runs it. The PyTorch
+//! model is `benches/moe.py`. Both take turns in one run, on the same number of threads, so that
+//! both meet the same load of the machine.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod device;
@@ -18,7 +18,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn_grow_moe::{MoeConfig, MoeTransformer};
 use serde_json::{Value, json};
 
-/// As the programs have it.
+/// The allocator of the project's programs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -26,7 +26,8 @@ const BATCH: usize = 16;
 const SEQ: usize = 128;
 const ROUNDS: usize = 15;
 
-/// What is timed: a full AdamW step of the model, or forward and backward of one layer of experts.
+/// The work that is timed: a full AdamW step of the model, or forward and backward of one layer of
+/// experts.
 #[derive(Clone, Copy, PartialEq)]
 enum What {
     Step,
@@ -55,7 +56,8 @@ fn main() {
     let side = if name == "flex" { 1024 } else { 8192 };
     let peak = peak(side, &device);
     println!(
-        "{name}, {path}, {threads} thread(s); a product of {side} x {side} matrices: {peak:.0} GFLOP/s"
+        "{name}, {path}, {threads} thread(s); a product of {side} x {side} matrices: \
+         {peak:.0} GFLOP/s"
     );
     // On a graphics card, PyTorch has two ways.
     let modes: &[&'static str] = if name == "flex" {
@@ -136,7 +138,8 @@ fn compare(what: What, size: [usize; 4], peak: f64, device: &Device, torch: &mut
         )
     });
     println!(
-        "{name}, hidden {hidden}, inner {inner}, {experts} experts, top {top_k}: {:.1} ms, {:.0} tokens/s, {:.0} % of peak{}",
+        "{name}, hidden {hidden}, inner {inner}, {experts} experts, top {top_k}: {:.1} ms, \
+         {:.0} tokens/s, {:.0} % of peak{}",
         seconds * 1e3,
         (BATCH * SEQ) as f64 / seconds,
         share * 100.0,
@@ -165,8 +168,8 @@ fn flops(what: What, config: &MoeConfig) -> f64 {
 
 /// The GFLOP/s of a product of square matrices, the best of several.
 fn peak(side: usize, device: &Device) -> f64 {
-    let draw = || Tensor::<2>::random([side, side], Distribution::Default, device);
-    let (a, b) = (draw(), draw());
+    let random = || Tensor::<2>::random([side, side], Distribution::Default, device);
+    let (a, b) = (random(), random());
     let seconds = (0..8).map(|_| {
         let start = Instant::now();
         black_box(a.clone().matmul(b.clone()));
@@ -208,7 +211,7 @@ fn experts(config: &MoeConfig, device: &Device) -> impl FnMut() + use<> {
     }
 }
 
-/// The other side, a process.
+/// The PyTorch model, in a process of its own.
 struct Torch {
     mode: &'static str,
     process: Child,
@@ -217,7 +220,8 @@ struct Torch {
 }
 
 impl Torch {
-    /// None where there is no interpreter with torch, or no card it can use, which is said.
+    /// Starts the process. Prints why and returns `None` if there is no interpreter with torch, or
+    /// no graphics card that it can use.
     fn start(threads: usize, cpu: bool, mode: &'static str) -> Option<Self> {
         let Some(python) = std::env::var_os("BURN_GROW_PYTHON") else {
             println!(

@@ -22,8 +22,8 @@ use crate::weight_init::WeightInit;
 ///
 /// Heads lie on two axes: `"kv_heads"`, the key heads, each with all query heads that read it, and
 /// `"queries"`, the query heads of one key head. Query head `h` reads key head `h / queries`, so
-/// `"kv_heads"` is the outer axis. A new query head of zeros is not silent: its scores are all zero,
-/// so it answers with the mean of the values.
+/// `"kv_heads"` is the outer axis. A new query head of zeros is not silent: its scores are all
+/// zero, so it answers with the mean of the values.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct Attention {

@@ -14,7 +14,8 @@ use crate::kv_cache::KeyValues;
 use crate::router::Routed;
 use crate::weight_init::WeightInit;
 
-/// One layer: attention, then experts, each applied to the normalized residual stream and added to it.
+/// One layer: attention, then experts. Each is applied to the normalized residual stream, and its
+/// output added to the stream.
 ///
 /// `h = x + attention(norm(x))`, `y = h + experts(norm(h))`.
 #[derive(Module, Growable, Debug)]

@@ -59,8 +59,8 @@ pub enum QkNorm {
 ///
 /// - **`"experts"` and `"top_k"` by the same whole factor** `m` keep the logits: every copy has
 ///   `1 / m` of the probability, and all copies of a chosen expert are chosen. The load-balancing
-///   loss and its bounds grow by `m`, the logarithm in the z-loss by `ln m`. Experts are copied under
-///   every init pair, and no factor scales them.
+///   loss and its bounds grow by `m`, the logarithm in the z-loss by `ln m`. Experts are copied
+///   under every init pair, and no factor scales them.
 /// - **`"experts"` alone** spends the choices of a token on copies: by a whole factor `m` that
 ///   divides `top_k`, the model answers as the old one would with `top_k / m` choices.
 /// - **`"top_k"` alone** sends every token to the next most probable experts, too. A plan with more
@@ -110,8 +110,8 @@ pub struct MoeConfig {
     pub router_z_loss: f64,
     /// The standard deviation of every matrix at initialization.
     pub init_std: f64,
-    /// The factor of a tied output projection: 1 in a fresh model, the product of the fan-in factors
-    /// of `"hidden"` in a grown one (App. D.1).
+    /// The factor of a tied output projection: 1 in a fresh model, the product of the fan-in
+    /// factors of `"hidden"` in a grown one (App. D.1).
     pub logit_multiplier: f64,
 }
 

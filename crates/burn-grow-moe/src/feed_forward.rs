@@ -63,7 +63,8 @@ impl MoeFeedForward {
         (y.reshape([batch, seq, hidden]), routed)
     }
 
-    /// The fraction of the experts that is active for a token: `top_k / n_experts`, also once grown.
+    /// The fraction of the experts that is active for a token: `top_k / n_experts`, also once
+    /// grown.
     pub fn active(&self) -> ActiveFraction {
         ActiveFraction::ratio("top_k", "experts")
     }

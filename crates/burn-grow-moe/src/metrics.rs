@@ -170,13 +170,13 @@ macro_rules! load_metric {
 }
 
 load_metric! {
-    /// The entropy of the experts' load, [`ExpertLoad::entropy`], averaged over tokens: 1 when every
-    /// expert gets as many.
+    /// The entropy of the experts' load, [`ExpertLoad::entropy`], averaged over tokens: 1 when
+    /// every expert gets as many.
     ExpertEntropyMetric, "Expert entropy", true, entropy
 }
 
 load_metric! {
-    /// The share of the tokens that the busiest expert gets, [`ExpertLoad::max_share`], averaged over
-    /// tokens.
+    /// The share of the tokens that the busiest expert gets, [`ExpertLoad::max_share`], averaged
+    /// over tokens.
     MaxExpertShareMetric, "Max expert share", false, max_share
 }

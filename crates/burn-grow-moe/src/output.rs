@@ -15,13 +15,14 @@ pub struct MoeOutput {
 }
 
 impl MoeOutput {
-    /// The load-balancing loss of Hugging Face's OLMoE and Qwen3-MoE, before its coefficient: `[1]`.
+    /// The load-balancing loss of Hugging Face's OLMoE and Qwen3-MoE, before its coefficient:
+    /// `[1]`.
     ///
-    /// `n_experts * sum_e f_e P_e`, where `f_e` is the number of times expert `e` was chosen per token
-    /// and `P_e` its mean probability, both over the tokens of all layers
-    /// ([arXiv 2101.03961](https://arxiv.org/abs/2101.03961) for one choice). The `f_e` sum to `top_k`
-    /// and the `P_e` to one, so a router that treats all experts alike gives `top_k`. One that sends
-    /// every token to the same `top_k` experts with certainty gives `n_experts`.
+    /// `n_experts * sum_e f_e P_e`, where `f_e` is the number of times expert `e` was chosen per
+    /// token and `P_e` its mean probability, both over the tokens of all layers
+    /// ([arXiv 2101.03961](https://arxiv.org/abs/2101.03961) for one choice). The `f_e` sum to
+    /// `top_k` and the `P_e` to one, so a router that treats all experts alike gives `top_k`. One
+    /// that sends every token to the same `top_k` experts with certainty gives `n_experts`.
     pub fn load_balancing(&self) -> Tensor<1> {
         let first = &self.routed[0];
         let n_experts = first.routing.load().len();
@@ -39,8 +40,8 @@ impl MoeOutput {
         (probabilities * frequencies).sum() * n_experts as f64
     }
 
-    /// The router's z-loss before its coefficient, `mean(logsumexp(router logits)^2)` over the tokens
-    /// of all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`.
+    /// The router's z-loss before its coefficient, `mean(logsumexp(router logits)^2)` over the
+    /// tokens of all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`.
     pub fn z_loss(&self) -> Tensor<1> {
         self.mean(|layer| layer.z.clone())
     }

@@ -13,7 +13,7 @@ use common::{
     shapes, tiny, tokens,
 };
 
-/// What grows by copies without changing what old tokens say: experts do if a token meets as many more.
+/// The axes that copies grow without changing the logits; experts do together with as many choices.
 const AXES: [&[&str]; 6] = [
     &["hidden"],
     &["inner"],
@@ -81,7 +81,7 @@ fn per_head() -> impl Iterator<Item = MoeConfig> {
 }
 
 #[test]
-fn heads_may_be_copied_any_number_of_times() {
+fn copying_heads_any_number_of_times_keeps_the_logits() {
     let device = Device::flex();
     for config in per_head() {
         let model = build(&config, 1, &device);
@@ -103,7 +103,7 @@ fn heads_may_be_copied_any_number_of_times() {
 
 /// The mean square over all heads changes when some are copied more often than others.
 #[test]
-fn under_a_norm_over_all_heads_they_are_copied_equally_often() {
+fn a_norm_over_all_heads_needs_equally_many_copies_of_each() {
     let device = Device::flex();
     let model = build(&full_width(), 1, &device);
     let before = logits(&model, &device);
@@ -140,7 +140,7 @@ fn a_grown_configuration_builds_a_model_that_takes_the_record() {
     }
 }
 
-/// Builds the model at other widths: what the configuration says, the description must know.
+/// Models built at two widths: the description has to fit the shapes of both.
 #[test]
 fn the_description_fits_two_widths_of_every_axis() {
     let device = Device::flex();
@@ -282,18 +282,18 @@ fn gradients_of(
 }
 
 #[test]
-fn what_cannot_grow_says_why() {
+fn rejected_expansions_say_why() {
     let device = Device::flex();
     let model = tiny().init(&device);
     let blueprint = Blueprint::of(&model).expect("described");
-    let refused = |expansion: Expansion| {
-        let error = Plan::new(&blueprint, &expansion).expect_err("refused");
+    let rejected = |expansion: Expansion| {
+        let error = Plan::new(&blueprint, &expansion).expect_err("rejected");
         (error.to_string(), error)
     };
-    let (message, error) = refused(Expansion::by("head_dim", 2.0));
+    let (message, error) = rejected(Expansion::by("head_dim", 2.0));
     assert!(matches!(error, GrowError::FrozenAxis { .. }), "{message}");
     assert!(message.contains("rotary frequencies"), "{message}");
-    let (message, error) = refused(Expansion::by("top_k", 4.0));
+    let (message, error) = rejected(Expansion::by("top_k", 4.0));
     assert!(
         matches!(error, GrowError::PartExceedsWhole { .. }),
         "{message}"
@@ -302,7 +302,7 @@ fn what_cannot_grow_says_why() {
         message,
         "axis `top_k` would be 8 wide, but there are only 4 of `experts`"
     );
-    let (message, error) = refused(Expansion::by("top_k", 8.0).and_by("experts", 2.0));
+    let (message, error) = rejected(Expansion::by("top_k", 8.0).and_by("experts", 2.0));
     assert!(
         matches!(error, GrowError::PartExceedsWhole { .. }),
         "{message}"
@@ -311,7 +311,7 @@ fn what_cannot_grow_says_why() {
     let all = Expansion::by("top_k", 4.0).and_by("experts", 2.0);
     let config = grown(&model, &all).config();
     assert_eq!((config.top_k, config.n_experts), (8, 8));
-    let (message, error) = refused(Expansion::by("heads", 2.0));
+    let (message, error) = rejected(Expansion::by("heads", 2.0));
     assert!(matches!(error, GrowError::UnknownAxis { .. }), "{message}");
 }
 

@@ -1,4 +1,4 @@
-//! More experts, more choices, and more symbols: what the router does, and what the losses say.
+//! Growing experts, choices and symbols: routing and losses of the grown model.
 
 mod common;
 
@@ -28,8 +28,8 @@ fn chosen(routing: &Routing) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// The outputs of a matrix do not depend on where its columns stand, so that a tie between copies is one
-/// to the last bit and the choice between them needs no luck.
+/// The outputs of a matrix product do not depend on the order of its columns, so copies of an
+/// expert tie to the last bit.
 #[test]
 fn copies_of_an_expert_have_the_same_probability_bit_by_bit() {
     for device in [Device::flex(), Device::flex().autodiff()] {
@@ -96,7 +96,7 @@ fn all_copies_of_a_chosen_expert_are_chosen() {
     }
 }
 
-/// Different experts tie to the bit when the router is zero. The lowest index wins, so copies that stand
+/// All experts tie to the bit under a router of zeros. The lowest index wins, so copies that stand
 /// side by side are chosen together.
 #[test]
 fn interleaved_copies_are_chosen_together_where_all_experts_tie() {
@@ -118,9 +118,9 @@ fn interleaved_copies_are_chosen_together_where_all_experts_tie() {
     }
 }
 
-/// A token's choices are spent on copies, so it meets fewer different experts.
+/// A token's choices are spent on copies, so it reaches fewer different experts.
 #[test]
-fn more_experts_alone_are_fewer_different_choices() {
+fn more_experts_alone_spend_choices_on_copies() {
     for device in devices() {
         for config in shapes() {
             let model = build(&config, 1, &device);
@@ -139,7 +139,7 @@ fn more_experts_alone_are_fewer_different_choices() {
 }
 
 #[test]
-fn more_choices_alone_meet_more_experts() {
+fn more_choices_alone_reach_the_next_experts() {
     for device in devices() {
         for config in shapes() {
             let model = build(&config, 1, &device);
@@ -163,9 +163,10 @@ fn more_choices_alone_meet_more_experts() {
     }
 }
 
-/// Whole experts are copies under every init pair, and nothing consumes them that a factor could scale.
+/// Whole experts are copies under every init pair, and they have no consumer that a factor could
+/// scale.
 #[test]
-fn experts_are_copied_whatever_the_init_pair() {
+fn experts_are_copied_under_every_init_pair() {
     let device = Device::flex();
     let model = build(&tiny(), 1, &device);
     let copies = weights(&grown(&model, &both(2.0)));
@@ -180,7 +181,7 @@ fn experts_are_copied_whatever_the_init_pair() {
 /// With `m` times the experts and choices, `n_experts sum f_e P_e` is `m` times what it was, as its
 /// bounds `top_k` and `n_experts` are, and the log-partition grows by `ln m`.
 #[test]
-fn the_losses_of_copied_experts_have_their_closed_forms() {
+fn the_losses_of_copied_experts_equal_their_closed_forms() {
     for device in devices() {
         for config in shapes() {
             let model = build(&config, 1, &device);
@@ -270,10 +271,10 @@ fn new_symbols_look_like_the_old_ones() {
         let kept = columns(&after[path], path, 0..old);
         let source = columns(&before[path], path, 0..old);
         assert_eq!(kept, source, "{path}");
-        let drawn = columns(&after[path], path, old..new);
-        for (source, drawn) in source.iter().zip(&drawn) {
-            let [(mean, spread), (found, found_spread)] = [source, drawn].map(|c| moments_of(c));
-            // Five standard errors of 1,600 draws.
+        let fresh = columns(&after[path], path, old..new);
+        for (source, fresh) in source.iter().zip(&fresh) {
+            let [(mean, spread), (found, found_spread)] = [source, fresh].map(|c| moments_of(c));
+            // Five standard errors of 1,600 samples.
             assert!(
                 (found - mean).abs() < 5.0 * spread / 40.0,
                 "{path}: {found} {mean}"
@@ -281,7 +282,7 @@ fn new_symbols_look_like_the_old_ones() {
             assert!((found_spread / spread - 1.0).abs() < 5.0 / 56.0, "{path}");
         }
         // No two symbols are alike.
-        assert!(drawn[0].windows(2).all(|pair| pair[0] != pair[1]), "{path}");
+        assert!(fresh[0].windows(2).all(|pair| pair[0] != pair[1]), "{path}");
     }
     let x = tokens(&ids(5, 24, new), [2, 12], &device);
     let logits = values(wide.forward(x.clone()).logits);

@@ -1,4 +1,4 @@
-//! The model grows: what it computes, what it counts, and what it hands out.
+//! The grown model: its outputs, its parameters and its configuration.
 
 mod common;
 
@@ -60,7 +60,7 @@ fn a_grown_model_is_rebuilt_from_its_configuration_and_its_record() {
 }
 
 #[test]
-fn a_fresh_model_hands_out_the_configuration_it_was_built_from() {
+fn a_fresh_model_returns_the_configuration_it_was_built_from() {
     for config in shapes() {
         assert_eq!(config.init(&Device::flex().autodiff()).config(), config);
     }
@@ -102,7 +102,7 @@ fn every_parameter_of_a_grown_model_gets_a_gradient() {
 }
 
 #[test]
-fn the_probe_sees_every_site_without_changing_the_logits() {
+fn the_hook_sees_every_site_without_changing_the_logits() {
     let device = Device::flex().autodiff();
     let model = build(&tiny(), 1, &device);
     let x = tokens(&ids(1, 24, 11), [2, 12], &device);

@@ -1,4 +1,4 @@
-//! What is wrong with a checkpoint of `transformers` is said by the name of the tensor or the key.
+//! Damaged checkpoints of `transformers`: the error names the tensor or the key at fault.
 #![cfg(feature = "hf")]
 
 mod common;
@@ -46,7 +46,7 @@ impl Copy {
         MoeTransformer::from_hf(self.0.path(), &Device::flex())
     }
 
-    fn refused(&self) -> HfError {
+    fn rejected(&self) -> HfError {
         match self.read() {
             Ok(_) => panic!("a damaged checkpoint was read"),
             Err(error) => error,
@@ -93,14 +93,14 @@ fn write(path: &Path, all: BTreeMap<String, Numbers>, dtype: impl Fn(&str) -> DT
 }
 
 #[test]
-fn tensors_are_named() {
+fn errors_name_the_tensor() {
     let copy = || Copy::of("qwen3_moe-untied-gqa");
 
     let missing = copy();
     missing.tensors(DType::F32, |all| {
         all.remove(GATE);
     });
-    let error = missing.refused();
+    let error = missing.rejected();
     assert!(
         matches!(&error, HfError::Missing { tensor, .. } if tensor == GATE),
         "{error}"
@@ -110,7 +110,7 @@ fn tensors_are_named() {
     extra.tensors(DType::F32, |all| {
         all.insert("model.layers.2.spare".into(), (vec![2], vec![0.0; 2]));
     });
-    let error = extra.refused();
+    let error = extra.rejected();
     assert!(
         matches!(&error, HfError::Extra { tensor, .. } if tensor == "model.layers.2.spare"),
         "{error}"
@@ -120,7 +120,7 @@ fn tensors_are_named() {
     wide.tensors(DType::F32, |all| {
         all.insert(GATE.into(), (vec![7, 8], vec![0.0; 56]));
     });
-    let error = wide.refused();
+    let error = wide.rejected();
     assert_eq!(
         error.to_string(),
         format!("tensor `{GATE}` is [7, 8], expected [6, 8]")
@@ -131,7 +131,7 @@ fn tensors_are_named() {
     turned.tensors(DType::F32, |all| {
         all.get_mut(GATE).expect("there").0.reverse();
     });
-    let error = turned.refused();
+    let error = turned.rejected();
     assert!(
         matches!(&error, HfError::Shape { tensor, .. } if tensor == GATE),
         "{error}"
@@ -143,7 +143,7 @@ fn tensors_are_named() {
         if name == GATE { DType::I32 } else { DType::F32 }
     };
     write(&path, tensors(&path), dtype);
-    let error = whole.refused();
+    let error = whole.rejected();
     assert_eq!(
         error.to_string(),
         format!("tensor `{GATE}` is I32, expected F64, F32, F16 or BF16")
@@ -154,7 +154,7 @@ fn tensors_are_named() {
     untied.json("config.json", |config| {
         config["tie_word_embeddings"] = json!(true)
     });
-    let error = untied.refused();
+    let error = untied.rejected();
     assert!(
         matches!(&error, HfError::Extra { tensor, .. } if tensor == "lm_head.weight"),
         "{error}"
@@ -162,12 +162,12 @@ fn tensors_are_named() {
 }
 
 #[test]
-fn files_that_are_cut_off_name_the_tensor_that_is() {
+fn errors_name_the_tensor_that_is_cut_off() {
     let copy = Copy::of("olmoe-untied-mha");
     let whole = std::fs::read(copy.path(FILE)).expect("read");
     let cut = |length: usize| {
         std::fs::write(copy.path(FILE), &whole[..length]).expect("written");
-        copy.refused()
+        copy.rejected()
     };
     // By where they lie, which is by name: the last one is missing a byte, then the first.
     let error = cut(whole.len() - 1);
@@ -201,7 +201,7 @@ fn files_that_are_cut_off_name_the_tensor_that_is() {
 
     let malformed = |bytes: Vec<u8>| {
         std::fs::write(copy.path(FILE), bytes).expect("written");
-        let error = copy.refused();
+        let error = copy.rejected();
         assert!(matches!(error, HfError::Malformed { .. }), "{error}");
     };
     malformed([&whole[..], &[0]].concat()); // one byte too many
@@ -209,7 +209,7 @@ fn files_that_are_cut_off_name_the_tensor_that_is() {
     malformed([&u64::MAX.to_le_bytes(), &whole[8..]].concat());
 
     std::fs::remove_file(copy.path(FILE)).expect("removed");
-    let error = copy.refused();
+    let error = copy.rejected();
     assert!(
         matches!(&error, HfError::Io { path, .. } if path.ends_with(FILE)),
         "{error}"
@@ -225,7 +225,7 @@ fn an_index_and_its_shards_have_to_agree() {
 
     let lost = copy();
     std::fs::remove_file(lost.path(shard)).expect("removed");
-    let error = lost.refused();
+    let error = lost.rejected();
     assert!(
         matches!(&error, HfError::Io { path, .. } if path.ends_with(shard)),
         "{error}"
@@ -235,7 +235,7 @@ fn an_index_and_its_shards_have_to_agree() {
     moved.json(index, |index| {
         index["weight_map"]["model.norm.weight"] = json!("model-00001-of-00002.safetensors")
     });
-    let error = moved.refused();
+    let error = moved.rejected();
     assert!(
         matches!(&error, HfError::Missing { tensor, .. } if tensor == "model.norm.weight"),
         "{error}"
@@ -245,24 +245,24 @@ fn an_index_and_its_shards_have_to_agree() {
     outside.json(index, |index| {
         index["weight_map"]["model.norm.weight"] = json!("../model.safetensors")
     });
-    let error = outside.refused();
+    let error = outside.rejected();
     assert!(matches!(error, HfError::Malformed { .. }), "{error}");
 
     let broken = copy();
     std::fs::write(broken.path(index), "{").expect("written");
-    let error = broken.refused();
+    let error = broken.rejected();
     assert!(matches!(error, HfError::Json { .. }), "{error}");
 }
 
 #[test]
-fn keys_are_named() {
-    let refused = |name: &str, key: &str, value: Value| {
+fn errors_name_the_key() {
+    let rejected = |name: &str, key: &str, value: Value| {
         let copy = Copy::of(name);
         copy.json("config.json", |config| config[key] = value.clone());
-        copy.refused()
+        copy.rejected()
     };
     let named = |name: &str, key: &str, value: Value| {
-        let error = refused(name, key, value);
+        let error = rejected(name, key, value);
         match &error {
             HfError::Key { key: found, .. } => assert!(found.starts_with(key), "{error}"),
             error => panic!("{key}: {error}"),
@@ -285,7 +285,7 @@ fn keys_are_named() {
             "rope_parameters",
             json!({ "rope_type": "yarn", "rope_theta": 1e4 }),
         );
-        let error = refused(name, "num_experts_per_tok", json!(9));
+        let error = rejected(name, "num_experts_per_tok", json!(9));
         assert!(matches!(error, HfError::Config(_)), "{error}");
     }
     named("olmoe-tied-gqa", "head_dim", json!(4));
@@ -296,7 +296,7 @@ fn keys_are_named() {
 }
 
 #[test]
-fn other_spellings_are_read() {
+fn files_of_other_versions_and_float_types_are_read() {
     // As version 4 of `transformers` wrote it.
     let copy = Copy::of("qwen3_moe-untied-gqa");
     let expected = copy.read().expect("read");

@@ -1,5 +1,5 @@
-//! Models that `transformers` saved, and what it computed with them: read, run, written, grown. The
-//! cases are committed; `hf_parity.rs` makes larger ones where there is Python.
+//! Models that `transformers` saved, with its outputs: read, run, written and grown. These cases
+//! are committed; `hf_parity.rs` makes larger ones if there is Python.
 #![cfg(feature = "hf")]
 
 mod common;
@@ -166,14 +166,14 @@ fn a_grown_model_is_exported_with_the_same_logits() {
 }
 
 #[test]
-fn what_the_family_cannot_express_is_refused_and_nothing_is_written() {
+fn a_model_the_family_cannot_express_is_rejected_and_nothing_is_written() {
     let device = Device::flex();
     let root = tempdir().expect("a folder");
     let folder = root.path().join("model");
-    let refused = |model: &MoeTransformer| {
+    let rejected = |model: &MoeTransformer| {
         let error = model
             .to_hf(&folder, &HfExport::default())
-            .expect_err("refused");
+            .expect_err("rejected");
         assert_eq!(std::fs::read_dir(root.path()).expect("read").count(), 0);
         match error {
             HfError::Inexpressible { family, reason } => (family, reason),
@@ -184,7 +184,7 @@ fn what_the_family_cannot_express_is_refused_and_nothing_is_written() {
         let model = case.model(&device);
         let config = model.config();
         if config.qk_norm == QkNorm::FullWidth {
-            let (family, reason) = refused(&grown(&model, &Expansion::by("hidden", 2.0)));
+            let (family, reason) = rejected(&grown(&model, &Expansion::by("hidden", 2.0)));
             assert_eq!(family, HfFamily::Olmoe);
             assert!(
                 reason.contains("`hidden` (16) has to be `n_heads * head_dim` (4 * 2)"),
@@ -195,7 +195,7 @@ fn what_the_family_cannot_express_is_refused_and_nothing_is_written() {
                 clip_qkv: Some(8.0),
                 ..config
             };
-            let (family, reason) = refused(&clamped.init(&device));
+            let (family, reason) = rejected(&clamped.init(&device));
             assert_eq!(family, HfFamily::Qwen3Moe);
             assert!(reason.contains("`clip_qkv` is 8"), "{reason}");
         }

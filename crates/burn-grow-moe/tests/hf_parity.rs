@@ -1,8 +1,8 @@
-//! Random models that `transformers` makes here and now: what it computes with them, and what it computes
-//! with what is exported, grown.
+//! Random models made by `transformers` during the test: both compute the same, and `transformers`
+//! computes the same with the models that are exported, grown.
 //!
-//! `BURN_GROW_PYTHON` is an interpreter with the packages of `hf/requirements.txt`; without it there is
-//! nothing to do beyond `hf_golden.rs`. `BURN_GROW_PARITY_TABLE` is a file for the tables.
+//! `BURN_GROW_PYTHON` is an interpreter with the packages of `hf/requirements.txt`; without it the
+//! test does nothing. `BURN_GROW_PARITY_TABLE` is a file for the tables.
 #![cfg(feature = "hf")]
 
 mod common;
@@ -34,7 +34,7 @@ struct Exported {
     tied: bool,
 }
 
-/// What `check.py` says about one.
+/// The answer of `check.py` for one of them.
 #[derive(Deserialize)]
 struct Checked {
     difference: f64,
@@ -45,7 +45,7 @@ struct Checked {
 }
 
 #[test]
-fn random_models_equal_transformers_and_go_back_grown() {
+fn random_models_equal_transformers_before_and_after_growing() {
     let Some(python) = std::env::var("BURN_GROW_PYTHON")
         .ok()
         .filter(|it| !it.is_empty())
@@ -160,7 +160,7 @@ fn check(python: &str, root: &Path, exported: &[Exported]) -> Vec<Checked> {
     checked
 }
 
-/// What a script beside this test prints.
+/// Runs a script beside this test and returns what it prints.
 fn run(python: &str, script: &str, arguments: &[&str]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hf");
     let output = Command::new(python)

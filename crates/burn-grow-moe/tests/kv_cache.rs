@@ -1,4 +1,4 @@
-//! Tokens one after the other, with what is known of those before, against all at once.
+//! Tokens in portions through a cache, against all at once.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn in_portions(model: &MoeTransformer, portions: &[usize]) -> Tensor<3> {
 }
 
 #[test]
-fn tokens_in_portions_have_the_logits_of_all_at_once() {
+fn tokens_in_portions_give_the_logits_of_one_pass() {
     for config in shapes() {
         for device in devices() {
             let narrow = build(&config, 3, &device);

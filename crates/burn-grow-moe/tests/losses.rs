@@ -42,7 +42,7 @@ fn constant(config: MoeConfig, router: &[f32], device: &Device) -> MoeTransforme
 }
 
 #[test]
-fn the_auxiliary_losses_have_their_closed_forms() {
+fn the_auxiliary_losses_equal_their_closed_forms() {
     let device = Device::flex();
     // (router logits, top_k, n_experts * sum of the chosen probabilities, logsumexp)
     let ln2 = 2f32.ln();

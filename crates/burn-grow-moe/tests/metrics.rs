@@ -40,7 +40,7 @@ fn metadata() -> MetricMetadata {
 }
 
 #[test]
-fn the_load_of_a_batch_is_shown() {
+fn metrics_show_the_load_of_a_batch() {
     let (output, busiest, _) = output();
     let load: ExpertLoad = output.sync().unwrap().adapt();
     assert_eq!(load.tokens, 32);
@@ -74,7 +74,7 @@ fn a_metric_is_the_mean_over_tokens() {
 }
 
 #[test]
-fn the_metrics_of_burn_take_it_as_a_sequence() {
+fn the_metrics_of_burn_take_the_output() {
     let (output, _, nats) = output();
     let mut loss = LossMetric::new();
     let input: LossInput = output.adapt();

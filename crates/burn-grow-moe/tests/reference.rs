@@ -1,5 +1,5 @@
-//! The model against plain loops: logits, losses, routing and gradients, with the kernels of Flex and
-//! with the tensor API, which gradient checkpointing keeps to.
+//! The model against plain loops: logits, losses, routing and gradients, with the kernels of Flex
+//! and with the tensor API, which gradient checkpointing keeps to.
 
 mod common;
 

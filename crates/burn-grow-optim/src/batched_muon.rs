@@ -6,7 +6,8 @@ use burn_optim::decay::WeightDecayConfig;
 use burn_optim::momentum::{Momentum, MomentumConfig};
 use burn_optim::{AdjustLrFn, LearningRate, ModuleOptimizer, MuonState, Optimizer};
 
-/// Creates a [`BatchedMuon`]: the settings of burn-optim's [`MuonConfig`](burn_optim::MuonConfig), with its defaults.
+/// Configuration of [`BatchedMuon`]: the settings of burn-optim's
+/// [`MuonConfig`](burn_optim::MuonConfig), with its defaults. Neither has gradient clipping.
 #[derive(Config, Debug)]
 pub struct BatchedMuonConfig {
     /// The weight decay.
@@ -17,19 +18,20 @@ pub struct BatchedMuonConfig {
     /// The coefficients of `x`, `x^3` and `x^5` in a Newton-Schulz step.
     #[config(default = "(3.4445, -4.775, 2.0315)")]
     ns_coefficients: (f32, f32, f32),
-    /// The least norm that a matrix is divided by.
+    /// The lower bound of the norm that a matrix is divided by.
     #[config(default = 1e-7)]
     epsilon: f32,
     /// The number of Newton-Schulz steps.
     #[config(default = 5)]
     ns_steps: usize,
-    /// How the rate follows the shape of a matrix.
+    /// The rule by which the learning rate follows the shape of a matrix.
     #[config(default = "AdjustLrFn::Original")]
     adjust_lr_fn: AdjustLrFn,
 }
 
 impl BatchedMuonConfig {
-    /// The optimizer by itself, for [`ModuleOptimizer::with_group`](burn_optim::ModuleOptimizer::with_group).
+    /// The optimizer by itself, for
+    /// [`ModuleOptimizer::with_group`](burn_optim::ModuleOptimizer::with_group).
     pub fn build(&self) -> BatchedMuon {
         BatchedMuon {
             momentum: Momentum::new(&self.momentum),
@@ -45,19 +47,24 @@ impl BatchedMuonConfig {
 
 /// Muon for stacks of matrices, all orthogonalized by the same matrix products.
 ///
-/// It computes what [`PerExpert`](crate::PerExpert) makes of burn-optim's [`Muon`](burn_optim::Muon), which takes one
-/// matrix, and whose records it reads and writes. One batched product in place of many takes less time where the
-/// matrices are small (on Flex below about `[128, 128]`), and as much where they are large (`cargo xtask bench`).
+/// It computes the same as [`PerExpert`](crate::PerExpert) around burn-optim's
+/// [`Muon`](burn_optim::Muon), and reads and writes the same records. One batched product in place
+/// of many takes less time if the matrices are small (on Flex below about `[128, 128]`), and as
+/// much if they are large (`cargo xtask bench`).
 ///
-/// A parameter `[.., rows, columns]` is a stack, one `[rows, columns]` a matrix.
+/// # Shapes
+///
+/// A parameter `[.., rows, columns]` is a stack of matrices `[rows, columns]`.
 ///
 /// ```
 /// # use burn_core::module::ParamGroup;
-/// # use burn_grow_optim::{AsymmetricExt, BatchedMuonConfig};
-/// # use burn_optim::{AdamWConfig, ModuleOptimizer};
-/// let muon = BatchedMuonConfig::new().build().asymmetric();
-/// let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric())
-///     .with_group(ParamGroup::from_predicate("experts"), muon, None);
+/// # use burn_grow_optim::{AsymmetricConfig, AsymmetricGroups, BatchedMuonConfig};
+/// # use burn_optim::{AdamWConfig, AdjustLrFn};
+/// // With updates as large as AdamW's, both take the same learning rate.
+/// let muon = BatchedMuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+/// let optim = AdamWConfig::new()
+///     .init_asymmetric()
+///     .with_asymmetric_group(ParamGroup::from_predicate("experts"), &muon);
 /// ```
 ///
 /// Source: Jordan et al., [Muon](https://kellerjordan.github.io/posts/muon/), 2024.
@@ -68,14 +75,18 @@ pub struct BatchedMuon {
 }
 
 impl BatchedMuon {
-    /// The nearest orthogonal matrix of every matrix, by a quintic Newton-Schulz iteration on the smaller side.
+    /// The nearest orthogonal matrix of every matrix, by a quintic Newton-Schulz iteration on the
+    /// smaller side.
     fn orthogonalized<const D: usize>(&self, stack: Tensor<D>) -> Tensor<D> {
         let (rows, columns) = (D - 2, D - 1);
         let shape = stack.dims();
         let tall = shape[rows] > shape[columns];
-        let turned = |stack: Tensor<D>| match tall {
-            true => stack.swap_dims(rows, columns),
-            false => stack,
+        let turned = |stack: Tensor<D>| {
+            if tall {
+                stack.swap_dims(rows, columns)
+            } else {
+                stack
+            }
         };
         let mut x = turned(stack);
         let squares = x.clone().powi_scalar(2);
@@ -91,7 +102,7 @@ impl BatchedMuon {
         turned(x)
     }
 
-    /// What the rate is multiplied by for a matrix of that shape.
+    /// Factor of the learning rate for a matrix of that shape.
     fn adjustment(&self, rows: usize, columns: usize) -> f64 {
         let (rows, columns) = (rows as f64, columns as f64);
         match self.config.adjust_lr_fn {
@@ -118,7 +129,8 @@ impl Optimizer for BatchedMuon {
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         assert!(
             D >= 2,
-            "`BatchedMuon` takes stacks of matrices, and a parameter has {D} dimensions: give it another optimizer, with a parameter group"
+            "`BatchedMuon` takes stacks of matrices, and a parameter has {D} dimensions: give it another \
+             optimizer, with a parameter group"
         );
         let shape = tensor.dims();
         let (grad, momentum) = self

@@ -10,14 +10,14 @@ use crate::{OptimError, RewarmupScope, StatePolicy};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BiasCorrection {
-    /// The step count of their parameter, as in the paper: their first updates are
-    /// `(1 - beta_1) / sqrt(1 - beta_2)` times what a fresh parameter's would be, 0.45 for a `beta_2` of
-    /// 0.95 and 3.16 for 0.999.
+    /// The step count of their parameter, as in the paper: their first updates are `(1 - beta_1) /
+    /// sqrt(1 - beta_2)` times what a fresh parameter's would be, 0.45 for a `beta_2` of 0.95 and
+    /// 3.16 for 0.999.
     #[default]
     Shared,
-    /// Their own step count: their learning rate is multiplied by what the bias correction of Adam, AdamW
-    /// or Lamb would be at their age `a`, divided by what it is at the parameter's step count `t`,
-    /// `[sqrt(1 - b2^a) / (1 - b1^a)] / [sqrt(1 - b2^t) / (1 - b1^t)]`.
+    /// Their own step count: their learning rate is multiplied by what the bias correction of Adam,
+    /// AdamW or Lamb would be at their age `a`, divided by what it is at the parameter's step count
+    /// `t`, `[sqrt(1 - b2^a) / (1 - b1^a)] / [sqrt(1 - b2^t) / (1 - b1^t)]`.
     #[serde(rename = "own")]
     Restarted {
         /// The decay of the optimizer's first moment.
@@ -36,8 +36,8 @@ impl BiasCorrection {
         }
     }
 
-    /// Checks that it is possible for coordinates of `scope` of the parameter at `path`, whose state
-    /// follows `policy`.
+    /// Checks that it is possible for coordinates of `scope` of the parameter at `path`, whose
+    /// state follows `policy`.
     pub(crate) fn check(
         self,
         path: &str,
@@ -56,8 +56,8 @@ impl BiasCorrection {
         }
     }
 
-    /// Factor of the learning rate of coordinates that take their `own`th step while their parameter takes
-    /// its `shared`th. Both count from 1.
+    /// Factor of the learning rate of coordinates that take their `own`th step while their
+    /// parameter takes its `shared`th. Both count from 1.
     pub fn factor(self, own: usize, shared: usize) -> f64 {
         match self {
             Self::Shared => 1.0,
@@ -83,8 +83,8 @@ mod tests {
                 beta_1: 0.9,
                 beta_2,
             };
-            // After so many steps the shared correction is one, and the first update of zeroed moments under
-            // a constant gradient `(1 - b1) / sqrt(1 - b2)` times the rate.
+            // After so many steps the shared correction is one, and the first update of zeroed
+            // moments under a constant gradient `(1 - b1) / sqrt(1 - b2)` times the rate.
             let kick = 0.1 / (1.0 - beta_2).sqrt();
             assert!(
                 (restarted.factor(1, 1_000_000) * kick - 1.0).abs() < 1e-12,

@@ -14,8 +14,9 @@ use crate::{AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, PerEx
 /// [`init_asymmetric`](Self::init_asymmetric) where Burn's programs write `init`.
 ///
 /// Burn clips gradients in the [`ModuleOptimizer`] that a configuration's `init()` makes. The bare
-/// optimizer of its `build()` has no clipping, so `ModuleOptimizer::from(config.build().asymmetric())` does
-/// not clip, whatever the configuration says. `init_asymmetric` does.
+/// optimizer of its `build()` has no clipping, so
+/// `ModuleOptimizer::from(config.build().asymmetric())` does not clip, whatever the configuration
+/// says. `init_asymmetric` does.
 ///
 /// Parameter groups take configurations too ([`with_asymmetric_group`](AsymmetricGroups)), and
 /// [`PerExpert`] and [`MixedPrecision`] wrap them as they wrap optimizers.
@@ -49,8 +50,8 @@ pub trait AsymmetricConfig {
         self.build_plain().asymmetric()
     }
 
-    /// The optimizer of a whole module, [`Asymmetric`](crate::Asymmetric), with the gradient clipping that is
-    /// configured.
+    /// The optimizer of a whole module, [`Asymmetric`](crate::Asymmetric), with the gradient
+    /// clipping that is configured.
     fn init_asymmetric(&self) -> ModuleOptimizer {
         let optim = ModuleOptimizer::from(self.build_asymmetric());
         match self.gradient_clipping() {
@@ -64,10 +65,10 @@ pub trait AsymmetricConfig {
 pub trait AsymmetricGroups {
     /// Optimizes the parameters of `group` as `config` says, its gradient clipping included.
     ///
-    /// As with Burn's [`with_group`](ModuleOptimizer::with_group), the last group that matches a parameter
-    /// counts. A group does not inherit the gradient clipping of the optimizer it is added to, and Muon's
-    /// configurations have none: to clip there, hand `config.build_asymmetric()` and a clipping to
-    /// `with_group`.
+    /// As with Burn's [`with_group`](ModuleOptimizer::with_group), the last group that matches a
+    /// parameter counts. A group does not inherit the gradient clipping of the optimizer it is
+    /// added to, and Muon's configurations have none: to clip there, hand
+    /// `config.build_asymmetric()` and a clipping to `with_group`.
     fn with_asymmetric_group(self, group: ParamGroup, config: &impl AsymmetricConfig) -> Self;
 }
 

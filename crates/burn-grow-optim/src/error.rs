@@ -3,14 +3,15 @@ use burn_grow_core::Axis;
 
 use crate::{RewarmupScope, StatePolicy};
 
-/// Why an optimizer cannot follow an expansion. The optimizer passed in is unchanged.
+/// Reason why an optimizer cannot follow an expansion. The optimizer that was passed in is
+/// unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimError {
     /// A state tensor that is neither shaped like its parameter nor reduced along dimensions of it.
     #[error(
-        "optimizer state `{field}` of parameter `{path}` has shape {found:?}, which does not follow \
-         the parameter's {expected:?}"
+        "optimizer state `{field}` of parameter `{path}` has shape {found:?}, which does not \
+         follow the parameter's {expected:?}"
     )]
     State {
         /// The path of the parameter.
@@ -37,9 +38,9 @@ pub enum OptimError {
         /// The data type of the state tensor.
         found: String,
     },
-    /// A state tensor of which it is not known how it follows a rescaled gradient.
+    /// A state tensor that is not known to follow a rescaled gradient in some way.
     #[error(
-        "optimizer state `{field}` of parameter `{path}` is none that can be scaled: take another \
+        "it is not known how optimizer state `{field}` of parameter `{path}` scales: take another \
          state policy"
     )]
     UnknownState {
@@ -48,20 +49,20 @@ pub enum OptimError {
         /// The name of the state tensor.
         field: String,
     },
-    /// A re-warmup with a number that gives no rate.
+    /// A setting of a re-warmup that gives no learning rate.
     #[error("re-warmup `{name}` is {found}: expected {expected}")]
     Rewarmup {
         /// The name of the setting.
         name: &'static str,
         /// Its value.
         found: f64,
-        /// What it has to be.
+        /// The values that it can have.
         expected: &'static str,
     },
     /// A bias correction that would restart on a state which does not start from zero.
     #[error(
-        "parameter `{path}`: a restarted bias correction needs new coordinates whose state starts from \
-         zero, not {scope:?} under {policy:?}"
+        "parameter `{path}`: a restarted bias correction needs new coordinates whose state starts \
+         from zero, not {scope:?} under {policy:?}"
     )]
     RestartedBiasCorrection {
         /// The path of the parameter.
@@ -89,10 +90,10 @@ pub enum OptimError {
         /// The path of the parameter.
         path: String,
     },
-    /// A re-warmup was asked for, but the parameter's optimizer has no place for a second rate.
+    /// A re-warmup under an optimizer that has no place for a second learning rate.
     #[error(
-        "parameter `{path}`: a re-warmup needs its optimizer wrapped with `.asymmetric()`, found one \
-         that is not"
+        "parameter `{path}`: a re-warmup needs an asymmetric optimizer, and this parameter's is \
+         not: make it with `config.init_asymmetric()`, or wrap it with `.asymmetric()`"
     )]
     NotAsymmetric {
         /// The path of the parameter.

@@ -1,38 +1,50 @@
 //! Asymmetric optimizer state and learning rates for parameters that grow while they train.
 //!
-//! Copied units receive identical gradients. With identical optimizer state they stay identical for
-//! ever, the symmetry lock (Eq. 20-23); growing then buys nothing. Two asymmetries break it:
+//! Copied units receive identical gradients. With identical optimizer state they stay identical:
+//! the symmetry lock (Eq. 20-23), under which growing buys nothing. Two asymmetries break it:
 //!
-//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24; by axis
-//!   and by parameter, [`StateRules`]), mapped by [`expand_optimizer`] for any optimizer through its record;
-//! - the rate: new coordinates climb to `rho` times the present rate and decay with the rest
-//!   ([`Rewarmup`], Eq. 25-28), applied elementwise by [`Asymmetric`], an optimizer around any other.
+//! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24).
+//!   Axes and groups of parameters can follow policies of their own ([`StateRules`]).
+//!   [`expand_optimizer`] maps the state of any optimizer, through its record;
+//! - the learning rate: new coordinates climb to `rho` times the base rate and decay with the rest
+//!   ([`Rewarmup`], Eq. 25-28). [`Asymmetric`], an optimizer around any other, applies it
+//!   coordinate by coordinate.
+//!
+//! [`AsymmetricConfig`] is the way to make such an optimizer from Burn's configurations.
+//! [`BatchedMuon`], [`PerExpert`] and [`MixedPrecision`] are optimizers that experts and half
+//! precision need.
 
 mod asymmetric;
 mod batched_muon;
 mod bias_correction;
 mod config;
 mod error;
-mod host;
+mod expand;
+mod keys;
 mod mixed_precision;
+mod param_ids;
 mod per_expert;
 mod policy;
+mod probe;
 mod record;
 mod region;
+mod rescale;
 mod rewarmup;
 mod rules;
 mod scope;
 
-pub use asymmetric::{Asymmetric, AsymmetricExt, AsymmetricState};
+pub use asymmetric::{Asymmetric, AsymmetricExt};
 pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
 pub use bias_correction::BiasCorrection;
 pub use config::{AsymmetricConfig, AsymmetricGroups};
 pub use error::OptimError;
-pub use mixed_precision::{MixedPrecision, MixedPrecisionState};
-pub use per_expert::{PerExpert, PerExpertState};
+pub use expand::{check_expandable, expand_optimizer};
+pub use mixed_precision::MixedPrecision;
+pub use per_expert::PerExpert;
 pub use policy::StatePolicy;
-pub use record::{RawRecord, check_asymmetric, check_expandable, expand_optimizer};
-pub use region::{Extent, Region};
+pub use probe::check_asymmetric;
+#[doc(hidden)]
+pub use record::RawRecord;
 pub use rewarmup::{Ramp, Rewarmup, RewarmupRule, RewarmupSchedule};
 pub use rules::StateRules;
 pub use scope::RewarmupScope;

@@ -2,39 +2,43 @@ use burn_core::tensor::{DType, Device, Tensor};
 use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use derive_new::new;
 
-/// What a record calls the copy of the parameter.
-pub(crate) const MASTER: &str = "master";
+use crate::keys::MASTER;
 
-/// Steps parameters in half precision as if they were in single precision.
+/// Optimizer around any other that steps parameters in half precision as if they were in single
+/// precision.
 ///
-/// The state of the optimizer inside is in single precision, and so is a master copy of the parameter
-/// ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)): updates that the parameter's few bits would swallow add up
-/// there. Where the parameter is not what the master copy rounds to, coordinate by coordinate, the copy starts
-/// again from the parameter. So it follows whatever else moves parameters: an expansion, or loaded weights.
+/// The state of the optimizer inside is in single precision, and so is a master copy of the
+/// parameter ([arXiv 1710.03740](https://arxiv.org/abs/1710.03740)), where updates add up that the
+/// few bits of the parameter would swallow. A coordinate of the copy starts again from the
+/// parameter when it no longer rounds to it. So the copy follows whatever else moves parameters: an
+/// expansion, or loaded weights.
 ///
-/// A parameter in single precision has no copy. Burn 0.22.1 loads records in single precision, so the state of an
-/// optimizer without this around it cannot be saved and resumed in half precision.
+/// A parameter in single precision has no copy. Burn 0.22.1 loads records in single precision, so
+/// that the state of any other optimizer in half precision cannot be saved and resumed.
 ///
-/// [`Asymmetric`](crate::Asymmetric) goes inside: it rescales updates, which are rounded outside.
+/// Wrap a configuration ([`AsymmetricConfig`](crate::AsymmetricConfig)), which keeps its gradient
+/// clipping, or an optimizer. [`Asymmetric`](crate::Asymmetric) goes inside: it rescales updates,
+/// and rounding comes last.
 ///
 /// ```
-/// # use burn_grow_optim::{AsymmetricExt, MixedPrecision};
+/// # use burn_grow_optim::{AsymmetricConfig, AsymmetricExt, MixedPrecision};
 /// # use burn_optim::{AdamWConfig, ModuleOptimizer};
+/// let optim = MixedPrecision::new(AdamWConfig::new()).init_asymmetric();
+///
 /// let adamw = AdamWConfig::new().build().asymmetric();
-/// let optim = ModuleOptimizer::from(MixedPrecision::new(adamw));
+/// let same = ModuleOptimizer::from(MixedPrecision::new(adamw));
 /// ```
 #[derive(Clone, Debug, new)]
 pub struct MixedPrecision<O> {
     pub(crate) inner: O,
 }
 
-/// The state of [`MixedPrecision`].
+/// State of [`MixedPrecision`].
 #[derive(Clone, Debug)]
 pub struct MixedPrecisionState<S, const D: usize> {
-    /// The parameter in single precision, if it is stored in another.
+    /// The parameter in single precision, if it is stored in half precision.
     pub master: Option<Tensor<D>>,
-    /// The state of the optimizer inside.
-    pub inner: Option<S>,
+    inner: Option<S>,
 }
 
 impl<O: Optimizer> Optimizer for MixedPrecision<O> {

@@ -5,29 +5,32 @@ use burn_optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn_pack::Scalar;
 use derive_new::new;
 
-/// A matrix optimizer for stacks of matrices: it is applied to every matrix by itself.
+/// Optimizer for stacks of matrices that steps every matrix by itself with an optimizer for
+/// matrices.
 ///
-/// [`Muon`](burn_optim::Muon) orthogonalizes a whole matrix and takes no tensor of another rank; the experts
-/// of a layer are one parameter `[experts, in, out]`. Whatever comes before the last two dimensions is taken as
-/// a stack, one matrix after the other. For Muon itself [`BatchedMuon`](crate::BatchedMuon) does the same, in
-/// less time where the matrices are small.
+/// [`Muon`](burn_optim::Muon) orthogonalizes a matrix and takes no tensor of another rank, but the
+/// experts of a layer are one parameter `[experts, in, out]`. All dimensions before the last two
+/// are taken as the stack. [`BatchedMuon`](crate::BatchedMuon) does the same for Muon, in less time
+/// if the matrices are small.
 ///
-/// A record holds the states stacked like the parameter, so an expansion maps them as any other state.
+/// A record holds the states stacked like the parameter, so that an expansion maps them as any
+/// other state.
 ///
 /// ```
-/// # use burn_grow_optim::{AsymmetricExt, PerExpert};
-/// # use burn_optim::{AdamWConfig, ModuleOptimizer, MuonConfig};
 /// # use burn_core::module::ParamGroup;
-/// let muon = PerExpert::new(MuonConfig::new().build()).asymmetric();
-/// let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric())
-///     .with_group(ParamGroup::from_predicate("experts"), muon, None);
+/// # use burn_grow_optim::{AsymmetricConfig, AsymmetricGroups, PerExpert};
+/// # use burn_optim::{AdamWConfig, MuonConfig};
+/// let experts = ParamGroup::from_predicate("experts");
+/// let optim = AdamWConfig::new()
+///     .init_asymmetric()
+///     .with_asymmetric_group(experts, &PerExpert::new(MuonConfig::new()));
 /// ```
 #[derive(Clone, Debug, new)]
 pub struct PerExpert<O> {
     pub(crate) inner: O,
 }
 
-/// The state of [`PerExpert`]: one of each matrix.
+/// State of [`PerExpert`]: the state of every matrix.
 #[derive(Clone, Debug)]
 pub struct PerExpertState<O: Optimizer, const D: usize> {
     /// The states, in the order of the stack.
@@ -53,7 +56,8 @@ impl<O: Optimizer> Optimizer for PerExpert<O> {
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         assert!(
             D >= 2,
-            "`PerExpert` takes stacks of matrices, and a parameter has {D} dimensions: give it another optimizer, with a parameter group"
+            "`PerExpert` takes stacks of matrices, and a parameter has {D} dimensions: give it another \
+             optimizer, with a parameter group"
         );
         let shape = tensor.dims();
         let stack = shape[..D - 2].to_vec();
@@ -109,9 +113,11 @@ impl<O: Optimizer, const D: usize> RecordState for PerExpertState<O, D> {
         }
     }
 
-    /// None, too, where the record has no tensor of the parameter: then nothing tells how many matrices there are.
+    /// `None` also if the record has no tensor of the parameter, as nothing then tells how many
+    /// matrices there are.
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
-        // Only the state itself knows its names: it is read as that of a parameter of rank `D` first.
+        // Only the state itself knows its names: it is read as that of a parameter of rank `D`
+        // first.
         let mut stacked = StateSink::default();
         O::State::<D>::state_unflatten(prefix, src, device)?.state_flatten(prefix, &mut stacked);
         let lead = D.checked_sub(2)?;

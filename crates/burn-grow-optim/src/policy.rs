@@ -1,28 +1,38 @@
 use serde::{Deserialize, Serialize};
 
-use crate::mixed_precision::MASTER;
+use crate::keys::MASTER;
 
-/// What becomes of the optimizer state at an expansion: the four arms of Fig. 2. Several of them at
-/// once are [`StateRules`](crate::StateRules).
+/// Policy for the optimizer state at an expansion: the four runs of Fig. 2.
+///
+/// It goes wherever [`StateRules`](crate::StateRules) are asked for, which combine several
+/// policies.
+///
+/// ```
+/// # use burn_grow_optim::{StatePolicy, StateRules};
+/// assert_eq!(StatePolicy::default(), StatePolicy::KeepAndZero);
+/// let rules: StateRules = StatePolicy::CopyAll.into();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StatePolicy {
     /// Old coordinates keep their state, new ones start from zero: `S' = [S, 0]` (Eq. 24).
     #[default]
     KeepAndZero,
-    /// New coordinates copy the state of the unit they copy. The copies stay locked together.
+    /// New coordinates copy the state of the unit they copy. Copies stay locked together.
     CopyAll,
-    /// Every state of the model starts from zero again; step counts go on. The copies stay locked
+    /// Every state of the model starts from zero again, while step counts go on. Copies stay locked
     /// together.
     DropAll,
-    /// Copied, then rescaled as the weights were: momenta times the fan-in factor, second moments times
-    /// its square, as in staged training (arXiv 2203.06211). The copies stay locked together.
+    /// New coordinates copy, then the state is rescaled as the weights were: momenta times the
+    /// fan-in factor, second moments times its square, as in staged training (arXiv 2203.06211).
+    /// Copies stay locked together.
     Scale,
 }
 
-/// How a state tensor follows a rescaled gradient: with which power of the factor.
+/// The power of the factor by which a state tensor follows a rescaled gradient.
 ///
-/// The leaf names of burn-optim's states, and the copy of a parameter, which starts again where that is rescaled.
+/// By the leaf names of burn-optim's states, and of the copy of a parameter, which starts again
+/// where that is rescaled.
 const POWERS: [(&str, i32); 17] = [
     ("moment_1", 1),
     ("moment_2", 2),

@@ -4,19 +4,20 @@ use burn_core::module::{Module, ParamGroup, ParamId};
 use burn_grow_core::{Axis, AxisPlan, Fill, ParamPlan, Plan, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::record::ids;
+use crate::param_ids::param_ids;
 use crate::{BiasCorrection, OptimError, RewarmupScope, StatePolicy};
 
-/// Which [`StatePolicy`] the optimizer state follows, by axis and by parameter. A policy alone is the
-/// rule for everything.
+/// [`StatePolicy`] of the optimizer state, by axis and by group of parameters. A policy alone is
+/// the rule for everything.
 ///
-/// A parameter follows the last group that matches it; without one, the policy of each axis that it
-/// grows along, or the default. Where axes of several policies meet in one parameter:
+/// A parameter follows the last group that matches it. Without a group, it follows the policy of
+/// each axis that it grows along, or the default. If axes of several policies meet in one
+/// parameter:
 ///
-/// - its new coordinates along an axis follow that axis, and a coordinate that is new along several
-///   starts from zero as soon as one of them says so, else it is copied;
-/// - axes that scale multiply it with their own factors only;
-/// - dropping is of whole parameters: if any of its axes drops, all of it starts from zero.
+/// - new coordinates along an axis follow that axis. A coordinate that is new along several axes
+///   starts from zero if one of them says so, else it is copied;
+/// - an axis that scales multiplies the state by its own factors only;
+/// - if any axis drops, the state of the whole parameter starts from zero.
 ///
 /// ```
 /// # use burn_core::module::ParamGroup;
@@ -28,12 +29,12 @@ use crate::{BiasCorrection, OptimError, RewarmupScope, StatePolicy};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct StateRules {
-    /// What no exception is about.
+    /// The policy of everything without an exception.
     pub policy: StatePolicy,
     /// The axes that follow another policy.
     pub axes: BTreeMap<Axis, StatePolicy>,
-    /// The parameters that follow another policy. The last group that matches counts, as it does for
-    /// Burn's optimizers.
+    /// The groups of parameters that follow another policy. The last group that matches counts, as
+    /// in Burn's optimizers.
     pub groups: Vec<(ParamGroup, StatePolicy)>,
 }
 
@@ -46,7 +47,7 @@ impl From<StatePolicy> for StateRules {
     }
 }
 
-/// Burn's groups cannot be compared, but they print all that they are.
+/// Compares groups as they are printed, because Burn's cannot be compared.
 impl PartialEq for StateRules {
     fn eq(&self, other: &Self) -> bool {
         let groups = |rules: &Self| format!("{:?}", rules.groups);
@@ -55,31 +56,31 @@ impl PartialEq for StateRules {
 }
 
 impl StateRules {
-    /// Lets `axis` follow a policy of its own.
+    /// Sets the policy of `axis`.
     pub fn on(mut self, axis: impl Into<Axis>, policy: StatePolicy) -> Self {
         self.axes.insert(axis.into(), policy);
         self
     }
 
-    /// Lets the parameters of `group` follow a policy of their own, whatever they grow along.
+    /// Sets the policy of the parameters of `group`, whatever they grow along.
     pub fn with_group(mut self, group: ParamGroup, policy: StatePolicy) -> Self {
         self.groups.push((group, policy));
         self
     }
 
-    /// The rules for a run of `plans` that begins with `model`: every group is told by the paths that it
-    /// matches there, which later widths and resumed runs keep, as they do not keep identities.
+    /// Resolves the rules for a run of `plans` that begins with `model`: every group becomes the
+    /// list of paths that it matches there. Identities change when a run is resumed, paths do not.
     ///
     /// # Errors
     ///
-    /// When no plan names an axis that has a rule, or a group matches no parameter.
+    /// When an axis has a rule and no plan names it, or a group matches no parameter.
     pub fn resolve<M: Module>(&self, model: &M, plans: &[Plan]) -> Result<Self, OptimError> {
         let named = |axis: &Axis| plans.iter().any(|plan| plan.axis(axis).is_some());
-        self.resolved(&ids(model), named)
+        self.resolved(&param_ids(model), named)
     }
 
-    /// As [`resolve`](Self::resolve), with the identities of the parameters by path, and the axes that
-    /// there can be rules for.
+    /// As [`resolve`](Self::resolve), with the identities of the parameters by path. `named` tells
+    /// if an axis can have a rule.
     pub(crate) fn resolved(
         &self,
         ids: &HashMap<String, u64>,
@@ -94,12 +95,11 @@ impl StateRules {
                 .filter(|(path, id)| group.matches(&ParamId::from(**id), Some(path)));
             let mut paths: Vec<&str> = matched.map(|(path, _)| path.as_str()).collect();
             paths.sort_unstable();
-            match paths.is_empty() {
-                true => Err(OptimError::UnusedGroup {
-                    group: format!("{group:?}"),
-                }),
-                false => Ok((ParamGroup::from_paths(paths), *policy)),
+            if paths.is_empty() {
+                let group = format!("{group:?}");
+                return Err(OptimError::UnusedGroup { group });
             }
+            Ok((ParamGroup::from_paths(paths), *policy))
         });
         Ok(Self {
             policy: self.policy,
@@ -108,12 +108,13 @@ impl StateRules {
         })
     }
 
-    /// Checks that new coordinates of `scope` can have this bias correction in an expansion by `plan`.
+    /// Checks that new coordinates of `scope` can have this bias correction in an expansion by
+    /// `plan`.
     ///
     /// # Errors
     ///
-    /// A restarted one is for new coordinates whose state starts from zero. Names the first parameter of
-    /// which some do not.
+    /// When it restarts and the state of some new coordinates does not start from zero. Names the
+    /// first such parameter.
     pub fn check_bias_correction(
         &self,
         bias_correction: BiasCorrection,
@@ -128,7 +129,7 @@ impl StateRules {
         Ok(())
     }
 
-    /// What the rules, already [`resolved`](Self::resolved), say of one parameter.
+    /// The rule of one parameter, of rules already [`resolved`](Self::resolved).
     pub(crate) fn of(&self, plan: &Plan, param: &ParamPlan) -> ParamRule {
         // Resolved groups match by path alone.
         let matches = |group: &ParamGroup| group.matches(&ParamId::from(0), Some(&param.path));
@@ -147,30 +148,31 @@ impl StateRules {
     }
 }
 
-/// What becomes of the state of one parameter.
+/// The rule for the state of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ParamRule {
     /// The policy of every axis that it grows along.
     along: BTreeMap<Axis, StatePolicy>,
-    /// The policy if it grows along none.
+    /// The policy if it grows along no axis.
     rest: StatePolicy,
 }
 
 impl ParamRule {
-    /// Whether all of it starts from zero.
+    /// Tells if all of it starts from zero.
     pub(crate) fn drops(&self) -> bool {
-        match self.along.is_empty() {
-            true => self.rest == StatePolicy::DropAll,
-            false => self.has(StatePolicy::DropAll),
+        if self.along.is_empty() {
+            self.rest == StatePolicy::DropAll
+        } else {
+            self.has(StatePolicy::DropAll)
         }
     }
 
-    /// Whether it is multiplied with anything.
+    /// Tells if it is multiplied by factors.
     pub(crate) fn scales(&self) -> bool {
         !self.drops() && self.has(StatePolicy::Scale)
     }
 
-    /// What the new units of `axis` hold.
+    /// The state of the new units of `axis`.
     pub(crate) fn fill(&self, axis: &Axis) -> Fill {
         match self.along.get(axis) {
             Some(StatePolicy::CopyAll) => Fill::Copy,
@@ -184,7 +186,7 @@ impl ParamRule {
     }
 }
 
-/// Rules as they are written: one policy, or one with its exceptions.
+/// Serialized form of the rules: one policy, or one with its exceptions.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Written {
@@ -223,13 +225,14 @@ impl From<StateRules> for Written {
             axes,
             groups,
         } = rules;
-        match axes.is_empty() && groups.is_empty() {
-            true => Self::Policy(policy),
-            false => Self::Rules {
+        if axes.is_empty() && groups.is_empty() {
+            Self::Policy(policy)
+        } else {
+            Self::Rules {
                 policy,
                 axes,
                 groups,
-            },
+            }
         }
     }
 }

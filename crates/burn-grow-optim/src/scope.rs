@@ -7,7 +7,7 @@ pub enum RewarmupScope {
     /// The coordinates that the expansion added.
     #[default]
     NewCoordinates,
-    /// Every coordinate of every parameter, old and new. This is the control experiment that tells the
-    /// effect of a higher learning rate from that of a broken symmetry.
+    /// Every coordinate of every parameter, old and new. This is the control experiment that tells
+    /// the effect of a higher learning rate from that of a broken symmetry.
     All,
 }

@@ -1,24 +1,84 @@
-//! The demonstration's command line.
+//! Trains a byte-level mixture-of-experts language model that doubles its width midway, and lets it
+//! write.
+//!
+//! `cargo run --release -p moe-lm -- [TEXT]` takes about a minute on two cores. `TEXT` is a file or
+//! a folder; without it the model learns the Rust sources of this workspace.
 
-use std::process::ExitCode;
+mod corpus;
+mod model;
+mod sample;
+mod windows;
 
-use clap::Parser;
-use moe_lm::cli::Cli;
+use anyhow::{Result, anyhow};
+use burn::module::Module;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::Device;
+use burn::train::metric::LossMetric;
+use burn::train::{Learner, SupervisedTraining};
+use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric, MoeConfig};
+use burn_grow::optim::AsymmetricExt;
+use burn_grow::prelude::*;
 
-// Training allocates and frees a graph every step.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::model::LanguageModel;
 
-fn main() -> ExitCode {
-    env_logger::init();
-    let cli = Cli::parse();
-    match moe_lm::demo(&cli) {
-        Ok(true) => ExitCode::SUCCESS,
-        // What a shell reports for a program stopped by Ctrl-C.
-        Ok(false) => ExitCode::from(130),
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+/// Bytes that the model sees at once.
+const CONTEXT: usize = 128;
+/// Windows of text in one optimizer step.
+const BATCH: usize = 8;
+const EPOCHS: usize = 4;
+const LEARNING_RATE: f64 = 5e-3;
+const SEED: u64 = 0;
+
+fn main() -> Result<()> {
+    // 1. Text, cut into windows to train on and windows that are held out.
+    let text = corpus::read(std::env::args().nth(1).as_deref())?;
+    let (train, valid) = corpus::split(&text, CONTEXT + 1);
+    println!("{} bytes of text", text.len());
+    let total_steps = train.len().div_ceil(BATCH) * EPOCHS;
+    let train = windows::loader(train, BATCH, Some(SEED));
+    let valid = windows::loader(valid, BATCH, None);
+
+    // 2. A small model: two layers of eight experts, of which every byte meets two.
+    let device = Device::flex().autodiff();
+    device.seed(SEED);
+    let model = LanguageModel {
+        transformer: MoeConfig::default().init(&device),
+    };
+
+    // 3. What grows and when. New units begin as copies of old ones and keep the function as it is;
+    //    their
+    //    optimizer state begins at zero and their learning rate climbs again: they drift apart.
+    let expansion = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
+    println!("{}", Plan::new(&Blueprint::of(&model)?, &expansion)?);
+    let callback = WidthExpansionCallback::builder(total_steps)
+        .expand(At::fraction(0.5), expansion)
+        .on_expand(|report| println!("{report}"))
+        .build(&model)?;
+
+    // 4. An ordinary training with burn-train, its metrics and its checkpoints.
+    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
+    let schedule = CosineAnnealingLrSchedulerConfig::new(LEARNING_RATE, total_steps)
+        .with_min_lr(LEARNING_RATE / 100.0)
+        .init()
+        .map_err(|error| anyhow!(error))?;
+    let training = SupervisedTraining::new("target/moe-lm", train, valid)
+        .metric_train_numeric(LossMetric::new())
+        .metric_valid_numeric(LossMetric::new())
+        .metric_valid_numeric(ExpertEntropyMetric::new())
+        .metric_valid_numeric(MaxExpertShareMetric::new())
+        .with_default_checkpointers()
+        .num_epochs(EPOCHS);
+    let learner = Learner::new(callback.wrap(model), optim, schedule);
+    let result = callback.attach(training).launch(learner);
+    if let Some(error) = result.error {
+        return Err(anyhow!("{error}"));
     }
+
+    // 5. Text from the wide model.
+    let model = result.model.into_inner().transformer.valid();
+    let prompt = "    pub fn ";
+    let more = sample::generate(&model, prompt.as_bytes(), 400, CONTEXT, 0.7, SEED)?;
+    println!("{prompt}{}", String::from_utf8_lossy(&more));
+    Ok(())
 }

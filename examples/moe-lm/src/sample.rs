@@ -1,144 +1,64 @@
-//! A look at what an arm has learnt: text from its checkpoints, before and after it grew.
+//! Text from the model, byte by byte.
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use anyhow::Result;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Int, Tensor, TensorData};
+use burn_grow::moe::{KvCache, MoeTransformer};
+use rand::SeedableRng;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand::rngs::StdRng;
 
-use burn::module::Module;
-use burn_grow::TrainError;
-use burn_grow::train::{Growing, saved_epochs};
-use clap::Parser;
-
-use crate::config::Settings;
-use crate::error::DemoError;
-use crate::experiment::{Experiment, Length};
-use crate::generate::{Sampler, generate};
-use crate::language_model::{LanguageModel, initial};
-use crate::recorder::Recorder;
-use crate::run::callback;
-use crate::store::Store;
-
-/// Continues a text with the models that a run has saved: of an arm that grew, with the last narrow one and
-/// the last wide one.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "moe-sample", version)]
-pub struct SampleCli {
-    /// The directory of the run
-    #[arg(long, value_name = "DIR", default_value = "target/demo")]
-    pub run: PathBuf,
-    /// The arm
-    #[arg(long, default_value = "sparkling")]
-    pub arm: String,
-    /// The epochs whose checkpoints are read, instead of the last one at every width
-    #[arg(long, value_delimiter = ',', value_name = "N,N")]
-    pub epochs: Vec<usize>,
-    /// What the text begins with
-    #[arg(long, default_value = "    pub fn ")]
-    pub prompt: String,
-    /// How many bytes are written
-    #[arg(long, default_value_t = 400, value_name = "N")]
-    pub bytes: usize,
-    /// What the logits are divided by: 0 takes the most probable byte every time
-    #[arg(long, default_value_t = 0.7)]
-    pub temperature: f64,
-    /// What the bytes are drawn with
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-}
-
-/// The texts.
+/// Continues `prompt` by `count` bytes, drawn from `softmax(logits / temperature)`.
 ///
-/// # Errors
-///
-/// When the directory holds no run, or no checkpoint that was asked for, or one is damaged.
-pub fn sample(cli: &SampleCli) -> Result<String, DemoError> {
-    if !(cli.temperature.is_finite() && cli.temperature >= 0.0) {
-        return Err(DemoError::Setting {
-            name: "temperature",
-            value: cli.temperature.to_string(),
-            expected: "a number of at least 0".into(),
-        });
-    }
-    let (store, settings) = Store::read(&cli.run)?;
-    let rows = store.rows(&cli.arm)?;
-    let mut text = String::new();
-    for (epoch, model) in models(cli, &settings, &store)? {
-        let position = model.position();
-        let model = model.into_inner().model.valid();
-        let config = model.config();
-        let mut sampler = Sampler::new(cli.temperature, cli.seed);
-        let prompt = cli.prompt.as_bytes();
-        let more = generate(&model, prompt, cli.bytes, settings.context, &mut sampler);
-        let loss = rows.epochs.iter().find(|row| row.epoch == epoch);
-        let loss = loss.map_or_else(String::new, |row| {
-            format!(", held-out loss {:.4}", row.val_loss)
-        });
-        let _ = writeln!(
-            text,
-            "== {}, epoch {epoch}, step {}: hidden {}, inner {}{loss}\n{}{}\n",
-            cli.arm,
-            position.step,
-            config.hidden,
-            config.inner,
-            cli.prompt,
-            String::from_utf8_lossy(&more),
-        );
-    }
-    Ok(text)
-}
-
-/// The models to look at, oldest first.
-fn models(
-    cli: &SampleCli,
-    settings: &Settings,
-    store: &Store,
-) -> Result<Vec<(usize, Growing<LanguageModel>)>, DemoError> {
-    let demo = Experiment::demo()?;
-    let unit = demo.unit(demo.arm(&cli.arm)?, settings, Length::Full)?;
-    let directory = store.run(&cli.arm);
-    let trained = |source: TrainError| DemoError::Train {
-        arm: cli.arm.clone(),
-        source: Box::new(source),
-    };
-    let narrow = LanguageModel {
-        model: initial(&unit)?,
-        recorder: Recorder::idle(),
-    };
-    let callback = callback(&unit).build(&narrow).map_err(trained)?;
-    let saved = saved_epochs(&directory).map_err(trained)?;
-    let wanted = match cli.epochs.is_empty() {
-        true => saved.clone(),
-        false => cli.epochs.clone(),
-    };
-    if let Some(missing) = wanted.iter().find(|epoch| !saved.contains(epoch)) {
-        return Err(DemoError::NoCheckpoint {
-            directory,
-            epoch: Some(*missing),
-            saved,
-        });
-    }
-    let mut models: Vec<(usize, Growing<LanguageModel>)> = Vec::new();
-    for epoch in wanted {
-        let model = callback
-            .load_model(&directory, epoch, narrow.clone())
-            .map_err(trained)?;
-        // Newest first, so the first one of a width is its last.
-        let stage = model.position().stage;
-        if cli.epochs.is_empty()
-            && models
-                .iter()
-                .any(|(_, model)| model.position().stage == stage)
-        {
-            continue;
+/// The cache keeps what was computed of earlier bytes. A model knows no more positions than the
+/// `context` it was trained on: once these are full, the newer half of them is read again.
+pub(crate) fn generate(
+    model: &MoeTransformer,
+    prompt: &[u8],
+    count: usize,
+    context: usize,
+    temperature: f64,
+    seed: u64,
+) -> Result<Vec<u8>> {
+    let device = model.embedding.weight.device();
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut text = prompt.to_vec();
+    let mut cache = KvCache::new();
+    let mut unread = text.len().min(context);
+    for _ in 0..count {
+        if cache.seq() + unread > context {
+            cache = KvCache::new();
+            unread = (context / 2).min(text.len());
         }
-        models.push((epoch, model));
+        let bytes = &text[text.len() - unread..];
+        let bytes: Vec<i64> = bytes.iter().copied().map(i64::from).collect();
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(bytes, [1, unread]), &device);
+        let logits = model.forward_cached(tokens, &mut cache).logits;
+        let last = logits.narrow(1, unread - 1, 1) / temperature;
+        let weights = softmax(last, 2).into_data();
+        let next = WeightedIndex::new(weights.iter::<f32>())?.sample(&mut random);
+        text.push(next as u8);
+        unread = 1;
     }
-    if models.is_empty() {
-        return Err(DemoError::NoCheckpoint {
-            directory,
-            epoch: None,
-            saved,
-        });
+    Ok(text.split_off(prompt.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use burn_grow::moe::MoeConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_text_that_goes_on_beyond_the_context() {
+        let device = Device::flex();
+        device.seed(3);
+        let model = MoeConfig::default().init(&device);
+        let text = |seed| generate(&model, b"fn main", 40, 16, 1.0, seed).expect("text");
+        assert_eq!(text(1).len(), 40);
+        assert_eq!(text(1), text(1));
+        assert_ne!(text(1), text(2));
     }
-    models.sort_by_key(|(epoch, _)| *epoch);
-    Ok(models)
 }

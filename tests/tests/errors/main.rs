@@ -304,6 +304,15 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             planned(
                 mlp(),
                 Expansion::by("inner", 2.0)
+                    .with_baseline(Baseline::Net2Net { noise: 0.01 })
+                    .with_init(InitPair::COPY_ZERO),
+            ),
+            &["`inner`", "`Net2Net, noise 0.01`", "`with_init`"],
+        ),
+        (
+            planned(
+                mlp(),
+                Expansion::by("inner", 2.0)
                     .with_init(InitPair::RANDOM_COPY)
                     .with_scaling(Scaling::FunctionPreserving),
             ),
@@ -491,31 +500,32 @@ fn the_messages_read_well() {
     unknown axis `iner`: the model has `inner`
     axis `inner` has width 4 and cannot shrink to 3
     axis `inner` has width 4 and cannot shrink to 2
-    axis `inner` has width 4: a factor of 1.1 gives no whole width
-    axis `inner` has width 4: a factor of NaN gives no whole width
-    axis `inner` has width 4: a factor of inf gives no whole width
+    axis `inner` has width 4: a factor of 1.1 does not give a whole width
+    axis `inner` has width 4: a factor of NaN does not give a whole width
+    axis `inner` has width 4: a factor of inf does not give a whole width
     axis `inner` cannot have 18446744073709551615 units: a plan lists at most 16777216
-    Net2Net, noise NaN: NaN is no finite number
+    Net2Net, noise NaN: NaN is not a finite number
     parameter `embedding.weight` of shape [1099511627776, 1099511627776] makes the model too large for any memory
     the expansion names no axis
-    parameter `up.weight`: dimension 1 has 8 coordinates, which no width of `fan_out(2 x inner x 3)` gives
-    parameter `up.weight`: dimension 1 is `fan_out(outer x inner)`, but nothing else tells the width of `outer`: store it in a field with `#[grow(width = "outer")]`
+    parameter `up.weight`: dimension 1 has 8 coordinates, which does not fit `fan_out(2 x inner x 3)`
+    parameter `up.weight`: dimension 1 is `fan_out(outer x inner)`, but the width of `outer` does not follow from any other dimension: store it in a field with `#[grow(width = "outer")]`
     axis `head_dim` cannot grow: the scores are divided by its root
     a method is given for axis `outer`, which the expansion does not name
+    axis `inner` grows by the baseline `Net2Net, noise 0.01`, but `with_init` is a setting of the paper's method: remove one of the two
     axis `inner`: random-copy cannot preserve the function; copy-copy can, and so can a pair with a zero side
-    axis `inner`: zero-zero leaves new units dead: what makes them gets no gradient through consumers that are zero, nor these from units that are
+    axis `inner`: zero-zero leaves new units dead: producers get no gradient through consumers that are zero, and consumers get none from producers that are zero
     axis `top_k` would be 5 wide, but there are only 4 of `experts`
     axis `top_k` has no units to grow from
     parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does
     the models cannot be compared: 2 outputs before, 3 outputs after
-    `copy-none` is no init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`
+    `copy-none` is not an init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`
     axis `inner` has width 4 in `up.weight` but 5 in `down.weight`
     axis `inner` has width 4 in `up.weight` but 6 in `inner`
     parameter `gain.gamma` is not described: give its field a `#[grow(..)]` attribute, or `#[grow(skip)]` if it never grows
     parameter `down.weight` is the same as `up.weight`: shared parameters cannot grow
     layer `up`: Linear has no `gain`
     layer `embedding`: Embedding has no `fan_in`
-    layer `norm`: GroupNorm cannot grow so: `gain` would copy channels of one of its 2 groups into another: lay them out group by group, `gain("inner", groups = 2)`, here and wherever these channels are made or read
+    layer `norm`: GroupNorm cannot grow this way: `gain` would copy channels of one of its 2 groups into another: lay them out group by group, `gain("inner", groups = 2)`, here and wherever these channels are made or read
     parameter `up.weight` is quantized (QFloat(QuantScheme { value: Q8S, store: Native, mode: Symmetric, tensor: None, block: None })): grow the model before quantizing it
     parameter `up.weight` is reparameterized (lora): call `materialize` before growing the model
     multiplier `logit_scale` holds one number, but this expansion of axis `hidden` scales its units differently: use RMS-preserving scaling or a whole multiple

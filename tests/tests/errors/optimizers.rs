@@ -82,8 +82,8 @@ fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: Rewarmup
     assert!(matches!(error, OptimError::NotAsymmetric { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "parameter `down.bias`: a re-warmup needs its optimizer wrapped with `.asymmetric()`, found \
-         one that is not"
+        "parameter `down.bias`: a re-warmup needs an asymmetric optimizer, and this parameter's is not: \
+         make it with `config.init_asymmetric()`, or wrap it with `.asymmetric()`"
     );
 }
 

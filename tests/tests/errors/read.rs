@@ -31,15 +31,15 @@ where
 #[case("/axes/inner/old_width", json!(0), "found 0 -> 8")]
 #[case("/axes/inner/old_width", json!(u64::MAX), "found 18446744073709551615 -> 8")]
 #[case("/axes/inner/source/4", json!(4), "needs sources below 4, found 4")]
-#[case("/axes/inner/source", json!([1, 1, 2, 3, 1, 1, 2, 3]), "found none that is unit 0")]
-#[case("/axes/inner/source", json!([0, 1, 2, 3]), "dimension 1 has 8 coordinates, which no width of `fan_out(inner)`")]
+#[case("/axes/inner/source", json!([1, 1, 2, 3, 1, 1, 2, 3]), "found a plan without unit 0")]
+#[case("/axes/inner/source", json!([0, 1, 2, 3]), "dimension 1 has 8 coordinates, which does not fit `fan_out(inner)`")]
 #[case("/axes/inner/factor", json!([0.5]), "needs 8 factors, found 1")]
 #[case("/params/0/old_shape", json!([3]), "parameter `up.weight` needs 2 dimensions, one for each role, found [3]")]
 #[case("/params/0/old_shape/1", json!(5), "dimension 1 has 5 coordinates")]
 #[case("/params/0/new_shape/0", json!(4), "expects shape [3, 4], found [4, 8]")]
 #[case("/params/0/new_shape/1", json!(u64::MAX), "has 18446744073709551615 coordinates")]
-#[case("/params/0/roles/0", json!([{"kind": "gain", "terms": [4]}]), "dimension 0 has 3 coordinates, which no width of `4`")]
-#[case("/params/0/roles/1/0/terms", json!(["inner", u64::MAX]), "which no width of")]
+#[case("/params/0/roles/0", json!([{"kind": "gain", "terms": [4]}]), "dimension 0 has 3 coordinates, which does not fit `4`")]
+#[case("/params/0/roles/1/0/terms", json!(["inner", u64::MAX]), "which does not fit")]
 #[case("/params/0/roles/1/0/terms/0", json!("outer"), "unknown axis `outer`")]
 #[case("/multipliers", json!([{"path": "scale", "axis": "outer", "value": 1.0}]), "unknown axis `outer`")]
 fn a_plan_that_disagrees_with_itself_is_not_read(
@@ -54,7 +54,7 @@ fn a_plan_that_disagrees_with_itself_is_not_read(
 }
 
 #[rstest]
-#[case("/widths/inner", json!(7), "dimension 1 has 6 coordinates, which no width of `fan_out(inner)`")]
+#[case("/widths/inner", json!(7), "dimension 1 has 6 coordinates, which does not fit `fan_out(inner)`")]
 #[case("/widths", json!({}), "unknown axis `hidden`: the model has none")]
 #[case("/params/0/shape", json!([7]), "needs 2 dimensions, one for each role, found [7]")]
 #[case("/params/0/shape/0", json!(u64::MAX), "of shape [18446744073709551615, 4] makes the model too large")]
@@ -79,11 +79,11 @@ fn a_blueprint_that_disagrees_with_itself_is_not_read(
 #[case(Expansion::by("inner", 1e300), "a plan lists at most 16777216")]
 #[case(
     Expansion::by("inner", f64::NAN),
-    "a factor of NaN gives no whole width"
+    "a factor of NaN does not give a whole width"
 )]
-#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::Perturbation { size: f64::NAN }), "perturbation NaN: NaN is no finite number")]
-#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::HyperCloning { snr_db: -1e9 }), "inf is no finite number")]
-#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::UnevenSplit(SplitRatio::Uniform(-1e308, 1e308))), "is no finite number")]
+#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::Perturbation { size: f64::NAN }), "perturbation NaN: NaN is not a finite number")]
+#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::HyperCloning { snr_db: -1e9 }), "inf is not a finite number")]
+#[case(Expansion::by("inner", 2.0).with_baseline(Baseline::UnevenSplit(SplitRatio::Uniform(-1e308, 1e308))), "is not a finite number")]
 fn an_expansion_that_asks_for_the_impossible_is_not_planned(
     #[case] expansion: Expansion,
     #[case] expected: &str,

@@ -153,18 +153,18 @@ fn what_a_layer_cannot_do_is_refused_with_what_to_write() {
     Conv1d: `fan_out` would copy channels of one of its 2 groups into another: lay them out group by group, `fan_out("axis", groups = 2)`, here and wherever these channels are made or read
     Conv1d: `fan_out` would copy channels of one of its 2 groups into another: lay them out group by group, `fan_out("axis", groups = 2)`, here and wherever these channels are made or read
     Conv1d: `gain` adds groups and `fan_in` and `fan_out` widen each of them: name one or the other
-    Conv1d: `gain` adds groups, and it has one: name `fan_in` and `fan_out`
+    Conv1d: `gain` adds groups, and it has only one: name `fan_in` and `fan_out`
     ConvTranspose1d: `fan_out` would copy channels of one of its 2 groups into another: lay them out group by group, `fan_out("axis", groups = 2)`, here and wherever these channels are made or read
     DeformConv2d: `fan_in` would copy channels of one of its 2 groups into another: lay them out group by group, `fan_in("axis", groups = 2)`, here and wherever these channels are made or read
     DeformConv2d: the field of offsets of each group of channels cannot follow: use one offset group
     GroupNorm: `gain` would copy channels of one of its 2 groups into another: lay them out group by group, `gain("axis", groups = 2)`, here and wherever these channels are made or read
     GroupNorm: `gain` would copy channels of one of its 2 groups into another: lay them out group by group, `gain("axis", groups = 2)`, here and wherever these channels are made or read
-    MultiHeadAttention: it reads and writes one stream, which its heads of 3 fill: name `heads = ".."`, which is enough, and in `fan_in` nothing or the same axis with `unit = 3`
-    MultiHeadAttention: it reads and writes one stream, which its heads of 3 fill: name `heads = ".."`, which is enough, and in `fan_out` nothing or the same axis with `unit = 3`
-    TransformerEncoderLayer: it reads and writes one stream, which its heads of 3 fill: name `heads = ".."`, which is enough, and in `fan_out` nothing or the same axis with `unit = 3`
+    MultiHeadAttention: it reads and writes one stream, which its heads of 3 fill: name `heads = ".."`, and leave out `fan_in` or give it the same axis with `unit = 3`
+    MultiHeadAttention: it reads and writes one stream, which its heads of 3 fill: name `heads = ".."`, and leave out `fan_out` or give it the same axis with `unit = 3`
+    TransformerEncoderLayer: it reads and writes one stream, which its heads of 3 fill: name `heads = ".."`, and leave out `fan_out` or give it the same axis with `unit = 3`
     CrossAttention: it has two inputs: name both, `concat(fan_in = "query", fan_in = "context")`, with `fixed = size` for one that never grows
-    CrossAttention: Burn keeps the number of its heads private, so that it cannot follow
-    PositionWiseFeedForward: Burn shows the parameters of its activation to nobody, so that they cannot follow `inner`
+    CrossAttention: Burn keeps the number of its heads private, so it cannot be updated
+    PositionWiseFeedForward: Burn keeps the parameters of its activation private, so they cannot grow with `inner`
     layer `layer`: SwiGlu has no `gain`
     layer `layer`: Lstm has no `heads`
     layer `layer`: BatchNorm has no `fan_in`

@@ -88,7 +88,7 @@ macro_rules! enrol {
                 a_base_rate_that_starts_at_zero_moves_nothing,
                 the_newest_region_counts,
                 interleaved_copies_move_at_their_own_rate,
-                states_that_burn_cannot_load_back_are_refused,
+                states_that_burn_cannot_load_back_are_rejected,
             );
         })+
     };
@@ -158,7 +158,7 @@ fn every(_path: &str) -> bool {
     true
 }
 
-/// One step on drawn gradients.
+/// One step on random gradients.
 fn step<M: Module>(model: M, optim: &mut ModuleOptimizer, step: usize) -> M {
     let gradients = gradients(&model, step as u64, every);
     optim.step(base(step), model, gradients)

@@ -1,4 +1,4 @@
-//! What holds for every optimizer.
+//! The properties of every optimizer.
 
 use super::*;
 
@@ -183,7 +183,7 @@ pub(crate) fn a_parameter_without_a_gradient_gets_its_region(enrolled: Enrolled)
 
 /// The values, not their type: Burn 0.22 loads every optimizer record as the device's default type,
 /// and then cannot step a parameter of half precision any more, grown or not.
-pub(crate) fn states_that_burn_cannot_load_back_are_refused(enrolled: Enrolled) {
+pub(crate) fn states_that_burn_cannot_load_back_are_rejected(enrolled: Enrolled) {
     for dtype in [FloatDType::BF16, FloatDType::F16] {
         let mut adapted = enrolled.adapted.clone();
         let mut model = cast(Fused::narrow(11, &device()), dtype);

@@ -1,4 +1,5 @@
-//! Optimizer configurations keep what they say once they are asymmetric, gradient clipping above all.
+//! Optimizer configurations keep what they say once they are asymmetric, gradient clipping above
+//! all.
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn_grow::optim::{AsymmetricConfig, AsymmetricGroups};
@@ -32,8 +33,8 @@ fn matrices() -> Matrices {
     }
 }
 
-/// A configuration that clips: what Burn makes of it, what the recipe does, and the optimizer without its
-/// clipping.
+/// A configuration that clips: what Burn makes of it, what the recipe does, and the optimizer
+/// without its clipping.
 struct Configured {
     init: ModuleOptimizer,
     recipe: ModuleOptimizer,
@@ -81,7 +82,8 @@ configurations! {
     sgd: SgdConfig::new().with_gradient_clipping(norm());
 }
 
-/// Before an expansion the recipe is `init()`, bit for bit; after it, wherever nothing is re-warmed.
+/// Before an expansion the recipe is `init()`, bit for bit; after it, wherever nothing is
+/// re-warmed.
 fn check(configured: Configured) {
     let Configured {
         init,

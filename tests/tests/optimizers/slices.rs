@@ -63,9 +63,10 @@ fn a_grown_parameter_equals_two_with_their_own_state_and_rate(
     }
 }
 
-/// Up to epsilon, which the correction does not reach. Burn computes `beta_2^t` in `f32`, which costs `6e-5 / t` of the update for 0.999.
+/// Up to epsilon, which the correction does not reach. Burn computes `beta_2^t` in `f32`, which
+/// costs `6e-5 / t` of the update for 0.999.
 #[rstest]
-fn an_own_age_equals_a_fresh_parameter(
+fn a_restarted_bias_correction_equals_a_fresh_parameter(
     #[values(0.95, 0.999)] beta_2: f32,
     #[values("adam", "adamw", "lamb")] name: &str,
 ) {
@@ -128,7 +129,7 @@ fn an_own_age_equals_a_fresh_parameter(
 }
 
 #[test]
-fn an_own_age_needs_a_state_that_starts_from_zero() {
+fn a_restarted_bias_correction_needs_a_state_that_starts_from_zero() {
     let model = Mlp::narrow(1, &device());
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let plan = plan(&model, &Expansion::by("inner", 2.0));

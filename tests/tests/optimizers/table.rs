@@ -48,8 +48,8 @@ fn columns() -> Vec<Column> {
     ]
 }
 
-/// What of a run that expands by `column` is bit-equal once it has been to disk: the file, what a new
-/// optimizer reads from it, and ten more steps.
+/// What of a run that expands by `column` is bit-equal once it has been to disk: the file, what a
+/// new optimizer reads from it, and ten more steps.
 fn trip(enrolled: &Enrolled, column: &Column) -> String {
     let mut optim = enrolled.adapted.clone();
     let mut model = Fused::narrow(12, &device());
@@ -110,8 +110,8 @@ fn half(enrolled: &Enrolled) -> &'static str {
     }
 }
 
-/// Whether a type is an [`Optimizer`], which is all that can be adapted: the constant of the first block
-/// is there only then, and hides that of the trait.
+/// Tells if a type is an [`Optimizer`], which is all that can be adapted: the constant of the first
+/// block is there only then, and hides that of the trait.
 struct Adaptable<T>(core::marker::PhantomData<T>);
 
 impl<O: Optimizer> Adaptable<O> {

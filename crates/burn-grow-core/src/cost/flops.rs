@@ -1,7 +1,7 @@
 //! The 6ND rule: floating-point operations of training, and what growing saves of them.
 
-/// Estimates the floating-point operations of training `active_params` parameters on `tokens` tokens:
-/// `C = 6 N D`.
+/// Estimates the floating-point operations of training `active_params` parameters on `tokens`
+/// tokens: `C = 6 N D`.
 pub fn training_flops(active_params: f64, tokens: f64) -> f64 {
     6.0 * active_params * tokens
 }

@@ -19,9 +19,9 @@ pub enum Budget {
 
 /// What growing costs and saves under a budget, for expansion points from early to late.
 ///
-/// With `N_small` and `N_large` active parameters and an expansion after `x D` of `D` tokens, a grown
-/// run costs `6 D (x N_small + (1 - x) N_large)`; the wide model from scratch costs `6 D N_large`.
-/// Prints as a table.
+/// With `N_small` and `N_large` active parameters and an expansion after `x D` of `D` tokens, a
+/// grown run costs `6 D (x N_small + (1 - x) N_large)`; the wide model from scratch costs
+/// `6 D N_large`. Prints as a table.
 ///
 /// ```
 /// use burn_grow_core::cost::{Budget, Forecast};
@@ -73,7 +73,8 @@ impl ForecastPoint {
 
 impl Forecast {
     /// Forecasts expansions after 10 % to 90 % of the tokens, in tenths. `active_params` counts the
-    /// active parameters before and after, as [`Plan::active_params`](crate::Plan::active_params) does.
+    /// active parameters before and after, as [`Plan::active_params`](crate::Plan::active_params)
+    /// does.
     pub fn new(budget: Budget, active_params: (f64, f64)) -> Self {
         let points = (1..10).map(|tenths| f64::from(tenths) / 10.0);
         Self::at(budget, active_params, points)

@@ -37,8 +37,8 @@ impl StateSize {
 
 /// What a model costs to train and to keep.
 ///
-/// [`Blueprint::cost`](crate::Blueprint::cost) and [`Plan::cost`](crate::Plan::cost) compute it for a
-/// model.
+/// [`Blueprint::cost`](crate::Blueprint::cost) and [`Plan::cost`](crate::Plan::cost) compute it for
+/// a model.
 ///
 /// ```
 /// use burn_grow_core::cost::{Cost, StateSize};

@@ -82,9 +82,9 @@ impl Blueprint {
     /// Describes `model` without initializing its parameters, for a model that does not fit in
     /// memory. Only convolutions and the slopes of a `PRelu` are initialized.
     ///
-    /// An uninitialized parameter has the shape that it was declared with. For every Burn layer that
-    /// is the shape of its value, except for a [`Linear`](burn_nn::Linear) in column layout, which is
-    /// declared transposed and needs [`of`](Self::of).
+    /// An uninitialized parameter has the shape that it was declared with. For every Burn layer
+    /// that is the shape of its value, except for a [`Linear`](burn_nn::Linear) in column layout,
+    /// which is declared transposed and needs [`of`](Self::of).
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ pub(crate) struct Description {
 
 /// Collects what a module says about itself in [`Growable::describe`](crate::Growable::describe).
 ///
-/// The derive macro makes these calls; a module described by hand makes them itself. Names follow the
-/// module tree, so that error messages carry the path of the field at fault.
+/// The derive macro makes these calls; a module described by hand makes them itself. Names follow
+/// the module tree, so that error messages carry the path of the field at fault.
 #[derive(Default)]
 pub struct Describer {
     path: Vec<String>,

@@ -9,9 +9,9 @@ use crate::error::GrowError;
 
 /// A layer with parameters, described by the roles that its field attribute names.
 ///
-/// Implemented for the layers of burn-nn, and for their `Option`, `Vec` and arrays. Implement it for
-/// a layer of your own that is used on different axes in different places; a layer that always lies
-/// on the same axes derives [`Growable`](crate::Growable) instead.
+/// Implemented for the layers of burn-nn, and for their `Option`, `Vec` and arrays. Implement it
+/// for a layer of your own that is used on different axes in different places; a layer that always
+/// lies on the same axes derives [`Growable`](crate::Growable) instead.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be described by `fan_in`, `fan_out`, `gate` and `gain`",
     note = "a bare parameter takes `#[grow(dims(..))]`, a module of your own derives `Growable` and takes no roles, a foreign module takes `#[grow(with = path)]`"

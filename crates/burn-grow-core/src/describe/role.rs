@@ -10,20 +10,21 @@ use super::axis::Axis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleKind {
-    /// Makes the axis. New coordinates hold what the producer side of the init pair says, and are not
-    /// rescaled (Eq. 8-9).
+    /// Makes the axis. New coordinates hold what the producer side of the init pair says, and are
+    /// not rescaled (Eq. 8-9).
     FanOut,
-    /// Consumes the axis. New coordinates hold what the consumer side of the init pair says, and the
-    /// whole parameter is rescaled (Eq. 14-17).
+    /// Consumes the axis. New coordinates hold what the consumer side of the init pair says, and
+    /// the whole parameter is rescaled (Eq. 14-17).
     FanIn,
     /// Makes the axis and multiplies another fan-out, as the gate of a SwiGLU unit does. Where the
-    /// pair says zeros it is copied: with both factors zero the unit has no gradient and stays dead.
+    /// pair says zeros it is copied: with both factors zero the unit has no gradient and stays
+    /// dead.
     Gate,
     /// Goes along with the axis: norm gains and biases, running statistics (Eq. 19), whole experts.
     /// Always copied.
     Gain,
-    /// Lists symbols. New coordinates are random, with the mean and the standard deviation of the old
-    /// ones, column by column, whatever the init pair says.
+    /// Lists symbols. New coordinates are random, with the mean and the standard deviation of the
+    /// old ones, column by column, whatever the init pair says.
     Vocab,
 }
 

@@ -1,6 +1,7 @@
 //! Invariants of blueprints and plans.
 //!
-//! They are checked on construction and on deserialization, and the rest of the crate relies on them.
+//! They are checked on construction and on deserialization, and the rest of the crate relies on
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use super::constants::Constant;
 use super::role::Role;
 use crate::error::GrowError;
 
-/// The largest width of a planned axis, far more than any in use: a plan lists its units one by one.
+/// The largest width of a planned axis, far more than any in use: a plan lists its units one by
+/// one.
 pub(crate) const MAX_WIDTH: usize = 1 << 24;
 
 /// The largest number of elements of a model: what memory can address in double precision.
@@ -18,7 +20,8 @@ const MAX_ELEMENTS: usize = isize::MAX as usize / size_of::<f64>();
 /// The width of every axis.
 pub(crate) type Widths = BTreeMap<Axis, usize>;
 
-/// Declares the serialized fields of a type, and deserializes the type through its `checked` method.
+/// Declares the serialized fields of a type, and deserializes the type through its `checked`
+/// method.
 macro_rules! deserialize_checked {
     ($fields:ident => $whole:ident { $($name:ident: $type:ty,)+ }) => {
         #[derive(Deserialize)]

@@ -13,8 +13,8 @@ type Known<'a> = BTreeMap<Axis, (usize, &'a str)>;
 
 /// Finds the width that all parameters and constants agree on, axis by axis.
 ///
-/// A dimension with one unknown axis determines it, so a product of axes is solved once the others are
-/// known. `widths` store the width of an axis that parameters lie on; `counts` are axes without
+/// A dimension with one unknown axis determines it, so a product of axes is solved once the others
+/// are known. `widths` store the width of an axis that parameters lie on; `counts` are axes without
 /// parameters.
 pub(crate) fn widths(
     params: &[ParamBlueprint],
@@ -192,8 +192,8 @@ fn agree<'a>(
     })
 }
 
-/// Finds the width that most dimensions and constants ask for, axis by axis, in a description that may
-/// be wrong.
+/// Finds the width that most dimensions and constants ask for, axis by axis, in a description that
+/// may be wrong.
 pub(crate) fn voted<'a>(
     params: &[ParamBlueprint],
     constants: impl Iterator<Item = &'a Constant<usize>>,

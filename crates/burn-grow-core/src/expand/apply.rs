@@ -30,13 +30,14 @@ impl Plan {
         if self.is_identity() {
             return Ok(model);
         }
-        // First, because running statistics are shared with clones until their layer sets them apart.
+        // First, because running statistics are shared with clones until their layer sets them
+        // apart.
         model.update_constants(&self.constants());
         Ok(map_params(model, &mut Expand { plan: self }))
     }
 
-    /// Expands the parameter at `path` alone, as [`apply`](Self::apply) expands all of them. For models
-    /// that are too large to be in memory at once.
+    /// Expands the parameter at `path` alone, as [`apply`](Self::apply) expands all of them. For
+    /// models that are too large to be in memory at once.
     ///
     /// # Errors
     ///
@@ -107,8 +108,8 @@ fn expand_param<const D: usize>(
     Param::from_mapped_value(id, expanded, mapper)
 }
 
-/// Copies and randomizes on the host, where the optimizer state is expanded too, then multiplies on the
-/// device.
+/// Copies and randomizes on the host, where the optimizer state is expanded too, then multiplies on
+/// the device.
 fn expand<const D: usize>(plan: &Plan, param: &ParamPlan, tensor: Tensor<D>) -> Tensor<D> {
     let device = tensor.device();
     let dtype = tensor.dtype();

@@ -10,8 +10,8 @@ use crate::plan::param::ParamPlan;
 type Sources = Vec<Option<usize>>;
 
 impl Plan {
-    /// Computes the shape that [`expand_bytes`](Self::expand_bytes) gives a tensor of `shape`. Returns
-    /// `None` if the tensor does not have the shape of the parameter.
+    /// Computes the shape that [`expand_bytes`](Self::expand_bytes) gives a tensor of `shape`.
+    /// Returns `None` if the tensor does not have the shape of the parameter.
     pub fn expand_shape(&self, param: &ParamPlan, shape: &[usize]) -> Option<Vec<usize>> {
         let sizes = shape.iter().zip(&param.old_shape).zip(&param.new_shape);
         let follows = shape.len() == param.old_shape.len()
@@ -22,12 +22,12 @@ impl Plan {
         (follows && !shape.contains(&0)).then(|| expanded.collect())
     }
 
-    /// Expands the raw bytes of a tensor of `shape` that belongs to `param`: shaped like it, or with a
-    /// single coordinate where it is reduced, as factored second moments are. `fill` says of every
-    /// axis what its new units hold.
+    /// Expands the raw bytes of a tensor of `shape` that belongs to `param`: shaped like it, or
+    /// with a single coordinate where it is reduced, as factored second moments are. `fill` says of
+    /// every axis what its new units hold.
     ///
-    /// Works on any data type, on the host, and gives the same result on every device. Returns the new
-    /// shape and bytes, or `None` if the tensor does not have the shape of the parameter.
+    /// Works on any data type, on the host, and gives the same result on every device. Returns the
+    /// new shape and bytes, or `None` if the tensor does not have the shape of the parameter.
     pub fn expand_bytes(
         &self,
         param: &ParamPlan,
@@ -50,8 +50,8 @@ impl Plan {
 }
 
 /// Moves the elements of a tensor of `shape` to the coordinates of `dims`; a dimension with `None`
-/// stays. An element may be several consecutive items, such as the bytes of a float. Returns the new
-/// shape and items.
+/// stays. An element may be several consecutive items, such as the bytes of a float. Returns the
+/// new shape and items.
 pub(super) fn gather<T: Copy + Default>(
     dims: &[Option<Vec<Coordinate>>],
     shape: &[usize],

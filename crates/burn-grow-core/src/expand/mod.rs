@@ -1,7 +1,7 @@
 //! A plan carried out: parameters and raw tensors get their new coordinates.
 //!
-//! Copies, random values and zeros are made on the host, copies as byte moves; then factors multiply
-//! on the device. Every device and every replica gets the same numbers.
+//! Copies, random values and zeros are made on the host, copies as byte moves; then factors
+//! multiply on the device. Every device and every replica gets the same numbers.
 
 mod apply;
 mod check;

@@ -10,8 +10,8 @@ use crate::plan::param::ParamPlan;
 use crate::random::normals;
 
 impl Plan {
-    /// Computes the noise that a baseline adds to `param`, whose old values are `old`, before factors
-    /// multiply. Returns `None` for parameters without noise.
+    /// Computes the noise that a baseline adds to `param`, whose old values are `old`, before
+    /// factors multiply. Returns `None` for parameters without noise.
     pub(crate) fn noise(&self, param: &ParamPlan, old: &[f64]) -> Option<Vec<f64>> {
         let mut total: Option<Vec<f64>> = None;
         for dim in 0..param.roles.len() {
@@ -43,8 +43,8 @@ impl Plan {
         total
     }
 
-    /// Computes the noise of every new coordinate. Where signs make the copies of a unit different, it is
-    /// equal on all of them.
+    /// Computes the noise of every new coordinate. Where signs make the copies of a unit different,
+    /// it is equal on all of them.
     fn unsigned_noise(&self, param: &ParamPlan, noise: Noise, old: &[f64], key: &str) -> Vec<f64> {
         let normals = normals(self.seed(), key);
         let squares: f64 = old.iter().map(|value| value.powi(2)).sum();

@@ -14,8 +14,8 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 
 /// Writes the random coordinates of a parameter into `values`, its new values so far.
 ///
-/// A random coordinate has the mean and the standard deviation of the `old` values. One that copies a
-/// random coordinate along some dimension gets the same number, so that copies stay copies.
+/// A random coordinate has the mean and the standard deviation of the `old` values. One that copies
+/// a random coordinate along some dimension gets the same number, so that copies stay copies.
 pub(super) fn randomize(
     dims: &[Vec<Coordinate>],
     (old, old_shape): (&[f64], &[usize]),

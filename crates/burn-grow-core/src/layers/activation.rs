@@ -35,8 +35,8 @@ impl Layer for SwiGlu {
     }
 }
 
-/// Roles of the activation inside: the `gain` of a `PRelu`, the `fan_in` and `fan_out` of a `SwiGlu`.
-/// Other activations have no parameters and ignore the roles.
+/// Roles of the activation inside: the `gain` of a `PRelu`, the `fan_in` and `fan_out` of a
+/// `SwiGlu`. Other activations have no parameters and ignore the roles.
 #[diagnostic::do_not_recommend]
 impl Layer for Activation {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {

@@ -14,10 +14,10 @@ use crate::visit::{ParamVisitor, for_each_param};
 
 /// Four linear layers between the stream and the heads, both `d_model = heads x d_k` wide.
 ///
-/// `heads` grows both: Burn reshapes the heads to `d_model` and divides the scores by `sqrt(d_k)`, so
-/// the number of heads follows the stream. `fan_in` and `fan_out` may be named as well, and must then
-/// be the heads with `unit = d_k`. Where the init pair says zeros the keys are copied: with queries
-/// and keys both zero neither would have a gradient.
+/// `heads` grows both: Burn reshapes the heads to `d_model` and divides the scores by `sqrt(d_k)`,
+/// so the number of heads follows the stream. `fan_in` and `fan_out` may be named as well, and must
+/// then be the heads with `unit = d_k`. Where the init pair says zeros the keys are copied: with
+/// queries and keys both zero neither would have a gradient.
 #[diagnostic::do_not_recommend]
 impl Layer for MultiHeadAttention {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
@@ -41,7 +41,8 @@ impl Layer for MultiHeadAttention {
     }
 }
 
-/// Returns the role of the stream, which the heads of the layer fill, if it grows. Rejects other sides.
+/// Returns the role of the stream, which the heads of the layer fill, if it grows. Rejects other
+/// sides.
 pub(super) fn stream(
     roles: &LayerRoles,
     d_k: usize,
@@ -54,8 +55,8 @@ pub(super) fn stream(
         let same = |side: &Role| stream.as_ref().map(axes) == Some(axes(side));
         if side.as_ref().is_some_and(|side| !same(side)) {
             let reason = format!(
-                "it reads and writes one stream, which its heads of {d_k} fill: name `heads = \"..\"`, and \
-                 leave out `{attribute}` or give it the same axis with `unit = {d_k}`"
+                "it reads and writes one stream, which its heads of {d_k} fill: name `heads = \
+                 \"..\"`, and leave out `{attribute}` or give it the same axis with `unit = {d_k}`"
             );
             reject(layer, reason, describer);
         }
@@ -65,9 +66,9 @@ pub(super) fn stream(
 
 /// Query `[fan_in, ..]`, key and value `[fan_in, ..]`, output `[.., fan_out]`.
 ///
-/// `fan_in` names the two inputs one after the other, `concat(fan_in = "query", fan_in = "context")`,
-/// with `fixed = size` for one that never grows. The heads cannot grow: the forward pass reads their
-/// number, which Burn keeps private.
+/// `fan_in` names the two inputs one after the other,
+/// `concat(fan_in = "query", fan_in = "context")`, with `fixed = size` for one that never grows.
+/// The heads cannot grow: the forward pass reads their number, which Burn keeps private.
 #[diagnostic::do_not_recommend]
 impl Layer for CrossAttention {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {

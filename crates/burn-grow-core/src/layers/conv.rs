@@ -75,7 +75,8 @@ impl<const D: usize> Conv<'_, D> {
         (dims, roles.fan_out.clone())
     }
 
-    /// Adds groups, each a copy with all its weights. Nothing sums over the axis, so nothing is rescaled.
+    /// Adds groups, each a copy with all its weights. Nothing sums over the axis, so nothing is
+    /// rescaled.
     fn grouped(
         &self,
         gain: &Role,
@@ -143,9 +144,9 @@ macro_rules! conv {
 }
 
 conv!(
-    "Weight `[fan_out, fan_in / groups, ..]`, bias `[fan_out]`. With `groups > 1` the channels lie group \
-     by group on both sides; `gain` names the axis of the groups themselves, as in a depthwise \
-     convolution.",
+    "Weight `[fan_out, fan_in / groups, ..]`, bias `[fan_out]`. With `groups > 1` the channels lie \
+     group by group on both sides; `gain` names the axis of the groups themselves, as in a \
+     depthwise convolution.",
     OutIn,
     |conv, roles, constants| {
         constants.size(roles.gain.as_ref(), &mut conv.groups);
@@ -153,8 +154,8 @@ conv!(
     [Conv1d, Conv2d, Conv3d]
 );
 conv!(
-    "Weight `[fan_in, fan_out / groups, ..]`, bias `[fan_out]`, groups as in a convolution. `channels` \
-     is updated, though only its display reads it.",
+    "Weight `[fan_in, fan_out / groups, ..]`, bias `[fan_out]`, groups as in a convolution. \
+     `channels` is updated, though only its display reads it.",
     InOut,
     |conv, roles, constants| {
         let [fan_in, fan_out] = &mut conv.channels;
@@ -167,9 +168,9 @@ conv!(
     [ConvTranspose1d, ConvTranspose2d, ConvTranspose3d]
 );
 
-/// Weight `[fan_out, fan_in / weight_groups, ..]`, bias `[fan_out]`, groups as in a convolution. The
-/// input channels also lie group by group of their offsets. Offsets and mask are separate inputs, and
-/// their channels never grow.
+/// Weight `[fan_out, fan_in / weight_groups, ..]`, bias `[fan_out]`, groups as in a convolution.
+/// The input channels also lie group by group of their offsets. Offsets and mask are separate
+/// inputs, and their channels never grow.
 #[diagnostic::do_not_recommend]
 impl Layer for DeformConv2d {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {

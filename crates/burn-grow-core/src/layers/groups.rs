@@ -44,9 +44,9 @@ pub(super) fn times(role: &Role, size: usize) -> Role {
 pub(super) fn advice(attribute: &str, role: &Role, groups: usize) -> String {
     let axes: Vec<_> = role.axes().map(|axis| format!("\"{axis}\"")).collect();
     format!(
-        "`{attribute}` would copy channels of one of its {groups} groups into another: lay them out \
-         group by group, `{attribute}({}, groups = {groups})`, here and wherever these channels are \
-         made or read",
+        "`{attribute}` would copy channels of one of its {groups} groups into another: lay them \
+         out group by group, `{attribute}({}, groups = {groups})`, here and wherever these \
+         channels are made or read",
         axes.join(", ")
     )
 }

@@ -33,8 +33,8 @@ impl Layer for LayerNorm {
     }
 }
 
-/// Gain, bias, running mean and running variance `[gain]`. A copied channel has the statistics of its
-/// source.
+/// Gain, bias, running mean and running variance `[gain]`. A copied channel has the statistics of
+/// its source.
 #[diagnostic::do_not_recommend]
 impl Layer for BatchNorm {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {

@@ -74,8 +74,9 @@ recurrent! {
         others: [gate],
         activations: [hidden_activation],
     }
-    /// Four gate controllers. Input, forget and output gate multiply the cell, so they are gates. They
-    /// are copied where the cell gate starts from zero: a silent unit keeps its time constants.
+    /// Four gate controllers. Input, forget and output gate multiply the cell, so they are gates.
+    /// They are copied where the cell gate starts from zero: a silent unit keeps its time
+    /// constants.
     Lstm {
         gates: [input_gate, forget_gate, output_gate],
         others: [cell_gate],
@@ -92,8 +93,8 @@ recurrent! {
 macro_rules! bidirectional {
     ($($layer:ident),+) => {
         $(
-            /// Two layers of one hidden size. Their outputs are concatenated, so the layer that reads them
-            /// takes `fan_in("axis", groups = 2)`.
+            /// Two layers of one hidden size. Their outputs are concatenated, so the layer that
+            /// reads them takes `fan_in("axis", groups = 2)`.
             #[diagnostic::do_not_recommend]
             impl Layer for $layer {
                 fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {

@@ -1,4 +1,5 @@
-//! Transformer stacks. One stream goes through all layers, and the heads of every attention fill it.
+//! Transformer stacks. One stream goes through all layers, and the heads of every attention fill
+//! it.
 
 use burn_nn::activation::Activation;
 use burn_nn::transformer::{
@@ -27,8 +28,8 @@ impl Layer for PositionWiseFeedForward {
             _ => false,
         };
         if per_unit && roles.inner.is_some() {
-            let reason = "Burn keeps the parameters of its activation private, so they cannot grow with \
-                          `inner`";
+            let reason = "Burn keeps the parameters of its activation private, so they cannot grow \
+                          with `inner`";
             reject(name, reason, describer);
         }
         let inner = LayerRoles {
@@ -85,8 +86,8 @@ impl Layer for TransformerEncoderLayer {
     }
 }
 
-/// Two attentions, a feed-forward and three norms, as in an encoder layer. The encoder's output is as
-/// wide as the stream and grows with it.
+/// Two attentions, a feed-forward and three norms, as in an encoder layer. The encoder's output is
+/// as wide as the stream and grows with it.
 #[diagnostic::do_not_recommend]
 impl Layer for TransformerDecoderLayer {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {

@@ -62,7 +62,7 @@ impl AxisPlan {
         expansion: &Expansion,
     ) -> Result<Self, GrowError> {
         check_widths(axis, old_width, new_width)?;
-        let method = expansion.method_of(axis).checked()?;
+        let method = expansion.method_of(axis).checked(axis)?;
         let map = match method {
             Method::Sparkling { map, .. } => map,
             Method::Baseline(Baseline::Net2Net { .. }) => CopyMap::Random,
@@ -159,8 +159,8 @@ impl AxisPlan {
         &self.factor
     }
 
-    /// Returns the factor for the output of a matrix that is the producer of the axis and, transposed,
-    /// also its consumer (App. D.1). `None` if one number cannot express it.
+    /// Returns the factor for the output of a matrix that is the producer of the axis and,
+    /// transposed, also its consumer (App. D.1). `None` if one number cannot express it.
     pub fn tied_factor(&self) -> Option<f64> {
         self.tied
     }
@@ -227,8 +227,8 @@ impl AxisPlan {
         }
     }
 
-    /// Lists plus one and minus one in turn over the units that are or copy the same one, and zero for
-    /// a unit without a partner. Sums to zero for every old unit.
+    /// Lists plus one and minus one in turn over the units that are or copy the same one, and zero
+    /// for a unit without a partner. Sums to zero for every old unit.
     pub(crate) fn signs(&self) -> Vec<f64> {
         let mut waiting: Vec<Option<usize>> = vec![None; self.old_width];
         let mut signs = vec![0.0; self.new_width()];

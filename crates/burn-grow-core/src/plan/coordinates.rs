@@ -19,8 +19,8 @@ pub(crate) struct Coordinate {
     pub(crate) factor: f64,
 }
 
-/// The content of a coordinate that is not a copy. Where axes meet in one coordinate, the later variant
-/// counts.
+/// The content of a coordinate that is not a copy. Where axes meet in one coordinate, the later
+/// variant counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Content {
     /// This old coordinate.
@@ -65,15 +65,15 @@ impl Coordinate {
 }
 
 impl Plan {
-    /// Lists the old coordinate that each new coordinate of dimension `dim` is or copies; `None` where
-    /// the plan makes it random or zero. Returns `None` if the dimension does not grow.
+    /// Lists the old coordinate that each new coordinate of dimension `dim` is or copies; `None`
+    /// where the plan makes it random or zero. Returns `None` if the dimension does not grow.
     pub fn source(&self, param: &ParamPlan, dim: usize) -> Option<Vec<Option<usize>>> {
         let coordinates = self.dimension(param, dim, &|_| Fill::Copy)?;
         Some(coordinates.iter().map(Coordinate::kept).collect())
     }
 
-    /// Tells of each new coordinate of dimension `dim` if it was there before. Returns `None` if the
-    /// dimension does not grow.
+    /// Tells of each new coordinate of dimension `dim` if it was there before. Returns `None` if
+    /// the dimension does not grow.
     pub fn kept(&self, param: &ParamPlan, dim: usize) -> Option<Vec<bool>> {
         let coordinates = self.dimension(param, dim, &|_| Fill::Copy)?;
         let kept = coordinates
@@ -108,8 +108,8 @@ impl Plan {
         Some(self.coordinates(role, fill))
     }
 
-    /// Lists the unit of `axis` that each new coordinate of a dimension belongs to; `None` where the
-    /// role of the coordinate is not one of `kinds`.
+    /// Lists the unit of `axis` that each new coordinate of a dimension belongs to; `None` where
+    /// the role of the coordinate is not one of `kinds`.
     pub(crate) fn units_along(
         &self,
         role: &Role,

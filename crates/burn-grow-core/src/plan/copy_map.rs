@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::random::generator;
 
-/// The order in which old units and their copies stand on a grown axis of `d` old and `d'` new units.
+/// The order in which old units and their copies stand on a grown axis of `d` old and `d'` new
+/// units.
 ///
 /// The first place of a unit on the new axis is the unit itself; later ones are its copies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +22,8 @@ pub enum CopyMap {
 }
 
 impl CopyMap {
-    /// Lists the old unit that each of `new_width` units is or copies. `seed` and `key`, the name of
-    /// the axis, determine the random map.
+    /// Lists the old unit that each of `new_width` units is or copies. `seed` and `key`, the name
+    /// of the axis, determine the random map.
     pub fn source(self, old_width: usize, new_width: usize, seed: u64, key: &str) -> Vec<usize> {
         match self {
             Self::Block => (0..new_width).map(|unit| unit % old_width).collect(),

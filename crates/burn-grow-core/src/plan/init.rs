@@ -48,8 +48,9 @@ impl InitPair {
     pub const RANDOM_ZERO: Self = Self::new(Init::Random, Init::Zero);
     /// Randomly initialized units, with the consumers of the units in their place.
     pub const RANDOM_COPY: Self = Self::new(Init::Random, Init::Copy);
-    /// Units that output zero, with the consumers of the units in their place. They only learn through
-    /// an activation with a slope at zero; Burn's ReLU has none, and behind it they stay silent.
+    /// Units that output zero, with the consumers of the units in their place. They only learn
+    /// through an activation with a slope at zero; Burn's ReLU has none, and behind it they stay
+    /// silent.
     pub const ZERO_COPY: Self = Self::new(Init::Zero, Init::Copy);
     /// Copied units with zero consumers: they have no effect yet. Not in the paper.
     pub const COPY_ZERO: Self = Self::new(Init::Copy, Init::Zero);

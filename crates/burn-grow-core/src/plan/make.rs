@@ -33,8 +33,8 @@ impl Plan {
     /// Fails when the expansion
     /// - names no axis or an unknown one, or one that cannot grow,
     /// - asks for a width that is smaller, not whole, or too large,
-    /// - sets an init pair, scaling or copy map beside a baseline, or a method for an axis that does
-    ///   not grow,
+    /// - sets an init pair, scaling or copy map beside a baseline, or a method for an axis that
+    ///   does not grow,
     /// - asks for a function-preserving scaling that its init pair cannot have,
     /// - scales by a number that is not finite, or the units of a tied axis differently,
     /// - leaves fewer units of an axis than take part in a token.

@@ -8,6 +8,7 @@ use super::copy_map::CopyMap;
 use super::init::InitPair;
 use super::scaling::Scaling;
 use crate::baseline::Baseline;
+use crate::describe::axis::Axis;
 use crate::error::GrowError;
 
 /// The method by which an axis grows.
@@ -93,9 +94,10 @@ impl Method {
     }
 
     /// Rejects a baseline with settings of the paper's family.
-    pub(crate) fn checked(self) -> Result<Self, GrowError> {
+    pub(crate) fn checked(self, axis: &Axis) -> Result<Self, GrowError> {
         match self {
             Self::Contradiction { baseline, setting } => Err(GrowError::Contradiction {
+                axis: axis.clone(),
                 baseline: baseline.to_string(),
                 setting,
             }),
@@ -125,21 +127,22 @@ mod tests {
 
     #[test]
     fn a_baseline_rejects_the_settings_of_the_paper() {
+        let axis = Axis::from("inner");
         let baseline = Method::Baseline(Baseline::Net2Net { noise: 0.01 });
         for (method, setting) in [
             (baseline.with_init(InitPair::COPY_ZERO), "with_init"),
             (baseline.with_scaling(Scaling::default()), "with_scaling"),
             (baseline.with_map(CopyMap::Block), "with_map"),
         ] {
-            let error = method.checked().expect_err("two methods");
+            let error = method.checked(&axis).expect_err("two methods");
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "`{setting}` is a setting of the paper's method, but the axis grows by the \
-                     baseline `Net2Net, noise 0.01`: remove one of the two"
+                    "axis `inner` grows by the baseline `Net2Net, noise 0.01`, but `{setting}` is \
+                     a setting of the paper's method: remove one of the two"
                 )
             );
         }
-        assert_eq!(baseline.checked(), Ok(baseline));
+        assert_eq!(baseline.checked(&axis), Ok(baseline));
     }
 }

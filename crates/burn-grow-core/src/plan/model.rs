@@ -16,9 +16,9 @@ use crate::error::GrowError;
 
 /// What an expansion does to every parameter, computed before anything is touched.
 ///
-/// The same plan is applied to the parameters ([`apply`](Self::apply)), to the optimizer state and to
-/// the learning-rate regions. Printed, it is the dry-run table. Applying it allocates the parameters
-/// that [`num_params`](Self::num_params) counts.
+/// The same plan is applied to the parameters ([`apply`](Self::apply)), to the optimizer state and
+/// to the learning-rate regions. Printed, it is the dry-run table. Applying it allocates the
+/// parameters that [`num_params`](Self::num_params) counts.
 ///
 /// Deserializing validates the plan. Use a format that round-trips floats, such as serde_json with
 /// its feature `float_roundtrip`.
@@ -157,7 +157,8 @@ impl Plan {
         self.axes.values().any(|axis| axis.noise().is_some())
     }
 
-    /// Iterates over the grown axes whose factors `param` is multiplied with, dimension by dimension.
+    /// Iterates over the grown axes whose factors `param` is multiplied with, dimension by
+    /// dimension.
     pub(super) fn factors<'a>(
         &'a self,
         param: &'a ParamPlan,

@@ -31,13 +31,13 @@ use super::init::{Init, InitPair};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
-    /// Preserves the RMS of every activation. For copies on both sides the factor equals the paper's
-    /// `1 / sqrt(1 + 3c)` where `c = d'/d - 1 <= 1` (Eq. 16-17) and its `1 / (1 + c)` at whole
-    /// multiples. For any other pair it is Eq. 14.
+    /// Preserves the RMS of every activation. For copies on both sides the factor equals the
+    /// paper's `1 / sqrt(1 + 3c)` where `c = d'/d - 1 <= 1` (Eq. 16-17) and its `1 / (1 + c)` at
+    /// whole multiples. For any other pair it is Eq. 14.
     #[default]
     RmsPreserving,
-    /// Preserves the function. Equal to RMS-preserving at whole multiples with copies on both sides.
-    /// With zero producers it holds as long as the layers in between map zero to zero.
+    /// Preserves the function. Equal to RMS-preserving at whole multiples with copies on both
+    /// sides. With zero producers it holds as long as the layers in between map zero to zero.
     FunctionPreserving,
     /// Leaves the consumers as they are.
     None,

@@ -42,8 +42,8 @@ impl SiteRms {
 
 /// Compares two models on one input.
 ///
-/// A whole multiple of a width preserves the function up to rounding. Any other growth preserves the
-/// RMS of the activations, in expectation over the weights.
+/// A whole multiple of a width preserves the function up to rounding. Any other growth preserves
+/// the RMS of the activations, in expectation over the weights.
 ///
 /// ```
 /// # use burn_core as burn;

@@ -1,7 +1,7 @@
 //! Checks of a description, and measurements of what an expansion did.
 //!
-//! [`two_width_check`] finds wrong roles, [`verify`] compares a model before and after an expansion,
-//! and [`symmetry`] and [`grown_rms`] follow the grown parameters while they train.
+//! [`two_width_check`] finds wrong roles, [`verify`] compares a model before and after an
+//! expansion, and [`symmetry`] and [`grown_rms`] follow the grown parameters while they train.
 
 mod compare;
 pub(crate) mod mismatch;

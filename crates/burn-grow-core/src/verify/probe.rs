@@ -26,10 +26,11 @@ pub trait Probe<I> {
     fn probe(&self, input: I) -> Activations;
 }
 
-/// The result of a forward pass: the output, and the root mean square of every activation looked at.
+/// The result of a forward pass: the output, and the root mean square of every activation looked
+/// at.
 ///
-/// Ranks and widths are dropped. The output is a list of numbers, and an activation is its RMS, the one
-/// number that can be compared across widths.
+/// Ranks and widths are dropped. The output is a list of numbers, and an activation is its RMS, the
+/// one number that can be compared across widths.
 #[derive(Clone, Debug)]
 pub struct Activations {
     output: TensorData,

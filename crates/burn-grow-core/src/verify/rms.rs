@@ -22,7 +22,8 @@ pub struct GrownRms {
     pub new: f64,
 }
 
-/// Computes the RMS over the parameters of `model` that `plan` grew. Returns `None` if nothing grew.
+/// Computes the RMS over the parameters of `model` that `plan` grew. Returns `None` if nothing
+/// grew.
 ///
 /// Costs one pass over the weights and one wait for the device.
 ///

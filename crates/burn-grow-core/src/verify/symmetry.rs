@@ -14,8 +14,8 @@ use crate::plan::model::Plan;
 use crate::table::table;
 use crate::visit::{ParamVisitor, for_each_param};
 
-/// The similarity of units and their copies. Where it is 1 everywhere, the units are locked in symmetry
-/// (Eq. 20-23). Prints as a table.
+/// The similarity of units and their copies. Where it is 1 everywhere, the units are locked in
+/// symmetry (Eq. 20-23). Prints as a table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Symmetry {
     /// One row per dimension along which units were copied.
@@ -45,8 +45,8 @@ impl Symmetry {
         self.mean_of(|_| true)
     }
 
-    /// Computes the mean cosine over the pairs of the rows that `wanted` accepts. Returns `None` if it
-    /// accepts no pairs.
+    /// Computes the mean cosine over the pairs of the rows that `wanted` accepts. Returns `None` if
+    /// it accepts no pairs.
     pub fn mean_of(&self, wanted: impl Fn(&CopySymmetry) -> bool) -> Option<f64> {
         let rows = self.rows.iter().filter(|row| wanted(row));
         let (sum, pairs) = rows.fold((0.0, 0.0), |(sum, pairs), row| {
@@ -80,13 +80,15 @@ impl ParamTensors for Weights {
     }
 }
 
-/// Compares the units of `model` with the copies that `plan` made of them: for every dimension along
-/// which units were copied, the cosine between the slice of a unit and that of each of its copies.
+/// Compares the units of `model` with the copies that `plan` made of them: for every dimension
+/// along which units were copied, the cosine between the slice of a unit and that of each of its
+/// copies.
 ///
-/// A slice is every weight at the unit's coordinates of that dimension. In stacked parameters, such as
-/// the experts of a mixture, members are compared one by one: those are parameters whose dimension 0 is
-/// the same stack wherever the axis occurs. Units that the plan made random or zero are not copies.
-/// Slices of a single number have no direction and slices of zeros no cosine; both are left out.
+/// A slice is every weight at the unit's coordinates of that dimension. In stacked parameters, such
+/// as the experts of a mixture, members are compared one by one: those are parameters whose
+/// dimension 0 is the same stack wherever the axis occurs. Units that the plan made random or zero
+/// are not copies. Slices of a single number have no direction and slices of zeros no cosine; both
+/// are left out.
 ///
 /// ```
 /// # use burn_core as burn;
@@ -125,7 +127,8 @@ pub fn symmetry<M: Module>(model: &M, plan: &Plan) -> Result<Symmetry, GrowError
     symmetry_of(model, &Weights, plan)
 }
 
-/// Compares units and copies as [`symmetry`] does, in a tensor for every parameter such as its gradient.
+/// Compares units and copies as [`symmetry`] does, in a tensor for every parameter such as its
+/// gradient.
 ///
 /// # Errors
 ///
@@ -187,7 +190,8 @@ impl<T: ParamTensors> ParamVisitor for Visitor<'_, T> {
                 continue;
             };
             for (axis, grown, stacked) in &self.axes {
-                // Units of different kinds, as the heads of queries and of keys, are not equally large.
+                // Units of different kinds, as the heads of queries and of keys, are not equally
+                // large.
                 let kinds = kinds(role, axis).into_iter();
                 let cosines = kinds.flat_map(|kind| {
                     let pairs = pairs(self.plan, role, axis, grown, kind);
@@ -249,8 +253,8 @@ fn pairs(
     copies.collect()
 }
 
-/// Returns `true` if the units of `axis` belong to the members of a stack of matrices: dimension 0 of
-/// every parameter on the axis has the same size, and neither makes nor consumes an axis.
+/// Returns `true` if the units of `axis` belong to the members of a stack of matrices: dimension 0
+/// of every parameter on the axis has the same size, and neither makes nor consumes an axis.
 fn stacked(plan: &Plan, axis: &Axis) -> bool {
     let on_axis = |role: &Option<Role>| {
         let mut axes = role.iter().flat_map(Role::axes);

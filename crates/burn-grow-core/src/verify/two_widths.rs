@@ -13,14 +13,14 @@ use crate::describe::validate::Widths;
 use crate::describe::width::voted;
 use crate::error::GrowError;
 
-/// Checks the roles of a model against the same model built at another width: every dimension must have
-/// the size that its role gives it.
+/// Checks the roles of a model against the same model built at another width: every dimension must
+/// have the size that its role gives it.
 ///
-/// Build both from one configuration and change only the widths of the axes. No two axes may have the
-/// same pair of widths. Every dimension at fault is named with the axis that it seems to lie on.
-/// Mistakes that keep the size right show up in [`verify`](crate::verify::verify) at twice the width.
-/// The method is [mup](https://github.com/microsoft/mup)'s, which infers infinite dimensions from two
-/// widths.
+/// Build both from one configuration and change only the widths of the axes. No two axes may have
+/// the same pair of widths. Every dimension at fault is named with the axis that it seems to lie
+/// on. Mistakes that keep the size right show up in [`verify`](crate::verify::verify) at twice the
+/// width. The method is [mup](https://github.com/microsoft/mup)'s, which infers infinite dimensions
+/// from two widths.
 ///
 /// ```
 /// # use burn_core as burn;
@@ -52,9 +52,9 @@ use crate::error::GrowError;
 ///
 /// # Errors
 ///
-/// Fails with [`GrowError::Roles`], which lists every dimension without a role that changes, every one
-/// whose role gives it another size, every parameter that only one model has, and the axes that change
-/// in the same way. Also fails as [`Blueprint::of`] does on either model.
+/// Fails with [`GrowError::Roles`], which lists every dimension without a role that changes, every
+/// one whose role gives it another size, every parameter that only one model has, and the axes that
+/// change in the same way. Also fails as [`Blueprint::of`] does on either model.
 pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<(), GrowError> {
     // Any role may be wrong, so the majority of the dimensions decides about a width.
     let (narrow_params, narrow_widths) = survey(narrow)?;

@@ -10,7 +10,7 @@ use super::parallel::for_each;
 use super::simd::vectorized;
 
 /// [`causal_attention`](crate::causal_attention) as one operation, which neither computes
-/// nor stores what a query may not look at.
+/// nor stores the scores of the future.
 ///
 /// The forward pass keeps the log of each query's partition function, from which the backward pass
 /// makes the weights again ([arXiv 2205.14135](https://arxiv.org/abs/2205.14135)):

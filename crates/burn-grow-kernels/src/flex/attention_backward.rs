@@ -6,7 +6,7 @@ use super::simd::{Kernel, LANES, Lanes, add_scaled, exp, sum_of};
 /// The queries whose weights are kept at once.
 const QUERIES: usize = 64;
 
-/// The loops of the backward pass: what the forward pass had and made, and where the gradients go.
+/// The loops of the backward pass: inputs and outputs of the forward pass, and the gradients.
 pub(super) struct Backward<'a> {
     pub(super) heads: Heads,
     pub(super) q: &'a [f32],
@@ -24,7 +24,7 @@ pub(super) struct Backward<'a> {
 /// `blocks[b * QUERIES + i]`.
 type Kept = Vec<Lanes>;
 
-/// What a key head is to its queries, and the gradients it collects from them.
+/// A key head as its queries read it, and the gradients that it collects from them.
 struct KeyHead {
     /// The keys by coordinate, times the scale.
     keys: Vec<Lanes>,

@@ -12,10 +12,10 @@ use crate::routing::Routing;
 
 /// [`experts`](crate::experts) as one operation, on exactly the rows that every expert was sent.
 ///
-/// With `a = silu(g) * u`, `g = x gate`, `u = x up`, and `h = dy down^T` for the gradient `dy` of the
-/// answer of a slot of weight `w`: `dw = sum(h * a)`, `da = w h`, `dg = da * u * silu'(g)`,
-/// `du = da * silu(g)`, `ddown = (w a)^T dy`, `dgate = x^T dg`, `dup = x^T du`,
-/// `dx = dg gate^T + du up^T`.
+/// With `a = silu(g) * u`, `g = x gate`, `u = x up`, and `h = dy down^T` for the gradient `dy` of
+/// the answer of a slot of weight `w`: `dw = sum(h * a)`, `da = w h`, `dg = da * u * silu'(g)`, `du
+/// = da * silu(g)`, `ddown = (w a)^T dy`, `dgate = x^T dg`, `dup = x^T du`, `dx = dg gate^T + du
+/// up^T`.
 pub(crate) fn experts(
     x: Tensor<2>,
     weights: Tensor<2>,

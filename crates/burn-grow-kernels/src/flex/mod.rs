@@ -1,10 +1,11 @@
 //! The operations on Flex, each forward and backward written as one pass over
 //! the host's memory.
 //!
-//! Small models on a CPU spend their time in elementwise passes, in scalar `exp` and in buffers that
-//! only the tape keeps. Here an operation is one node of the tape and keeps what it needs; its loops are
-//! plain Rust over blocks of 16 numbers, compiled once for every instruction set that [`simd`] can
-//! choose from at run time. Every operation is tested against the tensor API, values and gradients.
+//! Small models on a CPU spend their time in elementwise passes, in scalar `exp` and in buffers
+//! that only the tape keeps. Here an operation is one node of the tape and keeps what it needs; its
+//! loops are plain Rust over blocks of 16 numbers, compiled once for every instruction set that
+//! [`simd`] can choose from at run time. Every operation is tested against the tensor API, values
+//! and gradients.
 
 mod attention;
 mod attention_backward;

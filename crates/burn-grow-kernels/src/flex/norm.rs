@@ -55,7 +55,7 @@ impl Operation<2> for RmsNorm {
     }
 }
 
-/// What a row is multiplied with: `1 / sqrt(mean(x^2) + eps)`.
+/// The scale of a row: `1 / sqrt(mean(x^2) + eps)`.
 #[inline(always)]
 pub(super) fn scale(x: &[f32], eps: f32) -> f32 {
     let squares = sum_of(x, x, |a, b| a * b);

@@ -1,4 +1,4 @@
-//! What every kernel is built on: an operation on slices of host memory, recorded on the tape.
+//! The base of every kernel: an operation on slices of host memory, recorded on the tape.
 
 use core::fmt::Debug;
 
@@ -22,10 +22,10 @@ pub(crate) fn supports<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// An operation with its derivative, on contiguous host memory.
 pub(crate) trait Operation<const N: usize>: Debug + Clone + Send + 'static {
-    /// What the backward pass needs of the forward pass.
+    /// The values that the backward pass needs of the forward pass.
     type Saved: Debug + Clone + Send + 'static;
 
-    /// Returns the output, and what the backward pass needs.
+    /// Returns the output, and the values that the backward pass needs.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
 
     /// Returns the gradients of the inputs, from the gradient of the output.

@@ -34,7 +34,8 @@ impl<K: Kernel> WithSimd for Vectorized<K> {
 
 /// `e^x` to two units in the last place, `x` clamped to where the result is a normal number.
 ///
-/// `2^n e^r` with `n` the nearest integer to `x / ln 2`, the polynomial of Cephes' `expf` for `e^r`.
+/// `2^n e^r` with `n` the nearest integer to `x / ln 2`, the polynomial of Cephes' `expf` for
+/// `e^r`.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     /// Adding it rounds to an integer, which is left in the low bits: 1.5 * 2^23.

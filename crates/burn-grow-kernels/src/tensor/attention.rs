@@ -5,7 +5,8 @@ use core::ops::Range;
 use burn_core::tensor::{Bool, DType, Device, Tensor};
 
 /// Zero where a query may look, minus infinity in its future, once for each of `group` query heads
-/// that share a key head. The queries are at the positions of `range`, the keys at all up to its end.
+/// that share a key head. The queries are at the positions of `range`, the keys at all up to its
+/// end.
 ///
 /// # Shapes
 ///

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 /// Its name, and the device.
 ///
-/// Panics when it was not compiled in: `cargo xtask bench --device` enables the feature of its name.
+/// Panics if it was not compiled in: `cargo xtask bench --device` enables the feature of its name.
 pub(crate) fn chosen() -> (String, Device) {
     let name = std::env::var("BURN_GROW_DEVICE").unwrap_or_else(|_| "flex".into());
     let device = match name.as_str() {
@@ -15,7 +15,7 @@ pub(crate) fn chosen() -> (String, Device) {
         "vulkan" => Device::vulkan(burn::tensor::DeviceKind::DefaultDevice),
         #[cfg(feature = "wgpu")]
         "wgpu" => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-        other => panic!("`{other}` is no device of this build"),
+        other => panic!("this build has no device `{other}`"),
     };
     (name, device)
 }

@@ -15,14 +15,15 @@ const ROPE_THETA: f64 = 10_000.0;
 impl MoeConfig {
     /// Reads the `config.json` of an OLMoE or a Qwen3-MoE.
     ///
-    /// The load-balancing coefficient is `router_aux_loss_coef` (`transformers` adds this loss only if
-    /// asked for router logits). `transformers` has no router z-loss, so its coefficient is zero.
+    /// The load-balancing coefficient is `router_aux_loss_coef` (`transformers` adds this loss only
+    /// if asked for router logits). `transformers` has no router z-loss, so its coefficient is
+    /// zero.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, another `model_type`, a key that is missing or of another type,
-    /// and a key that asks for something this model does not support: biases, dropout, scaled rotary
-    /// frequencies, another activation, dense layers or a sliding window.
+    /// and a key that asks for something this model does not support: biases, dropout, scaled
+    /// rotary frequencies, another activation, dense layers or a sliding window.
     pub fn from_hf(path: impl AsRef<Path>) -> Result<Self, HfError> {
         let keys = Keys::read(path.as_ref())?;
         let model_type: String = keys.get("model_type", "a name")?;
@@ -82,8 +83,8 @@ impl MoeConfig {
         if family == HfFamily::Olmoe && width != self.hidden {
             return Err(inexpressible(format!(
                 "its heads have `hidden / n_heads` coordinates each, so `hidden` ({}) has to be \
-                 `n_heads * head_dim` ({} * {}); grow `kv_heads` or `queries` by the same factor as \
-                 `hidden`",
+                 `n_heads * head_dim` ({} * {}); grow `kv_heads` or `queries` by the same factor \
+                 as `hidden`",
                 self.hidden, self.n_heads, self.head_dim
             )));
         }

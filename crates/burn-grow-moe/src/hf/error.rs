@@ -52,7 +52,10 @@ pub enum HfError {
         path: PathBuf,
     },
     /// A tensor that does not belong to the model.
-    #[error("{path} holds tensor `{tensor}`, which does not belong to the model", path = path.display())]
+    #[error(
+        "{path} holds tensor `{tensor}`, which does not belong to the model",
+        path = path.display()
+    )]
     Extra {
         /// The name of the tensor.
         tensor: String,
@@ -78,7 +81,10 @@ pub enum HfError {
         found: String,
     },
     /// A file that ends too early.
-    #[error("{path} is cut off in {part}: {found} bytes, expected {expected}", path = path.display())]
+    #[error(
+        "{path} is cut off in {part}: {found} bytes, expected {expected}",
+        path = path.display()
+    )]
     Truncated {
         /// The file.
         path: PathBuf,

@@ -50,10 +50,10 @@ impl MoeTransformer {
     /// Writes the model to a new folder that `transformers` loads: `config.json`, and
     /// `model.safetensors` or its shards.
     ///
-    /// The norm of queries and keys decides whether it is an OLMoE or a Qwen3-MoE. A tied model with a
-    /// logit multiplier, which growing `"hidden"` gives it, is untied: the output matrix takes the
-    /// multiplier. The coefficient of the router's z-loss is not written, because `transformers` has
-    /// no such loss. The tensors are read from the device one at a time.
+    /// The norm of queries and keys decides whether it is an OLMoE or a Qwen3-MoE. A tied model
+    /// with a logit multiplier, which growing `"hidden"` gives it, is untied: the output matrix
+    /// takes the multiplier. The coefficient of the router's z-loss is not written, because
+    /// `transformers` has no such loss. The tensors are read from the device one at a time.
     ///
     /// The folder appears at once, when everything is written. An export that is killed leaves a
     /// folder `FOLDER.partial-...` beside it, which can be deleted.
@@ -79,8 +79,8 @@ impl MoeTransformer {
     ///
     /// # Errors
     ///
-    /// A model that the family cannot express (an OLMoE whose heads are not `hidden / n_heads` wide, a
-    /// Qwen3-MoE that clamps), a folder that is not empty, an error of the file system.
+    /// A model that the family cannot express (an OLMoE whose heads are not `hidden / n_heads`
+    /// wide, a Qwen3-MoE that clamps), a folder that is not empty, an error of the file system.
     pub fn to_hf(&self, folder: impl AsRef<Path>, export: &HfExport) -> Result<(), HfError> {
         let folder = folder.as_ref();
         let config = self.config();
@@ -122,8 +122,8 @@ fn occupied(folder: &Path) -> Result<bool, HfError> {
     }
 }
 
-/// Makes `folder` with all that `fill` writes, or not at all: it is filled beside its place and then
-/// moved there. Whatever is left of a failure is removed.
+/// Makes `folder` with all that `fill` writes, or not at all: it is filled beside its place and
+/// then moved there. A failure removes it.
 fn at_once(folder: &Path, fill: impl FnOnce(&Path) -> Result<(), HfError>) -> Result<(), HfError> {
     let parent = folder.parent().unwrap_or(Path::new(""));
     std::fs::create_dir_all(parent).map_err(HfError::io(parent))?;

@@ -7,11 +7,11 @@ use crate::config::QkNorm;
 /// The models of `transformers` that a [`MoeTransformer`](crate::MoeTransformer) can represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HfFamily {
-    /// OLMoE ([arXiv 2409.02060](https://arxiv.org/abs/2409.02060)): a norm over all heads, heads of
-    /// size `hidden / n_heads`, clamped queries, keys and values.
+    /// OLMoE ([arXiv 2409.02060](https://arxiv.org/abs/2409.02060)): a norm over all heads, heads
+    /// of size `hidden / n_heads`, clamped queries, keys and values.
     Olmoe,
-    /// Qwen3-MoE ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)): a norm over every head, heads
-    /// of any size.
+    /// Qwen3-MoE ([arXiv 2505.09388](https://arxiv.org/abs/2505.09388)): a norm over every head,
+    /// heads of any size.
     Qwen3Moe,
 }
 

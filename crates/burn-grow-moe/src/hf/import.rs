@@ -18,8 +18,8 @@ impl MoeTransformer {
     /// `model.safetensors` or its shards.
     ///
     /// The experts may be separate matrices, as `save_pretrained` writes them, or one tensor, as
-    /// version 5 keeps them in memory. All files are checked first. Then the parameters are read one
-    /// at a time and converted to the device's float type.
+    /// version 5 keeps them in memory. All files are checked first. Then the parameters are read
+    /// one at a time and converted to the device's float type.
     ///
     /// ```no_run
     /// use burn_core::tensor::Device;

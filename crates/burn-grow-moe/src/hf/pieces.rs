@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use burn_core::module::{Module, ModuleVisitor, Param};
+use burn_core::module::Param;
 use burn_core::tensor::{DType, Tensor};
+use burn_grow_core::{ParamVisitor, for_each_param};
 use safetensors::{Dtype, SafeTensorError, View};
 
 use super::error::HfError;
@@ -83,10 +84,11 @@ impl View for Piece {
 
 /// The tensors of the model, named as in `transformers`, not read from the device yet.
 pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
-    let mut found = Found::of(model);
+    let mut found = Found::default();
+    for_each_param(model, &mut found);
     let mut pieces = Vec::new();
     for entry in entries(&model.config()) {
-        let Some(stacked) = found.params.remove(&entry.path) else {
+        let Some(stacked) = found.0.remove(&entry.path) else {
             let (tensor, message) = (entry.path, "not found".into());
             return Err(HfError::Data { tensor, message });
         };
@@ -127,34 +129,14 @@ fn stored(path: &str, dtype: DType) -> Result<(Dtype, &'static str), HfError> {
 
 /// The parameters by path, each as `[matrices, rows, columns]`.
 #[derive(Default)]
-struct Found {
-    path: Vec<String>,
-    params: BTreeMap<String, Tensor<3>>,
-}
+struct Found(BTreeMap<String, Tensor<3>>);
 
-impl Found {
-    fn of(model: &MoeTransformer) -> Self {
-        let mut found = Self::default();
-        model.visit(&mut found);
-        found
-    }
-}
-
-impl ModuleVisitor for Found {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl ParamVisitor for Found {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let tensor = param.val().without_autodiff();
         let dims = tensor.dims();
         let mut shape = [1; 3];
         shape[3 - D..].copy_from_slice(&dims);
-        self.params
-            .insert(self.path.join("."), tensor.reshape(shape));
+        self.0.insert(path.to_owned(), tensor.reshape(shape));
     }
 }

@@ -1,4 +1,5 @@
-//! What the tests share: tokens, parameters by path, and the model again in plain `f64` loops.
+//! Helpers of the tests: tokens, parameters by path, and a second implementation of the model in
+//! plain `f64` loops.
 
 // Every test file uses a part of it.
 #![allow(dead_code, unused_imports)]
@@ -7,9 +8,9 @@ mod naive;
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Gradients, Int, Tensor, TensorData};
-use burn_grow_core::{Blueprint, Expansion, Plan};
+use burn_grow_core::{Blueprint, Expansion, ParamVisitor, Plan, for_each_param};
 use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
 
 pub(crate) use naive::{Naive, naive};
@@ -17,7 +18,7 @@ pub(crate) use naive::{Naive, naive};
 /// The values of every parameter, by path.
 pub(crate) type Weights = BTreeMap<String, Vec<f64>>;
 
-/// A model of a few hundred parameters, large enough in its draws for every nonlinearity to matter.
+/// A model of a few hundred parameters, initialized widely enough for every nonlinearity to matter.
 pub(crate) fn tiny() -> MoeConfig {
     MoeConfig {
         vocab_size: 11,
@@ -153,21 +154,11 @@ pub(crate) fn gradients(model: &MoeTransformer, grads: &Gradients) -> Weights {
 
 fn collect(model: &MoeTransformer, grads: Option<&Gradients>) -> Weights {
     struct Collect<'a> {
-        path: Vec<String>,
         found: Weights,
         grads: Option<&'a Gradients>,
     }
-    impl ModuleVisitor for Collect<'_> {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let path = self.path.join(".");
+    impl ParamVisitor for Collect<'_> {
+        fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
             let read = match self.grads {
                 Some(grads) => param
                     .val()
@@ -175,15 +166,12 @@ fn collect(model: &MoeTransformer, grads: Option<&Gradients>) -> Weights {
                     .expect("every parameter has a gradient"),
                 None => param.val().without_autodiff(),
             };
-            self.found.insert(path, values(read));
+            self.found.insert(path.to_owned(), values(read));
         }
     }
-    let mut collect = Collect {
-        path: Vec::new(),
-        found: Weights::new(),
-        grads,
-    };
-    model.visit(&mut collect);
+    let found = Weights::new();
+    let mut collect = Collect { found, grads };
+    for_each_param(model, &mut collect);
     collect.found
 }
 

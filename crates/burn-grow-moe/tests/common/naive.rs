@@ -4,7 +4,7 @@ use burn_grow_moe::{MoeConfig, QkNorm};
 
 use super::Weights;
 
-/// What the plain loops compute.
+/// The outputs of the plain loops.
 pub(crate) struct Naive {
     /// `[batch, seq, vocab]`
     pub(crate) logits: Vec<f64>,

@@ -1,10 +1,10 @@
-"""Loads exported models into transformers and compares their logits with those of the models they come from.
+"""Loads exported models into transformers and compares their logits with those of the originals.
 
     check.py REQUESTS
 
-REQUESTS is a JSON list of objects: `folder`, the exported model, and `expected`, the safetensors file with
-`tokens` and `activation logits`. Prints one JSON object for each: the largest difference relative to the
-largest logit, what `from_pretrained` found wrong with the names and shapes, and the configuration.
+REQUESTS is a JSON list of objects: `folder`, the exported model, and `expected`, the safetensors file
+with `tokens` and `activation logits`. Prints one JSON object for each: the largest difference relative
+to the largest logit, the names and shapes that `from_pretrained` complains about, and the configuration.
 """
 
 import json

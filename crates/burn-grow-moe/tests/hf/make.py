@@ -1,9 +1,9 @@
-"""Makes small random OLMoE and Qwen3-MoE models and writes what transformers computes with them.
+"""Makes small random OLMoE and Qwen3-MoE models and writes their outputs in transformers.
 
     make.py FOLDER {small,large}
 
-Every case is a folder: the model as `save_pretrained` writes it, and `expected.safetensors`: tokens and
-targets, the activations, the auxiliary losses, the training loss and its gradients.
+Every case is a folder: the model as `save_pretrained` writes it, and `expected.safetensors`: tokens,
+targets, activations, auxiliary losses, training loss and gradients.
 """
 
 import json

@@ -13,13 +13,13 @@ use burn_store::{ModuleStore, SafetensorsStore, bridge};
 
 use crate::common::{gradients, largest, largest_difference, values};
 
-/// The file of a case that holds what `transformers` computed.
+/// The file of a case with the outputs of `transformers`.
 pub(crate) const EXPECTED: &str = "expected.safetensors";
 
 /// A shape and its numbers.
 pub(crate) type Numbers = (Vec<usize>, Vec<f64>);
 
-/// A model that `transformers` saved, and what it computed with it.
+/// A model that `transformers` saved, with its outputs.
 pub(crate) struct Case {
     /// Family, tied or not, and how heads are shared.
     pub(crate) name: String,
@@ -97,7 +97,7 @@ impl Case {
         }
     }
 
-    /// How far the logits of a model are from those of the case.
+    /// The relative error of a model's logits.
     pub(crate) fn logits_error(&self, model: &MoeTransformer, device: &Device) -> f64 {
         let logits = model.forward(self.ids("tokens", device)).logits;
         self.row("activation logits".into(), values(logits)).error
@@ -147,7 +147,7 @@ impl Case {
     }
 }
 
-/// What `transformers` calls a parameter in memory, and whether its matrices are the other way round.
+/// The name of a parameter in `transformers`, and true if its matrices are transposed there.
 fn name_of(path: &str) -> (String, bool) {
     let name = path
         .replace("blocks.", "model.layers.")

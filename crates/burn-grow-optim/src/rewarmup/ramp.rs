@@ -40,7 +40,8 @@ impl Ramp {
     }
 
     /// Learning rate of the step that new coordinates take at `age`, when their parameter had taken
-    /// `count` steps before the expansion: [`rate`](Self::rate) times the factor of the bias correction.
+    /// `count` steps before the expansion: [`rate`](Self::rate) times the factor of the bias
+    /// correction.
     pub fn step_rate(&self, age: usize, count: usize, start: f64, base: f64) -> f64 {
         let factor = self.bias_correction.factor(age + 1, count + age + 1);
         self.rate(age, start, base) * factor

@@ -1,0 +1,32 @@
+//! The update of an optimizer, rescaled to the learning rate of each region.
+
+mod cells;
+#[cfg(feature = "flex")]
+mod one_pass;
+mod tensor_ops;
+
+use burn_core::tensor::Tensor;
+use burn_optim::LearningRate;
+
+pub(crate) use tensor_ops::rescale as rescale_from;
+
+use crate::region::Region;
+
+/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`:
+/// in one pass if `tensor` is `f32` in host memory, by tensor operations elsewhere. The numbers are
+/// the same, bit for bit.
+pub(crate) fn rescale<const D: usize>(
+    tensor: Tensor<D>,
+    updated: Tensor<D>,
+    regions: &[Region],
+    rates: &[LearningRate],
+    run: LearningRate,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    let updated = match one_pass::rescale(&tensor, updated, regions, rates, run) {
+        Ok(rescaled) => return rescaled,
+        Err(updated) => updated,
+    };
+    let moved = updated.clone();
+    rescale_from(tensor, updated, moved, regions, rates, run)
+}

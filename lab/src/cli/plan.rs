@@ -1,0 +1,268 @@
+//! `lab plan`: what an expansion of a model would do and cost, from a configuration file alone.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use burn_grow::cost::{Budget, CostChange, Forecast, StateSize};
+use burn_grow::moe::MoeConfig;
+use burn_grow::plan::Target;
+use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
+use clap::Parser;
+use serde::Serialize;
+
+use crate::files;
+
+/// Prints what an expansion of a mixture-of-experts model does to every parameter, what it costs,
+/// and what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter
+#[derive(Clone, Debug, Parser)]
+pub struct PlanCli {
+    /// A model configuration, TOML or JSON by its extension; what it leaves out keeps its default
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// An axis and a factor or a width, as in `inner=2x` or `hidden=2048`; may be repeated
+    #[arg(long = "axis", value_name = "AXIS=TARGET", required = true)]
+    pub axes: Vec<AxisTarget>,
+    /// What the new coordinates hold, producer-consumer
+    #[arg(long, default_value_t)]
+    pub init: InitPair,
+    /// How the consumers are rescaled
+    #[arg(long, value_enum, default_value_t)]
+    pub scaling: ScalingRule,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The optimizer whose state is counted
+    #[arg(long, value_enum, default_value_t)]
+    pub optimizer: OptimizerName,
+    /// The tokens of the run
+    #[arg(long, value_name = "N", conflicts_with = "flops", value_parser = positive)]
+    pub tokens: Option<f64>,
+    /// The FLOPs of the run
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub flops: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An axis and how wide it becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AxisTarget {
+    /// The name of the axis.
+    pub axis: String,
+    /// How wide it becomes.
+    pub target: Target,
+}
+
+impl FromStr for AxisTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (axis, target) = text.split_once('=')?;
+            let target = match target.strip_suffix('x') {
+                Some(factor) => Target::Factor(factor.parse().ok()?),
+                None => Target::Width(target.parse().ok()?),
+            };
+            let axis = axis.to_owned();
+            (!axis.is_empty()).then_some(Self { axis, target })
+        };
+        parse().ok_or_else(|| {
+            "write an axis and a factor or a width: `inner=2x`, `hidden=2048`".into()
+        })
+    }
+}
+
+/// [`Scaling`] on the command line.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum ScalingRule {
+    /// Keeps the RMS of every activation.
+    #[default]
+    RmsPreserving,
+    /// Keeps the function.
+    FunctionPreserving,
+    /// Leaves the consumers as they are.
+    None,
+}
+
+/// Optimizers that differ in what they remember.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum OptimizerName {
+    /// Two moments.
+    #[default]
+    Adamw,
+    /// A momentum.
+    Sgd,
+    /// A momentum.
+    Muon,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if number.is_finite() && number > 0.0 {
+        Ok(number)
+    } else {
+        Err("expected a positive number".into())
+    }
+}
+
+impl PlanCli {
+    /// Gives the expansion asked for.
+    pub fn expansion(&self) -> Expansion {
+        let scaling = match self.scaling {
+            ScalingRule::RmsPreserving => Scaling::RmsPreserving,
+            ScalingRule::FunctionPreserving => Scaling::FunctionPreserving,
+            ScalingRule::None => Scaling::None,
+        };
+        let expansion = Expansion::default()
+            .with_init(self.init)
+            .with_scaling(scaling)
+            .with_seed(self.seed);
+        self.axes.iter().fold(expansion, |expansion, axis| {
+            let name = axis.axis.as_str();
+            match axis.target {
+                Target::Factor(factor) => expansion.and_by(name, factor),
+                Target::Width(width) => expansion.and_to(name, width),
+            }
+        })
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        match (self.tokens, self.flops) {
+            (Some(tokens), _) => Some(Budget::Tokens(tokens)),
+            (None, flops) => flops.map(Budget::Flops),
+        }
+    }
+
+    fn state(&self) -> StateSize {
+        match self.optimizer {
+            OptimizerName::Adamw => StateSize::AdamW,
+            OptimizerName::Sgd | OptimizerName::Muon => StateSize::Momentum,
+        }
+    }
+}
+
+/// What `cargo xtask plan` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct Planned {
+    /// What grows.
+    pub expansion: Expansion,
+    /// What that does to every parameter.
+    pub plan: Plan,
+    /// What the model costs before and after.
+    pub cost: CostChange,
+    /// What growing saves, if a budget was given.
+    pub forecast: Option<Forecast>,
+}
+
+impl Planned {
+    /// Plans what the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be read or describes no model, or the model cannot grow that
+    /// way.
+    pub fn of(cli: &PlanCli) -> Result<Self> {
+        let model = read(&cli.config)?
+            .try_init(&Device::flex())
+            .context("model")?;
+        let expansion = cli.expansion();
+        let plan = Plan::new(&Blueprint::of_lazy(&model)?, &expansion)?;
+        let forecast = |budget| Forecast::new(budget, plan.active_params());
+        Ok(Self {
+            cost: plan.cost(cli.state()),
+            forecast: cli.budget().map(forecast),
+            expansion,
+            plan,
+        })
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n\n{}", self.plan, self.cost)?;
+        match &self.forecast {
+            Some(forecast) => write!(f, "\n\n{forecast}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<MoeConfig> {
+    let json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    if json {
+        let missing = || format!("{}: no such file", path.display());
+        files::json(path)?.with_context(missing)
+    } else {
+        files::toml(path)
+    }
+}
+
+impl PlanCli {
+    /// Gives the text that the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Planned::of`].
+    pub fn text(&self) -> Result<String> {
+        let planned = Planned::of(self)?;
+        if self.json {
+            Ok(serde_json::to_string_pretty(&planned)?)
+        } else {
+            Ok(planned.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_factor_or_a_width() {
+        let parse = |text: &str| text.parse::<AxisTarget>().map(|axis| axis.target);
+        assert_eq!(parse("inner=2x"), Ok(Target::Factor(2.0)));
+        assert_eq!(parse("inner=1.5x"), Ok(Target::Factor(1.5)));
+        assert_eq!(parse("hidden=2048"), Ok(Target::Width(2048)));
+        for text in ["inner", "inner=", "=2x", "inner=x", "inner=1.5", "inner=-2"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_planned_in_either_format() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let planned = |name: &str, text: &str| {
+            let config = folder.path().join(name);
+            std::fs::write(&config, text).expect("a file");
+            let line = [
+                "plan",
+                "--axis",
+                "inner=2x",
+                "--axis",
+                "hidden=2048",
+                "--tokens",
+                "2e11",
+            ];
+            let line = line.into_iter().chain(["--config"]).map(Into::into);
+            let line = line.chain([config.into_os_string()]);
+            Planned::of(&PlanCli::parse_from(line))
+        };
+        let toml = planned("model.toml", "hidden = 1024\ninner = 512").expect("planned");
+        let json = planned("model.json", r#"{"hidden": 1024, "inner": 512}"#).expect("planned");
+        assert_eq!(toml.plan, json.plan);
+        assert!(
+            toml.plan
+                .axes()
+                .values()
+                .all(|axis| axis.factor().uniform() == Some(0.5))
+        );
+        assert_eq!(toml.forecast.map(|forecast| forecast.points.len()), Some(9));
+        assert!(planned("model.toml", "hiden = 1024").is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! The published evidence: a data page for each experiment, its figures, and tables within pages
+//! that are written by hand.
+//!
+//! An experiment file says what its runs are compared with, and what the paper reports of them:
+//!
+//! ```toml
+//! # A run, without the points that it shares with what is compared with it.
+//! reference = "sparkling/rho=2.0"
+//!
+//! # By the whole name of a run; all but `loss` may be left out.
+//! [figures]
+//! "sparkling/axis=inner/rho=1.3" = { loss = 2.3153, saved = 0.20, speed = 1.27 }
+//! ```
+//!
+//! In the pages of `docs/src/evidence` whatever stands between `<!-- equal FLOPs: NAME, NAME -->`
+//! and `<!-- end -->` is generated: the best growth beside the best run from scratch of these
+//! experiments.
+
+mod equal_flops;
+mod figures;
+mod gather;
+mod head_start;
+mod section;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::files;
+use crate::page::equal_flops::equal_flops;
+use crate::page::gather::Comparison;
+use crate::result::RunResult;
+use crate::spec::{self, Experiment};
+
+const EQUAL_FLOPS: &str = "<!-- equal FLOPs: ";
+const BEGIN_END: &str = " -->";
+const END: &str = "<!-- end -->";
+
+/// Where the evidence is, in a workspace.
+const EVIDENCE: &str = "docs/src/evidence";
+
+/// The README's figure.
+const README: &str = "demo-flops.svg";
+
+/// All generated files of the evidence, or those that are there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Pages written by hand, their generated tables filled in, by file name.
+    pub pages: BTreeMap<String, String>,
+    /// Data pages, by file name, in the folder `data`.
+    pub data: BTreeMap<String, String>,
+    /// Drawings, by file name, in the folder `figures`.
+    pub figures: BTreeMap<String, String>,
+}
+
+impl Evidence {
+    /// Makes the evidence of `experiments` from `results`, and fills in `pages`.
+    ///
+    /// # Errors
+    ///
+    /// When an experiment is wrong, a figure cannot be drawn or a place in a page cannot be filled.
+    pub fn of(
+        pages: &BTreeMap<String, String>,
+        experiments: &[(String, Experiment)],
+        results: &[RunResult],
+    ) -> Result<Self> {
+        let mut evidence = Self::default();
+        let mut comparisons = BTreeMap::new();
+        for (name, experiment) in experiments {
+            let comparison = Comparison::of(name, experiment, results)?;
+            let text = section::data_page(experiment, &comparison, &mut evidence.figures)?;
+            evidence.data.insert(format!("{name}.md"), text);
+            comparisons.insert(name.as_str(), comparison);
+        }
+        if let Some(demo) = comparisons.get("demo")
+            && let Some(drawing) = figures::readme(demo)?
+        {
+            evidence.figures.insert(README.to_owned(), drawing);
+        }
+        for (name, text) in pages {
+            let filled = fill(text, &comparisons).with_context(|| name.clone())?;
+            evidence.pages.insert(name.clone(), filled);
+        }
+        Ok(evidence)
+    }
+
+    /// Makes the evidence of a workspace from its experiments, results and pages.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, and as [`of`](Self::of).
+    pub fn renewed(workspace: &Path) -> Result<Self> {
+        let lab = workspace.join("lab");
+        let mut experiments = Vec::new();
+        for (name, path) in spec::files(&lab.join("experiments"))? {
+            experiments.push((name, Experiment::read(&path)?));
+        }
+        let results = RunResult::read_all(&lab.join("results.jsonl"))?;
+        let pages = texts(&workspace.join(EVIDENCE), "md")?;
+        Self::of(&pages, &experiments, &results)
+    }
+
+    /// Reads what a workspace has.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub fn read(workspace: &Path) -> Result<Self> {
+        let folder = workspace.join(EVIDENCE);
+        Ok(Self {
+            pages: texts(&folder, "md")?,
+            data: texts(&folder.join("data"), "md")?,
+            figures: texts(&folder.join("figures"), "svg")?,
+        })
+    }
+
+    /// Writes the evidence of a workspace, and removes data pages and figures that are not part of
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written or removed.
+    pub fn write(&self, workspace: &Path) -> Result<()> {
+        let folder = workspace.join(EVIDENCE);
+        write_all(&folder, &self.pages)?;
+        for (name, extension, texts) in [
+            ("data", "md", &self.data),
+            ("figures", "svg", &self.figures),
+        ] {
+            let folder = folder.join(name);
+            write_all(&folder, texts)?;
+            for name in files::names(&folder, extension)? {
+                if !texts.contains_key(&name) {
+                    std::fs::remove_file(folder.join(&name)).with_context(|| name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Renews the evidence of a workspace.
+///
+/// # Errors
+///
+/// As [`Evidence::renewed`] and [`Evidence::write`].
+pub fn renew(workspace: &Path) -> Result<()> {
+    Evidence::renewed(workspace)?.write(workspace)
+}
+
+fn write_all(folder: &Path, texts: &BTreeMap<String, String>) -> Result<()> {
+    for (name, text) in texts {
+        let path = folder.join(name);
+        // What stays as it is keeps its date.
+        if std::fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+            continue;
+        }
+        files::write(&path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn texts(folder: &Path, extension: &str) -> Result<BTreeMap<String, String>> {
+    let names = files::names(folder, extension)?.into_iter();
+    let text = |name: String| Ok((name.clone(), files::text(&folder.join(name))?));
+    names.map(text).collect()
+}
+
+/// Fills the generated places of a page.
+fn fill(text: &str, comparisons: &BTreeMap<&str, Comparison>) -> Result<String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(EQUAL_FLOPS) {
+        let line = after.lines().next().unwrap_or_default();
+        let what = line.split(BEGIN_END).next().unwrap_or_default();
+        let place = format!("{EQUAL_FLOPS}{what}{BEGIN_END}");
+        let whole = after
+            .split_once(END)
+            .filter(|(inside, _)| !inside.contains(EQUAL_FLOPS) && line.ends_with(BEGIN_END));
+        let Some((_, after)) = whole else {
+            bail!("`{place}` does not end with `{END}`");
+        };
+        let named: Option<Vec<_>> = what.split(", ").map(|name| comparisons.get(name)).collect();
+        let Some(named) = named else {
+            bail!("`{place}` names an experiment that does not exist");
+        };
+        let table = equal_flops(&named);
+        filled += &format!("{before}{place}\n\n{table}\n{END}");
+        rest = after;
+    }
+    Ok(filled + rest)
+}

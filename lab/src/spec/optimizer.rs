@@ -1,0 +1,104 @@
+//! The settings of the optimizer and its learning rate.
+
+use burn::module::ParamGroup;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
+use burn_grow::optim::{AsymmetricExt, BatchedMuonConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::json::is_default;
+
+/// Which optimizer moves the matrices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// AdamW, as all else.
+    #[default]
+    #[value(name = "adamw")]
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// Muon for the projections of attention and experts, AdamW for all else.
+    Muon,
+}
+
+/// What counts as the age of new coordinates in AdamW's bias correction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgeSetting {
+    /// The step count of their parameter: the paper's.
+    #[default]
+    Shared,
+    /// The steps since the expansion, where the state begins there.
+    Own,
+}
+
+/// The optimizer and its learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerSettings {
+    /// Which one.
+    pub kind: OptimizerKind,
+    /// The age of new coordinates.
+    pub age: AgeSetting,
+    /// The highest learning rate of the small model, which grown runs keep.
+    pub peak_rate: f64,
+    /// The highest rate of the wide model trained from scratch, as a fraction of that: wide models
+    /// want less.
+    pub from_scratch_ratio: f64,
+    /// The fraction of the steps that the rate climbs.
+    pub warmup: f64,
+    /// The fraction of them that it then stays at its highest, before it goes down.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stable: f64,
+    /// The last rate, as a fraction of the highest.
+    pub final_ratio: f64,
+    /// The decay of AdamW's first moment.
+    pub beta_1: f32,
+    /// The decay of AdamW's second moment.
+    pub beta_2: f32,
+    /// What keeps AdamW from dividing by zero.
+    pub epsilon: f32,
+    /// The weight decay.
+    pub weight_decay: f32,
+}
+
+impl Default for OptimizerSettings {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::default(),
+            age: AgeSetting::default(),
+            peak_rate: 8e-3,
+            from_scratch_ratio: 0.75,
+            warmup: 0.03,
+            stable: 0.0,
+            final_ratio: 0.01,
+            beta_1: 0.9,
+            beta_2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+        }
+    }
+}
+
+impl OptimizerSettings {
+    /// The optimizer of a run.
+    pub fn build(&self) -> ModuleOptimizer {
+        let adamw = AdamWConfig::new()
+            .with_beta_1(self.beta_1)
+            .with_beta_2(self.beta_2)
+            .with_epsilon(self.epsilon)
+            .with_weight_decay(self.weight_decay);
+        let optim = ModuleOptimizer::from(adamw.build().asymmetric());
+        match self.kind {
+            OptimizerKind::AdamW => optim,
+            OptimizerKind::Muon => {
+                // With updates as large as AdamW's, rates and decay can stay what they are.
+                let muon = BatchedMuonConfig::new()
+                    .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                    .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay)));
+                let projections = ParamGroup::from_predicate("_proj");
+                optim.with_group(projections, muon.build().asymmetric(), None)
+            }
+        }
+    }
+}
