@@ -4,7 +4,8 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, Relu, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Int, Tensor};
-use burn_grow_core::{Blueprint, Constants, Describer, Expansion, Growable, LayerRoles, Plan};
+use burn_grow_core::describe::{Constants, Describer, LayerRoles};
+use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
 use burn_grow_derive::Growable;
 
 use self::tuple::Pair;
@@ -422,7 +423,7 @@ struct Foreign {
 }
 
 mod foreign {
-    use burn_grow_core::Role;
+    use burn_grow_core::describe::Role;
 
     use super::*;
 

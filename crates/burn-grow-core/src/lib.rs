@@ -74,15 +74,3 @@ pub use hash::fnv1a;
 pub use table::table;
 #[doc(hidden)]
 pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};
-
-// Flat names of earlier revisions.
-#[doc(hidden)]
-pub use baseline::*;
-#[doc(hidden)]
-pub use cost::*;
-#[doc(hidden)]
-pub use describe::*;
-#[doc(hidden)]
-pub use plan::*;
-#[doc(hidden)]
-pub use verify::*;

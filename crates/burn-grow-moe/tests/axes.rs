@@ -5,8 +5,9 @@ mod common;
 use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::Device;
-use burn_grow_core::two_width_check;
-use burn_grow_core::{Blueprint, CopyMap, Expansion, GrowError, InitPair, Plan, Scaling};
+use burn_grow_core::plan::CopyMap;
+use burn_grow_core::verify::two_width_check;
+use burn_grow_core::{Blueprint, Expansion, GrowError, InitPair, Plan, Scaling};
 use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
 use common::{
     build, devices, full_width, gradients, grown, ids, largest, largest_difference, logits, plan,

@@ -4,7 +4,8 @@ mod common;
 
 use burn::module::Param;
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_grow_core::{CopyMap, Expansion, InitPair, Scaling};
+use burn_grow_core::plan::CopyMap;
+use burn_grow_core::{Expansion, InitPair, Scaling};
 use burn_grow_moe::{MoeConfig, Routing};
 use common::{
     build, devices, grown, ids, largest, largest_difference, logits, naive, shapes, tiny, tokens,

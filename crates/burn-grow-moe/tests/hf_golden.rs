@@ -8,7 +8,8 @@ mod hf;
 use std::path::Path;
 
 use burn::tensor::Device;
-use burn_grow_core::{CopyMap, Expansion};
+use burn_grow_core::Expansion;
+use burn_grow_core::plan::CopyMap;
 use burn_grow_moe::{HfError, HfExport, HfFamily, MoeConfig, MoeTransformer, QkNorm};
 use common::{devices, weights};
 use hf::{Case, EXPECTED, expressible, golden, grown, tensors};
