@@ -10,7 +10,6 @@ use burn_grow_derive::Growable;
 
 use self::tuple::Pair;
 
-#[path = "derive/tuple.rs"]
 mod tuple;
 
 // The default crate of the derive is the facade; here it names the crate that it re-exports.
