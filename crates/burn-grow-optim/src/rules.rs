@@ -115,6 +115,7 @@ impl StateRules {
     ///
     /// When it restarts and the state of some new coordinates does not start from zero. Names the
     /// first such parameter.
+    #[doc(hidden)]
     pub fn check_bias_correction(
         &self,
         bias_correction: BiasCorrection,

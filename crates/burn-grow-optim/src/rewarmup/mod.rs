@@ -236,14 +236,6 @@ impl Rewarmup {
             bias_correction: self.bias_correction,
         }
     }
-
-    /// Tells if the learning rate depends on the length of the run.
-    #[doc(hidden)]
-    pub fn depends_on_length(&self) -> bool {
-        self.schedule != RewarmupSchedule::Proportional
-            || self.steps.is_none()
-            || self.rho.is_none() && self.rule == RewarmupRule::StepsLeft
-    }
 }
 
 #[cfg(test)]
@@ -276,26 +268,6 @@ mod tests {
         assert_eq!(of(paper().with_rho(2.0)), (2.0, 254));
         assert_eq!(of(Rewarmup::cosine(0.1).with_steps(7).paper()), (1.3, 7));
         assert_eq!(of(Rewarmup::cosine(0.1).with_rho(2.0)), (2.0, 672));
-    }
-
-    #[test]
-    fn only_what_is_set_and_follows_the_base_rate_is_of_no_length() {
-        let set = || Rewarmup::proportional().with_rho(2.0).with_steps(2);
-        assert!(!set().depends_on_length());
-        assert!(
-            !Rewarmup::proportional()
-                .paper()
-                .with_steps(2)
-                .depends_on_length()
-        );
-        for rewarmup in [
-            Rewarmup::proportional().with_rho(2.0),
-            Rewarmup::proportional().with_steps(2),
-            Rewarmup::proportional().paper(),
-            Rewarmup::cosine(0.1).with_rho(2.0).with_steps(2),
-        ] {
-            assert!(rewarmup.depends_on_length(), "{rewarmup:?}");
-        }
     }
 
     #[test]
