@@ -32,6 +32,6 @@ impl Parity {
 }
 
 fn compare(environment: &[(&str, &str)]) -> anyhow::Result<()> {
-    let test = "test --workspace --test hf_parity -- --nocapture";
+    let test = "test --workspace --test it -- --nocapture hf_parity";
     cargo(test.split(' '), environment)
 }

@@ -38,7 +38,7 @@
 //! |---|---|
 //! | [`describe`] | axes, roles, and how a module or a layer names them |
 //! | [`plan`] | methods, copy maps and factors, and the plans of axes and parameters |
-//! | [`verify`] | the check of a description, and what an expansion did to function and copies |
+//! | [`verify`](mod@verify) | the check of a description, and what an expansion did to function and copies |
 //! | [`cost`] | FLOPs and memory, and a forecast of what growing saves |
 //! | [`baseline`] | growth methods of other papers, for comparison |
 //!
@@ -74,15 +74,3 @@ pub use hash::fnv1a;
 pub use table::table;
 #[doc(hidden)]
 pub use visit::{ParamMapper, ParamVisitor, for_each_param, map_params};
-
-// Flat names of earlier revisions.
-#[doc(hidden)]
-pub use baseline::*;
-#[doc(hidden)]
-pub use cost::*;
-#[doc(hidden)]
-pub use describe::*;
-#[doc(hidden)]
-pub use plan::*;
-#[doc(hidden)]
-pub use verify::*;

@@ -59,7 +59,7 @@ use crate::error::Errors;
 /// # struct Linear;
 /// use burn_grow::Growable;
 ///
-/// #[derive(Growable)] // And, of Burn: `Module`, `Debug`.
+/// #[derive(Growable)] // Beside Burn's `Module`.
 /// # #[grow(crate = burn_grow)]
 /// struct Expert {
 ///     #[grow(fan_in = "hidden", gate = "inner")]

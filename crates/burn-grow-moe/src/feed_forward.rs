@@ -3,7 +3,7 @@
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
-use burn_grow_core::ActiveFraction;
+use burn_grow_core::describe::ActiveFraction;
 use burn_grow_derive::Growable;
 use burn_grow_kernels::{ExpertMatrices, experts};
 

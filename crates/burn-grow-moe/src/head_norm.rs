@@ -3,7 +3,7 @@
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
-use burn_grow_core::{Describer, Layer, LayerRoles};
+use burn_grow_core::describe::{Describer, Layer, LayerRoles};
 use burn_grow_kernels::rms_norm;
 use burn_nn::RmsNorm;
 

@@ -4,7 +4,7 @@ use burn_core as burn;
 use burn_core::module::Module;
 use burn_core::tensor::module::linear;
 use burn_core::tensor::{Device, Int, Tensor};
-use burn_grow_core::{Activations, Probe};
+use burn_grow_core::verify::{Activations, Probe};
 use burn_grow_derive::Growable;
 use burn_grow_kernels::cross_entropy;
 use burn_nn::{Embedding, Linear, RmsNorm};

@@ -30,7 +30,7 @@ pub struct Router {
 /// The router's outputs are gains of `"experts"`: under every init pair a new expert is a whole
 /// copy, and so are the weights that choose it.
 mod scores {
-    use burn_grow_core::{Constants, Describer, Role};
+    use burn_grow_core::describe::{Constants, Describer, Role};
     use burn_nn::Linear;
 
     pub(super) fn describe(linear: &Linear, describe: &mut Describer) {

@@ -1,5 +1,5 @@
 use burn_core::store::RecordError;
-use burn_grow_core::Axis;
+use burn_grow_core::describe::Axis;
 
 use crate::{RewarmupScope, StatePolicy};
 

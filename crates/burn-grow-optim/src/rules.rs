@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn_core::module::{Module, ParamGroup, ParamId};
-use burn_grow_core::{Axis, AxisPlan, Fill, ParamPlan, Plan, Role};
+use burn_grow_core::Plan;
+use burn_grow_core::describe::{Axis, Role};
+use burn_grow_core::plan::{AxisPlan, Fill, ParamPlan};
 use serde::{Deserialize, Serialize};
 
 use crate::param_ids::param_ids;

@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use anyhow::{Context, Result};
 use burn_grow::moe::MoeConfig;
 use fnv::FnvHasher;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::run::{GrowthSchedule, Run};
 use crate::spec::{Backend, OptimizerSettings};
@@ -13,7 +13,8 @@ use crate::spec::{Backend, OptimizerSettings};
 /// What decides the numbers of a run, however it was spelled.
 ///
 /// Names and order of the fields are hashed: they stay as they are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Seed of the initial model and of the data order.
     pub seed: u64,
@@ -64,17 +65,26 @@ impl Run {
         }
     }
 
-    /// Gives the id it is known by: a hash of its identity (FNV-1a, 64 bits), in hexadecimal
-    /// digits.
+    /// Gives the id it is known by: the hash of its identity.
     ///
     /// # Errors
     ///
     /// When the identity has no form in JSON, which is what is hashed.
     pub fn id(&self) -> Result<String> {
-        let text = serde_json::to_vec(&self.identity());
-        let text = text.with_context(|| format!("the identity of {}", self.label))?;
+        let id = self.identity().id();
+        id.with_context(|| format!("the identity of {}", self.label))
+    }
+}
+
+impl Identity {
+    /// Hashes it (FNV-1a, 64 bits) and writes the hash in hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// When it has no form in JSON, which is what is hashed.
+    pub fn id(&self) -> Result<String> {
         let mut hasher = FnvHasher::default();
-        hasher.write(&text);
+        hasher.write(&serde_json::to_vec(self)?);
         Ok(format!("{:016x}", hasher.finish()))
     }
 }

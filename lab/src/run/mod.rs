@@ -18,7 +18,7 @@ use anyhow::{Result, ensure};
 use burn_grow::cost::{saved_flops, training_flops};
 use burn_grow::moe::MoeConfig;
 use burn_grow::{Expansion, Rewarmup, StatePolicy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use callback::callback;
 pub use identity::Identity;
@@ -62,7 +62,8 @@ pub struct Run {
 }
 
 /// How a run grows, in optimizer steps.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GrowthSchedule {
     /// Optimizer steps before each expansion, and the expansion.
     pub stages: Vec<(usize, Expansion)>,

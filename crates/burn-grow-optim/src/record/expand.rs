@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn_grow_core::{ParamPlan, Plan};
+use burn_grow_core::Plan;
+use burn_grow_core::plan::ParamPlan;
 
 use super::RawRecord;
 use super::state::expand_state;

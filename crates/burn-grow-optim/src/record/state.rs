@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use burn_core::tensor::{DType, Device, TensorData};
-use burn_grow_core::{Axis, ParamPlan, Plan};
+use burn_grow_core::Plan;
+use burn_grow_core::describe::Axis;
+use burn_grow_core::plan::ParamPlan;
 use burn_pack::Bytes;
 
 use crate::OptimError;

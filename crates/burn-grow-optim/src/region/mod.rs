@@ -3,7 +3,8 @@
 mod extent;
 mod scalars;
 
-use burn_grow_core::{ParamPlan, Plan};
+use burn_grow_core::Plan;
+use burn_grow_core::plan::ParamPlan;
 use burn_optim::LearningRate;
 
 pub(crate) use extent::Extent;

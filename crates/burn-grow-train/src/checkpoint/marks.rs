@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use burn_grow_core::{Axis, Method, Plan};
+use burn_grow_core::Plan;
+use burn_grow_core::describe::Axis;
+use burn_grow_core::plan::Method;
 use burn_grow_optim::{BiasCorrection, Rewarmup, RewarmupSchedule, RewarmupScope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

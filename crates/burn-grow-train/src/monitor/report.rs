@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use burn_grow_core::{Axis, Factor, Method, Plan};
+use burn_grow_core::Plan;
+use burn_grow_core::describe::Axis;
+use burn_grow_core::plan::{Factor, Method};
 use burn_grow_optim::StateRules;
 use serde::{Deserialize, Serialize};
 

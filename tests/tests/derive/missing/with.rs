@@ -5,13 +5,13 @@ use burn::nn::Linear;
 mod half {
     use super::Linear;
 
-    pub fn describe(_: &Linear, _: &mut burn_grow_core::Describer) {}
+    pub fn describe(_: &Linear, _: &mut burn_grow_core::describe::Describer) {}
 }
 
 mod wrong {
-    pub fn describe(_: &burn::nn::Relu, _: &mut burn_grow_core::Describer) {}
+    pub fn describe(_: &burn::nn::Relu, _: &mut burn_grow_core::describe::Describer) {}
 
-    pub fn update_constants(_: &mut burn::nn::Relu, _: &burn_grow_core::Constants<'_>) {}
+    pub fn update_constants(_: &mut burn::nn::Relu, _: &burn_grow_core::describe::Constants<'_>) {}
 }
 
 #[derive(Module, Growable, Debug)]

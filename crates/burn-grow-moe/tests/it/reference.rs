@@ -1,14 +1,12 @@
 //! The model against plain loops: logits, losses, routing and gradients, with the kernels of Flex
 //! and with the tensor API, which gradient checkpointing keeps to.
 
-mod common;
-
-use burn::tensor::Device;
-use burn_grow_moe::MoeConfig;
-use common::{
+use crate::common::{
     build, devices, full_width, gradients, ids, largest, largest_difference, naive, tiny, tokens,
     values, weights,
 };
+use burn::tensor::Device;
+use burn_grow_moe::MoeConfig;
 
 const SHAPE: [usize; 2] = [2, 7];
 

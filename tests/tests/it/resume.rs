@@ -2,10 +2,9 @@
 //! bit-identical to the uninterrupted one.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::fs;
 
+use crate::harness::{EPOCHS, Net, Strategy, checkpoint, run, training};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::train::TrainStep;
@@ -14,7 +13,6 @@ use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Position};
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
-use harness::{EPOCHS, Net, Strategy, checkpoint, run, training};
 use rstest::rstest;
 
 fn grow(expansion: Expansion) -> Growth {
@@ -118,7 +116,10 @@ fn the_file_of_a_grown_run_loads_into_the_bare_wide_model() {
     );
     let record = ModuleRecord::load(directory.path().join("checkpoint/model-4.bpk")).unwrap();
     let wide = wide.try_load_record(record.allow_unused(true)).unwrap();
-    assert_eq!(harness::parameters(wide), harness::parameters(grown));
+    assert_eq!(
+        crate::harness::parameters(wide),
+        crate::harness::parameters(grown)
+    );
 }
 
 /// Burn compares a record with the shape that an initialized parameter shows, which is not the one it is

@@ -2,13 +2,14 @@
 //! fails.
 #![allow(clippy::unwrap_used)]
 
-#[path = "training/copies.rs"]
 mod copies;
-mod harness;
 
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use crate::harness::{
+    EPOCHS, Net, Strategy, adamw, checkpoint, learner, parameters, run, training,
+};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn_grow::optim::{OptimError, RewarmupScope};
@@ -17,7 +18,6 @@ use burn_grow::train::{
     Event, ExpansionReport, WidthExpansionBuilder, discard_after, saved_epochs,
 };
 use burn_grow::{InitPair, TrainError};
-use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, parameters, run, training};
 use rstest::rstest;
 
 fn narrow() -> Net {

@@ -2,12 +2,11 @@
 //! with the metrics and the log they leave.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use crate::harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
@@ -18,7 +17,6 @@ use burn_grow::train::Growing;
 use burn_grow::train::{
     Event, Plateau, Position, Refractory, Slope, WatchedMetric, WidthExpansionBuilder,
 };
-use harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, training};
 use rstest::rstest;
 
 type Model = Growing<Net>;
@@ -102,7 +100,7 @@ fn counted_triggers_name_the_same_step() {
         let directory = tempfile::tempdir().unwrap();
         let result = run(&callback, directory.path(), strategy, None);
         assert!(result.error.is_none(), "{:?}", result.error);
-        ends.push(harness::parameters(result.model.into_inner()));
+        ends.push(crate::harness::parameters(result.model.into_inner()));
     }
     for end in &ends[1..] {
         assert_eq!(*end, ends[0]);
@@ -285,13 +283,16 @@ fn a_lost_hook_stops_the_run() {
     let callback = metric_callback(strategy);
     let directory = tempfile::tempdir().unwrap();
     // No checkpoints: the hook is all that could tell.
-    let training =
-        SupervisedTraining::new(directory.path(), harness::loader(24), harness::loader(4))
-            .num_epochs(EPOCHS)
-            .metric_valid_numeric(LossMetric::new())
-            .with_application_logger(None);
+    let training = SupervisedTraining::new(
+        directory.path(),
+        crate::harness::loader(24),
+        crate::harness::loader(4),
+    )
+    .num_epochs(EPOCHS)
+    .metric_valid_numeric(LossMetric::new())
+    .with_application_logger(None);
     let training = callback.attach(training).early_stopping(StopAfter(EPOCHS));
-    let training = strategy.apply(training, &harness::local());
+    let training = strategy.apply(training, &crate::harness::local());
     let (position, error) = failed(&callback, training);
     assert!(
         matches!(*error, TrainError::LostHook { step: 6 }),

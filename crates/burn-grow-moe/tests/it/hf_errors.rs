@@ -1,16 +1,13 @@
 //! Damaged checkpoints of `transformers`: the error names the tensor or the key at fault.
 #![cfg(feature = "hf")]
 
-mod common;
-mod hf;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::common::{largest_difference, weights};
+use crate::hf::{Case, Numbers, golden, tensors};
 use burn::tensor::{DType, Device, TensorData};
 use burn_grow_moe::{HfError, MoeTransformer};
-use common::{largest_difference, weights};
-use hf::{Case, Numbers, golden, tensors};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize_to_file};
 use serde_json::{Value, json};

@@ -1,11 +1,10 @@
 //! What a forgotten act would lose ends as a typed error or in the result: no log line, no panic.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::harness::{EPOCHS, Net, Strategy, adamw, learner, parameters, training};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
@@ -14,7 +13,6 @@ use burn::train::{Interrupter, LearningResult, SupervisedTraining};
 use burn_grow::optim::OptimError;
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Position};
-use harness::{EPOCHS, Net, Strategy, adamw, learner, parameters, training};
 
 const STRATEGY: Strategy = Strategy::Single;
 

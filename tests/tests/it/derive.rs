@@ -4,12 +4,12 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, Relu, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Int, Tensor};
-use burn_grow_core::{Blueprint, Constants, Describer, Expansion, Growable, LayerRoles, Plan};
+use burn_grow_core::describe::{Constants, Describer, LayerRoles};
+use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
 use burn_grow_derive::Growable;
 
 use self::tuple::Pair;
 
-#[path = "derive/tuple.rs"]
 mod tuple;
 
 // The default crate of the derive is the facade; here it names the crate that it re-exports.
@@ -422,7 +422,7 @@ struct Foreign {
 }
 
 mod foreign {
-    use burn_grow_core::Role;
+    use burn_grow_core::describe::Role;
 
     use super::*;
 

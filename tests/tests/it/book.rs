@@ -6,8 +6,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use burn_grow::prelude::*;
 
-const README: &str = include_str!("../../README.md");
-const QUICKSTART: &str = include_str!("../../examples/quickstart/src/main.rs");
+const README: &str = include_str!("../../../README.md");
+const QUICKSTART: &str = include_str!("../../../examples/quickstart/src/main.rs");
 
 /// The model of the README.
 #[derive(Module, Growable, Debug)]

@@ -1,13 +1,15 @@
 //! A training in one act: nothing that its user set or forgot is lost.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use crate::harness::{
+    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters, scheduler,
+    training,
+};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -25,10 +27,6 @@ use burn::train::{
 use burn_grow::optim::{AsymmetricConfig, AsymmetricGroups, IntoModuleOptimizer, OptimError};
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Slope, TrainOptions, saved_epochs};
-use harness::{
-    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters, scheduler,
-    training,
-};
 use rstest::rstest;
 
 const STEPS: usize = 6;
@@ -244,7 +242,7 @@ fn miscounted_steps_are_in_the_result(
     let directory = tempfile::tempdir().unwrap();
     let learner = learner(callback.wrap(narrow()), adamw(), Strategy::Single);
     let result = callback
-        .attach(harness::training(
+        .attach(crate::harness::training(
             directory.path(),
             Strategy::Single,
             EPOCHS,

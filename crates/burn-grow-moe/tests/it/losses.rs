@@ -1,13 +1,11 @@
 //! The auxiliary losses in closed form, and routing as uneven as it gets.
 
-mod common;
-
+use crate::common::{
+    build, gradients, ids, largest, largest_difference, naive, tiny, tokens, values, weights,
+};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_grow_moe::{MoeConfig, MoeTransformer};
-use common::{
-    build, gradients, ids, largest, largest_difference, naive, tiny, tokens, values, weights,
-};
 
 const SHAPE: [usize; 2] = [2, 8];
 

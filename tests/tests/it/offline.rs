@@ -1,18 +1,16 @@
 //! A checkpoint that is expanded on disk resumes as if the run had expanded there.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::fs;
 use std::path::Path;
 
+use crate::harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::optim::StateRules;
 use burn_grow::prelude::*;
 use burn_grow::train::Position;
 use burn_grow::{InitPair, TrainError};
-use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use rstest::rstest;
 
 fn narrow() -> Net {

@@ -1,10 +1,12 @@
 //! A training loop of one's own grows as a stock `Learner` does, saves and resumes.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::path::Path;
 
+use crate::harness::{
+    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters, run, scheduler,
+    training,
+};
 use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
@@ -15,10 +17,6 @@ use burn::train::{InferenceStep, TrainStep};
 use burn_grow::optim::OptimError;
 use burn_grow::prelude::*;
 use burn_grow::train::{GrowthLoop, Position, Slope, discard_after};
-use harness::{
-    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters, run, scheduler,
-    training,
-};
 use rstest::rstest;
 
 const STEPS: usize = 6;

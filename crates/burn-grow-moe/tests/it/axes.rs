@@ -1,17 +1,16 @@
 //! Every axis, alone and with the others: the function, the constants, and the configuration.
 
-mod common;
-
-use burn::module::Module;
-use burn::optim::SgdConfig;
-use burn::tensor::Device;
-use burn_grow_core::two_width_check;
-use burn_grow_core::{Blueprint, CopyMap, Expansion, GrowError, InitPair, Plan, Scaling};
-use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
-use common::{
+use crate::common::{
     build, devices, full_width, gradients, grown, ids, largest, largest_difference, logits, plan,
     shapes, tiny, tokens,
 };
+use burn::module::Module;
+use burn::optim::SgdConfig;
+use burn::tensor::Device;
+use burn_grow_core::plan::CopyMap;
+use burn_grow_core::verify::two_width_check;
+use burn_grow_core::{Blueprint, Expansion, GrowError, InitPair, Plan, Scaling};
+use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
 
 /// The axes that copies grow without changing the logits; experts do together with as many choices.
 const AXES: [&[&str]; 6] = [
@@ -276,7 +275,7 @@ fn silent_key_heads_keep_the_logits_and_learn() {
 fn gradients_of(
     model: &MoeTransformer,
     x: &burn::tensor::Tensor<2, burn::tensor::Int>,
-) -> common::Weights {
+) -> crate::common::Weights {
     let loss = model.loss(x.clone(), x.clone());
     gradients(model, &loss.total.backward())
 }

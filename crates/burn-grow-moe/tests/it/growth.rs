@@ -1,14 +1,12 @@
 //! The grown model: its outputs, its parameters and its configuration.
 
-mod common;
-
+use crate::common::{
+    build, gradients, grown, ids, largest, largest_difference, logits, shapes, tiny, tokens, values,
+};
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_grow_core::{Blueprint, Expansion, Scaling};
 use burn_grow_moe::{MoeConfig, RmsHook, Site};
-use common::{
-    build, gradients, grown, ids, largest, largest_difference, logits, shapes, tiny, tokens, values,
-};
 
 #[test]
 fn doubling_by_copies_keeps_the_logits() {

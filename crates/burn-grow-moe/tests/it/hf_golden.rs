@@ -2,16 +2,14 @@
 //! are committed; `hf_parity.rs` makes larger ones if there is Python.
 #![cfg(feature = "hf")]
 
-mod common;
-mod hf;
-
 use std::path::Path;
 
+use crate::common::{devices, weights};
+use crate::hf::{Case, EXPECTED, expressible, golden, grown, tensors};
 use burn::tensor::Device;
-use burn_grow_core::{CopyMap, Expansion};
+use burn_grow_core::Expansion;
+use burn_grow_core::plan::CopyMap;
 use burn_grow_moe::{HfError, HfExport, HfFamily, MoeConfig, MoeTransformer, QkNorm};
-use common::{devices, weights};
-use hf::{Case, EXPECTED, expressible, golden, grown, tensors};
 use tempfile::tempdir;
 
 /// Relative to the largest number of a tensor.
@@ -81,7 +79,12 @@ fn exported(model: &MoeTransformer, case: &Case, folder: &Path, max_shard_bytes:
 }
 
 /// All tensors of the safetensors files of a folder.
-fn files(folder: &Path) -> (usize, std::collections::BTreeMap<String, hf::Numbers>) {
+fn files(
+    folder: &Path,
+) -> (
+    usize,
+    std::collections::BTreeMap<String, crate::hf::Numbers>,
+) {
     let paths = std::fs::read_dir(folder).expect("a folder");
     let paths = paths.map(|entry| entry.expect("readable").path());
     let of_the_model = |path: &std::path::PathBuf| {

@@ -2,10 +2,9 @@
 //! computed twice, parameters in half precision.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::path::Path;
 
+use crate::harness::{EPOCHS, Net, Strategy, checkpoint, learner, local, parameters, training_on};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn::train::LearningResult;
@@ -16,7 +15,6 @@ use burn_grow::prelude::*;
 use burn_grow::train::Growing;
 use burn_grow_tests::data::cast;
 use burn_grow_tests::dump;
-use harness::{EPOCHS, Net, Strategy, checkpoint, learner, local, parameters, training_on};
 use rstest::rstest;
 
 /// How a run saves memory.

@@ -1,11 +1,11 @@
 //! Tokens in portions through a cache, against all at once.
 
-mod common;
-
+use crate::common::{
+    build, devices, grown, ids, largest, largest_difference, shapes, tokens, values,
+};
 use burn::tensor::Tensor;
 use burn_grow_core::Expansion;
 use burn_grow_moe::{KvCache, MoeTransformer};
-use common::{build, devices, grown, ids, largest, largest_difference, shapes, tokens, values};
 
 const SEQ: usize = 9;
 

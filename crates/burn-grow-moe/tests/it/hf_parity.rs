@@ -5,18 +5,15 @@
 //! test does nothing. `BURN_GROW_PARITY_TABLE` is a file for the tables.
 #![cfg(feature = "hf")]
 
-mod common;
-mod hf;
-
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::common::devices;
+use crate::hf::{Case, EXPECTED, cases, expressible, grown};
 use burn::tensor::Device;
 use burn_grow_moe::HfExport;
-use common::devices;
-use hf::{Case, EXPECTED, cases, expressible, grown};
 use serde::Deserialize;
 use serde_json::json;
 

@@ -1,15 +1,14 @@
 //! Growing experts, choices and symbols: routing and losses of the grown model.
 
-mod common;
-
-use burn::module::Param;
-use burn::tensor::{Device, Distribution, Tensor};
-use burn_grow_core::{CopyMap, Expansion, InitPair, Scaling};
-use burn_grow_moe::{MoeConfig, Routing};
-use common::{
+use crate::common::{
     build, devices, grown, ids, largest, largest_difference, logits, naive, shapes, tiny, tokens,
     values, weights,
 };
+use burn::module::Param;
+use burn::tensor::{Device, Distribution, Tensor};
+use burn_grow_core::plan::CopyMap;
+use burn_grow_core::{Expansion, InitPair, Scaling};
+use burn_grow_moe::{MoeConfig, Routing};
 
 /// As many more choices as experts.
 fn both(factor: f64) -> Expansion {

@@ -1,7 +1,6 @@
 //! Every layer of burn-nn that has parameters grows, and says what it cannot.
 #![allow(clippy::unwrap_used)]
 
-#[path = "layers/refusals.rs"]
 mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -300,7 +299,7 @@ fn the_documentation_names_every_layer() {
         names.insert(name);
     }
     for_every_layer!(check(&mut names));
-    let docs = include_str!("../../docs/src/reference/layers.md");
+    let docs = include_str!("../../../docs/src/reference/layers.md");
     let rows = docs.lines().filter(|line| line.starts_with("| `"));
     let documented: BTreeSet<&str> = rows
         .flat_map(|row| {

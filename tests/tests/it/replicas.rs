@@ -1,15 +1,13 @@
 //! Every device of a run holds the same weights, also after an expansion; and what Burn refuses to run.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::panic::catch_unwind;
 
+use crate::harness::observed::{assert_equal, replicas};
+use crate::harness::{Strategy, local};
 use burn::tensor::Device;
 use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
 use burn::train::ExecutionStrategy;
-use harness::observed::{assert_equal, replicas};
-use harness::{Strategy, local};
 use rstest::rstest;
 
 #[rstest]
