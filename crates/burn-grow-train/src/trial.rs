@@ -21,7 +21,7 @@ const ROUNDING: f64 = 1e-6;
 /// # use burn_grow_optim::AsymmetricConfig;
 /// # use burn_grow_train::{At, Growth, Trial, WidthExpansionCallback};
 /// # use burn_optim::{AdamWConfig, ModuleOptimizer};
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (model, optim) = (Sine::new(), AdamWConfig::new().init_asymmetric());
 /// # let train = |model: Sine, optim: &mut ModuleOptimizer, step: usize| {

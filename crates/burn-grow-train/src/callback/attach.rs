@@ -26,7 +26,7 @@ use crate::{Stage, TrainError};
 /// use burn_grow_core::Expansion;
 /// use burn_grow_train::{At, WidthExpansionCallback};
 /// use burn_optim::AdamWConfig;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
@@ -52,7 +52,7 @@ use crate::{Stage, TrainError};
 /// use burn_grow_train::{At, WidthExpansionCallback};
 /// use burn_optim::AdamWConfig;
 /// use burn_train::Learner;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
@@ -160,7 +160,7 @@ impl WidthExpansionCallback {
     /// ```
     /// # use burn_grow_core::Expansion;
     /// # use burn_grow_train::{At, Growing, WidthExpansionCallback};
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// use burn_train::checkpoint::KeepLastNCheckpoints;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -31,7 +31,7 @@ use crate::{Position, TrainError, WatchedMetric};
 /// use burn_grow_optim::AsymmetricConfig;
 /// use burn_grow_train::{At, WidthExpansionCallback};
 /// use burn_optim::{AdamWConfig, GradientsParams};
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let temporary = tempfile::tempdir()?;

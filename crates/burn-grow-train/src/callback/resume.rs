@@ -30,7 +30,7 @@ impl WidthExpansionCallback {
     /// # use burn_grow_core::Expansion;
     /// # use burn_grow_train::{At, WidthExpansionCallback};
     /// # use burn_optim::AdamWConfig;
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (temporary, epochs) = (tempfile::tempdir()?, 3);
     /// # let directory = temporary.path();

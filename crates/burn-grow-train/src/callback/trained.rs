@@ -24,7 +24,7 @@ use crate::{Position, TrainError};
 /// # use burn_grow_core::Expansion;
 /// # use burn_grow_train::{At, TrainError, WidthExpansionCallback};
 /// # use burn_optim::AdamWConfig;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
@@ -89,7 +89,7 @@ impl WidthExpansionCallback {
     /// # use burn_grow_train::{At, WidthExpansionCallback};
     /// # use burn_optim::grad_clipping::GradientClippingConfig;
     /// # use burn_optim::AdamWConfig;
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sine.rs"));
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let directory = tempfile::tempdir()?;
     /// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
