@@ -16,15 +16,21 @@ const ROUNDING: f64 = 1e-6;
 /// A short trial ranks how fast candidates recover; the paper's Fig. 1 is the reminder that the
 /// jump at the expansion does not tell the final loss, so give it the steps you can spare.
 ///
-/// ```no_run
-/// # use burn_grow_core::{Expansion, Growable, InitPair};
-/// # use burn_grow_train::{At, Growth, Trial, TrainError, WidthExpansionCallback};
-/// # use burn_optim::ModuleOptimizer;
-/// # fn run<M: Growable>(
-/// #     model: &M,
-/// #     optim: &ModuleOptimizer,
-/// #     train: impl Fn(M, &mut ModuleOptimizer, usize) -> (M, f64),
-/// # ) -> Result<(), TrainError> {
+/// ```
+/// # use burn_grow_core::{Expansion, InitPair};
+/// # use burn_grow_optim::AsymmetricConfig;
+/// # use burn_grow_train::{At, Growth, Trial, WidthExpansionCallback};
+/// # use burn_optim::{AdamWConfig, ModuleOptimizer};
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (model, optim) = (Sine::new(), AdamWConfig::new().init_asymmetric());
+/// # let train = |model: Sine, optim: &mut ModuleOptimizer, step: usize| {
+/// #     let device = Device::flex().autodiff();
+/// #     let x = Tensor::from_data([[step as f32], [0.5], [1.0]], &device);
+/// #     let output = TrainStep::step(&model, x);
+/// #     let loss = f64::from(output.item.loss.into_scalar::<f32>());
+/// #     (optim.step(1e-2, model, output.grads), loss)
+/// # };
 /// let double = Expansion::by("inner", 2.0);
 /// let growths = [
 ///     ("copy", Growth::new(double.clone())),
@@ -33,12 +39,13 @@ const ROUNDING: f64 = 1e-6;
 /// // The closure takes one optimizer step on the batch of that number.
 /// let report = Trial::new(200)
 ///     .in_run(5_000, 10_000)
-///     .run(model, optim, growths, |model, optim, step| train(model, optim, step))?;
+///     .run(&model, &optim, growths, |model, optim, step| train(model, optim, step))?;
 /// println!("{report}");
 /// if let Some(best) = report.best() {
 ///     let callback = WidthExpansionCallback::builder(10_000)
 ///         .expand(At::step(5_000), best)
-///         .build(model)?;
+///         .build(&model)?;
+/// #   assert_eq!(callback.stages().count(), 1);
 /// }
 /// # Ok(())
 /// # }

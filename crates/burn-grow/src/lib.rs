@@ -1,8 +1,7 @@
 //! Grow neural networks while they train: width expansion for [Burn](burn).
 //!
 //! Start small, widen mid-run, and pay less for the wide model. A module describes how it grows
-//! ([`Growable`], derived), a [`WidthExpansionCallback`] decides when, and an optimizer wrapped with
-//! [`asymmetric`](AsymmetricExt::asymmetric) lets the new units drift away from the ones they copy.
+//! ([`Growable`], derived), and an [`Expansion`] of it can be looked at before anything is touched:
 //!
 //! ```
 //! use burn::{nn::{Linear, LinearConfig}, module::Module, tensor::Device};
@@ -29,6 +28,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A [`WidthExpansionCallback`] decides when to expand, and trains with Burn's own `Learner`
+//! ([`train`](WidthExpansionCallback::train)) or in a loop of yours ([`GrowthLoop`](train::GrowthLoop)).
 //!
 //! # Where things are
 //!

@@ -20,16 +20,53 @@ use crate::{Stage, TrainError};
 
 /// Widens a model at set points of a run, or when a metric says so.
 ///
-/// ```text
-/// let callback = WidthExpansionCallback::builder(total_steps)
+/// In one act, [`train`](Self::train) does all that is needed:
+///
+/// ```
+/// use burn_grow_core::Expansion;
+/// use burn_grow_train::{At, WidthExpansionCallback};
+/// use burn_optim::AdamWConfig;
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
+/// let trained = WidthExpansionCallback::builder(TOTAL_STEPS)
+///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
+///     .build(&model)?
+///     .train(training, model, AdamWConfig::new(), scheduler)?;
+/// let wide = trained.grown()?;
+/// # assert_eq!(wide.up.weight.dims(), [1, 32]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The long form is for those who need the [`Learner`](burn_train::Learner) in their hands. Its
+/// optimizer is made with [`init_asymmetric`](burn_grow_optim::AsymmetricConfig::init_asymmetric)
+/// where Burn's programs write `init`, so that it can follow a re-warmup and clips gradients as its
+/// configuration says:
+///
+/// ```
+/// use burn_grow_core::Expansion;
+/// use burn_grow_optim::AsymmetricConfig;
+/// use burn_grow_train::{At, WidthExpansionCallback};
+/// use burn_optim::AdamWConfig;
+/// use burn_train::Learner;
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
+/// let callback = WidthExpansionCallback::builder(TOTAL_STEPS)
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
 ///     .build(&model)?;
+/// let optim = AdamWConfig::new().init_asymmetric();
 /// let learner = Learner::new(callback.wrap(model), optim, scheduler);
 /// let result = callback.attach(training).launch(learner);
-/// match result.error {
-///     Some(error) => Err(error), // `callback.failure()` has it typed
-///     None => Ok(result.model.into_inner()),
-/// }
+/// let wide = result.model.grown()?;
+/// # assert_eq!(wide.up.weight.dims(), [1, 32]);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// One callback serves one run at a time, and may be attached again, as to resume after a failure.
@@ -120,11 +157,26 @@ impl WidthExpansionCallback {
     /// saved. burn-train saves the checkpoint of an epoch before it calls the end-of-epoch hook, so
     /// without this a resumed run would not know the values of the epoch it goes on from.
     ///
-    /// ```text
+    /// ```
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_train::{At, Growing, WidthExpansionCallback};
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+    /// use burn_train::checkpoint::KeepLastNCheckpoints;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let callback = WidthExpansionCallback::builder(TOTAL_STEPS)
+    /// #     .expand(At::plateau("Loss", 2), Expansion::by("inner", 2.0))
+    /// #     .build(&Sine::new())?;
+    /// # let training = training::<Growing<Sine>>(directory.path());
     /// let strategy = callback.checkpointing(KeepLastNCheckpoints::new(2));
     /// let training = training.with_checkpointing_strategy(strategy);
+    /// # let _ = training;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
+    /// [`train`](Self::train) does so by itself.
     /// A run with a trigger that watches a metric stops at its first checkpoint without it.
     pub fn checkpointing<S: CheckpointingStrategy>(&self, strategy: S) -> MetricCheckpointing<S> {
         MetricCheckpointing {

@@ -27,47 +27,39 @@ use crate::{Position, TrainError, WatchedMetric};
 /// train together, each that grows has a callback and a loop.
 ///
 /// ```
-/// # use burn_core as burn;
-/// # use burn::module::Module;
-/// # use burn::tensor::{Device, Distribution, Tensor};
-/// # use burn_grow_core::{Expansion, Growable};
-/// # use burn_grow_derive::Growable;
-/// # use burn_grow_optim::AsymmetricConfig;
-/// # use burn_grow_train::{At, TrainError, WidthExpansionCallback};
-/// # use burn_nn::{Linear, LinearConfig};
-/// # use burn_optim::{AdamWConfig, GradientsParams};
-/// # #[derive(Module, Growable, Debug)]
-/// # #[grow(crate = burn_grow_core)]
-/// # struct Mlp {
-/// #     #[grow(fan_out = "inner")]
-/// #     up: Linear,
-/// #     #[grow(fan_in = "inner")]
-/// #     down: Linear,
-/// # }
-/// # fn main() -> Result<(), TrainError> {
-/// # let device = Device::flex().autodiff();
-/// # let mut model = Mlp {
-/// #     up: LinearConfig::new(2, 8).init(&device),
-/// #     down: LinearConfig::new(8, 1).init(&device),
-/// # };
-/// # let loss = |model: &Mlp| {
-/// #     let x = Tensor::<2>::random([4, 2], Distribution::Default, &device);
-/// #     model.down.forward(model.up.forward(x).tanh()).square().mean()
-/// # };
-/// let callback = WidthExpansionCallback::builder(20)
+/// use burn_grow_core::Expansion;
+/// use burn_grow_optim::AsymmetricConfig;
+/// use burn_grow_train::{At, WidthExpansionCallback};
+/// use burn_optim::{AdamWConfig, GradientsParams};
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let temporary = tempfile::tempdir()?;
+/// # let directory = temporary.path();
+/// # let x = Tensor::<2>::from_data([[0.0], [0.5], [1.0]], &Device::flex().autodiff());
+/// # let batches = vec![x; 8];
+/// # let mut model = Sine::new();
+/// let callback = WidthExpansionCallback::builder(TOTAL_STEPS)
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
 ///     .build(&model)?;
-/// let mut growth = callback.growth_loop()?;
 /// let mut optim = AdamWConfig::new().init_asymmetric();
-/// let lr = 1e-3;
-/// for _ in 0..20 {
-///     let grads = GradientsParams::from_grads(loss(&model).backward(), &model);
-///     model = optim.step(lr, model, grads);
-///     growth.step(lr, &mut model, &mut optim)?;
+/// let mut growth = callback.growth_loop()?;
+///
+/// let resumed = growth.resume(directory, &mut model, &mut optim)?;
+/// let first = resumed.map_or(1, |resumed| resumed.epoch + 1);
+/// let lr = 1e-2;
+/// for epoch in first..=4 {
+///     for x in batches.clone() {
+///         let grads = GradientsParams::from_grads(model.regress(x).loss.backward(), &model);
+///         model = optim.step(lr, model, grads);
+///         growth.step(lr, &mut model, &mut optim)?;
+///     }
+///     growth.save(directory, epoch, &model, &optim)?;
 /// }
-/// assert_eq!(growth.position().stage, 1);
-/// # assert!(growth.shortfall().is_none());
-/// # assert_eq!(model.up.weight.dims(), [2, 16]);
+/// if let Some(shortfall) = growth.shortfall() {
+///     return Err(shortfall.into());
+/// }
+/// # assert_eq!(model.up.weight.dims(), [1, 32]);
 /// # Ok(())
 /// # }
 /// ```

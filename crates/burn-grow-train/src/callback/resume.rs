@@ -26,25 +26,28 @@ impl WidthExpansionCallback {
     ///
     /// `model` is the narrow model that the run began with; its values do not matter.
     ///
-    /// ```no_run
-    /// # use burn_grow_core::Growable;
-    /// # use burn_grow_train::{Growing, TrainError, WidthExpansionCallback};
-    /// # use burn_optim::{AdamWConfig, lr_scheduler::module_lr_scheduler::ModuleLrScheduler};
-    /// # use burn_train::{InferenceStep, SupervisedTraining, TrainStep};
-    /// # fn run<M>(
-    /// #     callback: WidthExpansionCallback,
-    /// #     mut training: SupervisedTraining<Growing<M>>,
-    /// #     model: M,
-    /// #     scheduler: ModuleLrScheduler,
-    /// # ) -> Result<M, TrainError>
-    /// # where
-    /// #     M: Growable + TrainStep + InferenceStep + std::fmt::Display + 'static,
-    /// # {
-    /// if let Some(resumed) = callback.resume("target/run", &model)? {
+    /// ```
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_train::{At, WidthExpansionCallback};
+    /// # use burn_optim::AdamWConfig;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (temporary, epochs) = (tempfile::tempdir()?, 3);
+    /// # let directory = temporary.path();
+    /// # for (epochs, begun) in [(3, None), (4, Some(3))] {
+    /// # let (model, scheduler) = (Sine::new(), scheduler()?);
+    /// let callback = WidthExpansionCallback::builder(TOTAL_STEPS)
+    ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
+    ///     .build(&model)?;
+    /// let mut training = training(directory).num_epochs(epochs);
+    /// # assert_eq!(callback.resume(directory, &model)?.map(|it| it.epoch), begun);
+    /// if let Some(resumed) = callback.resume(directory, &model)? {
     ///     training = training.checkpoint(resumed.epoch);
     /// }
     /// let trained = callback.train(training, model, AdamWConfig::new(), scheduler)?;
-    /// # trained.grown()
+    /// # assert_eq!(trained.position.step, 8 * epochs);
+    /// # }
+    /// # Ok(())
     /// # }
     /// ```
     ///

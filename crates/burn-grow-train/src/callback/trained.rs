@@ -19,6 +19,26 @@ use super::options::{TrainOptions, default_checkpointing};
 use crate::{Position, TrainError};
 
 /// What [`WidthExpansionCallback::train`] returns of a run that was not stopped by an error.
+///
+/// ```
+/// # use burn_grow_core::Expansion;
+/// # use burn_grow_train::{At, TrainError, WidthExpansionCallback};
+/// # use burn_optim::AdamWConfig;
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
+/// // Ten times the steps that the training has: the expansion never comes.
+/// let trained = WidthExpansionCallback::builder(10 * TOTAL_STEPS)
+///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
+///     .build(&model)?
+///     .train(training, model, AdamWConfig::new(), scheduler)?;
+/// assert!(matches!(trained.shortfall, Some(TrainError::NotExpanded { .. })));
+/// // `trained.model` is what was trained, and `trained.grown()?` would be the error.
+/// assert!(trained.grown().is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Trained<M> {
     /// The trained model at its present width, in validation mode as burn-train leaves it: call
     /// [`train`](burn_core::module::Module::train) before you train it further.
@@ -63,6 +83,27 @@ impl<M: fmt::Debug> fmt::Debug for Trained<M> {
 
 impl WidthExpansionCallback {
     /// Trains `model` with `training`, and expands it on the way.
+    ///
+    /// ```
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_train::{At, WidthExpansionCallback};
+    /// # use burn_optim::grad_clipping::GradientClippingConfig;
+    /// # use burn_optim::AdamWConfig;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
+    /// # let callback = WidthExpansionCallback::builder(TOTAL_STEPS)
+    /// #     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
+    /// #     .build(&model)?;
+    /// let clipping = Some(GradientClippingConfig::Norm(1.0));
+    /// let optimizer = AdamWConfig::new().with_grad_clipping(clipping);
+    /// let trained = callback.train(training, model, optimizer, scheduler)?;
+    /// println!("after {} steps: {}", trained.position.step, trained.model);
+    /// # assert_eq!((trained.position.step, trained.position.stage), (32, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// In one act: wraps the model, makes the optimizer [`Asymmetric`](burn_grow_optim::Asymmetric)
     /// with everything its configuration says, gradient clipping included, attaches to the training,
