@@ -11,13 +11,12 @@ mod windows;
 
 use anyhow::{Result, anyhow};
 use burn::module::Module;
+use burn::optim::AdamWConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
+use burn::train::SupervisedTraining;
 use burn::train::metric::LossMetric;
-use burn::train::{Learner, SupervisedTraining};
 use burn_grow::moe::{ExpertEntropyMetric, MaxExpertShareMetric, MoeConfig};
-use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 
 use crate::model::LanguageModel;
@@ -47,17 +46,15 @@ fn main() -> Result<()> {
     };
 
     // 3. What grows and when. New units begin as copies of old ones and keep the function as it is;
-    //    their
-    //    optimizer state begins at zero and their learning rate climbs again: they drift apart.
+    //    their optimizer state begins at zero and their learning rate climbs: they drift apart.
     let expansion = Expansion::by("inner", 2.0).and_by("hidden", 2.0);
-    println!("{}", Plan::new(&Blueprint::of(&model)?, &expansion)?);
+    println!("{}", expansion.plan(&model)?);
     let callback = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), expansion)
         .on_expand(|report| println!("{report}"))
         .build(&model)?;
 
     // 4. An ordinary training with burn-train, its metrics and its checkpoints.
-    let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric());
     let schedule = CosineAnnealingLrSchedulerConfig::new(LEARNING_RATE, total_steps)
         .with_min_lr(LEARNING_RATE / 100.0)
         .init()
@@ -69,14 +66,10 @@ fn main() -> Result<()> {
         .metric_valid_numeric(MaxExpertShareMetric::new())
         .with_default_checkpointers()
         .num_epochs(EPOCHS);
-    let learner = Learner::new(callback.wrap(model), optim, schedule);
-    let result = callback.attach(training).launch(learner);
-    if let Some(error) = result.error {
-        return Err(anyhow!("{error}"));
-    }
+    let trained = callback.train(training, model, AdamWConfig::new(), schedule)?;
 
     // 5. Text from the wide model.
-    let model = result.model.into_inner().transformer.valid();
+    let model = trained.grown()?.transformer.valid();
     let prompt = "    pub fn ";
     let more = sample::generate(&model, prompt.as_bytes(), 400, CONTEXT, 0.7, SEED)?;
     println!("{prompt}{}", String::from_utf8_lossy(&more));
