@@ -7,6 +7,7 @@ mod algebra;
 mod attach;
 mod baselines;
 mod book;
+mod clipping;
 mod custom_loop;
 mod derive;
 mod errors;

@@ -37,7 +37,10 @@ impl Sine {
     }
 
     fn regress(&self, x: Tensor<2>) -> RegressionOutput {
-        let (output, y) = (self.down.forward(self.up.forward(x.clone()).tanh()), x.sin());
+        let (output, y) = (
+            self.down.forward(self.up.forward(x.clone()).tanh()),
+            x.sin(),
+        );
         let loss = (output.clone() - y.clone()).square().mean();
         RegressionOutput::new(loss, output, y)
     }
