@@ -29,9 +29,7 @@ fn the_evidence_is_what_the_results_give() {
         (&written.data, &found.data),
         (&written.figures, &found.figures),
     ] {
-        let names = |texts: &BTreeMap<String, String>| {
-            texts.keys().cloned().collect::<Vec<_>>()
-        };
+        let names = |texts: &BTreeMap<String, String>| texts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(written), names(found), "`{COMMAND}` writes them");
         for (name, text) in found {
             assert!(

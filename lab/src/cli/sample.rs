@@ -110,7 +110,11 @@ fn models(
             .with_context(named)?;
         // Newest first, so the first one of a width is its last.
         let stage = model.position().stage;
-        if cli.epochs.is_empty() && models.iter().any(|(_, model)| model.position().stage == stage) {
+        if cli.epochs.is_empty()
+            && models
+                .iter()
+                .any(|(_, model)| model.position().stage == stage)
+        {
             continue;
         }
         models.push((epoch, model));

@@ -10,8 +10,9 @@ use crate::TrainError;
 
 /// Launches `training`, and returns as an error what burn-train panics with.
 ///
-/// burn-train has a message for what fails in a step, [`LearningResult::error`], but panics where it reads a
-/// device that went away while it makes a checkpoint. An interactive or a long-lived program wants to go on.
+/// burn-train has a message for what fails in a step, [`LearningResult::error`], but panics where
+/// it reads a device that went away while it makes a checkpoint. An interactive or a long-lived
+/// program wants to go on.
 ///
 /// # Errors
 ///
