@@ -7,11 +7,12 @@ use burn_train::TrainingError;
 
 use crate::{At, CheckpointError, Position, TriggerFault, WatchedMetric};
 
-/// Why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they were.
+/// Reason why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they
+/// were.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A trigger outside of the run.
+    /// A trigger is outside of the run.
     #[error("{at:?} is not within a run of {total_steps} optimizer steps: expected 1 to {last}", last = total_steps.saturating_sub(1))]
     Trigger {
         /// The trigger.
@@ -19,7 +20,7 @@ pub enum TrainError {
         /// The length of the run.
         total_steps: usize,
     },
-    /// A trigger in a unit that the callback does not know.
+    /// A trigger counts in a unit that the callback does not know.
     #[error("{at:?} cannot be counted in optimizer steps: give the builder `.{setting}(..)`")]
     Unit {
         /// The trigger.
@@ -27,13 +28,13 @@ pub enum TrainError {
         /// The setting that is missing.
         setting: &'static str,
     },
-    /// A refractory time in epochs of unknown length.
+    /// The refractory time is in epochs of unknown length.
     #[error(
         "a refractory time in epochs cannot be counted in optimizer steps: give the builder \
          `.steps_per_epoch(..)`"
     )]
     RefractoryUnit,
-    /// A trigger that could never fire, or always would.
+    /// A metric trigger could never fire, or always would.
     #[error("{at:?}: {fault}")]
     Metric {
         /// The trigger.
@@ -41,13 +42,13 @@ pub enum TrainError {
         /// The setting that is wrong.
         fault: TriggerFault,
     },
-    /// An expansion at a known step that comes too early after another one.
+    /// An expansion at a known step comes too early after another one.
     #[error(
         "expansion {stage} is planned after step {step}, too early after the one at step {before} under \
          a refractory time of {refractory} steps"
     )]
     Order {
-        /// Which expansion of the run, from 0.
+        /// The expansion of the run, counted from 0.
         stage: usize,
         /// Its step.
         step: usize,
@@ -118,15 +119,15 @@ pub enum TrainError {
         /// The reason.
         source: std::io::Error,
     },
-    /// An expansion that the model does not allow.
+    /// The model does not allow an expansion.
     #[error("expansion {stage}: {source}")]
     Expansion {
-        /// Which expansion of the run, from 0.
+        /// The expansion of the run, counted from 0.
         stage: usize,
         /// The reason.
         source: GrowError,
     },
-    /// A candidate of a trial that cannot be tried.
+    /// A candidate of a trial cannot be tried.
     #[error("candidate `{name}`: {source}")]
     Candidate {
         /// Its name.
@@ -140,7 +141,7 @@ pub enum TrainError {
     /// The optimizer cannot follow.
     #[error(transparent)]
     Optimizer(#[from] OptimError),
-    /// A checkpoint file that cannot be read or does not fit the model.
+    /// A checkpoint file cannot be read, or does not fit the run.
     #[error("checkpoint file {path}: {source}", path = path.display())]
     Checkpoint {
         /// The file.
@@ -148,10 +149,10 @@ pub enum TrainError {
         /// The reason.
         source: CheckpointError,
     },
-    /// A plan that cannot be written as JSON, by which a checkpoint knows it.
+    /// A plan cannot be written as JSON, by which a checkpoint knows it.
     #[error("a plan cannot be written as JSON: {0}")]
     Plan(#[source] serde_json::Error),
-    /// A checkpoint that no expansion of the callback follows on.
+    /// No expansion of the callback is due at a checkpoint.
     #[error(
         "checkpoint file {path} was saved after step {step} and {stage} expansions, where this callback \
          plans no further one", path = path.display()
@@ -164,7 +165,7 @@ pub enum TrainError {
         /// The expansions taken before it was saved.
         stage: usize,
     },
-    /// A parameter that diverged. The run was stopped before its next checkpoint.
+    /// A parameter diverged. The run was stopped before its next checkpoint.
     #[error(
         "parameter `{path}` holds NaN at step {step}, after {stage} expansions: the run was stopped, and \
          its last checkpoint is from before"
@@ -177,7 +178,7 @@ pub enum TrainError {
         /// The expansions taken by then.
         stage: usize,
     },
-    /// A device that no longer answers, such as one of a machine that went away. The run was stopped
+    /// A device no longer answers, for instance because its machine went away. The run was stopped
     /// before its next checkpoint.
     #[error(
         "a device cannot be read at step {step}, after {stage} expansions: the run was stopped, and its \
@@ -191,7 +192,7 @@ pub enum TrainError {
         /// What Burn says.
         reason: String,
     },
-    /// A run that ended before a planned expansion came: the steps were counted wrong, it was
+    /// The run ended before a planned expansion came: the steps were counted wrong, it was
     /// stopped early, or a metric never triggered it.
     #[error(
         "the run ended after {} of {total_steps} optimizer steps and {} of {planned} expansions: the \
@@ -207,7 +208,7 @@ pub enum TrainError {
         /// The trigger of the one that is missing.
         next: At,
     },
-    /// A run that was longer than the callback was told.
+    /// The run was longer than the callback was told.
     #[error(
         "the run took {} optimizer steps where {total_steps} were planned: expansions and re-warmups \
          were placed by these", position.step

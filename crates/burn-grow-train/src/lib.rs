@@ -1,12 +1,12 @@
 //! Width expansion inside a stock burn-train [`Learner`](burn_train::Learner).
 //!
 //! [`WidthExpansionCallback`] decides when and how a model widens. It wraps the model in
-//! [`Growing`], whose optimizer step expands the model and its optimizer state at the boundary,
-//! and attaches itself to a [`SupervisedTraining`](burn_train::SupervisedTraining) to see what goes
-//! on there. The loop stays Burn's own:
+//! [`Growing`], whose optimizer step expands the model and its optimizer state at the boundary, and
+//! attaches itself to a [`SupervisedTraining`](burn_train::SupervisedTraining) to follow it. The
+//! loop stays Burn's own:
 //!
 //! ```text
-//! attach ----------------------------------> progress logger, metrics, end-of-epoch hook
+//! attach ------------------------------> progress logger, metrics, end-of-epoch hook
 //! launch
 //!   for each epoch
 //!     for each batch
@@ -16,28 +16,28 @@
 //!       Growing::optimize
 //!         the model's own optimize
 //!         step count + 1
-//!         while a stage is due: expand       plan -> model, optimizer record, growth.jsonl, on_expand
-//!     stop if the model is NaN               before a checkpoint of it replaces a good one
-//!     look at the copies                     if there is a metric for them
+//!         while a stage is due: expand   model, optimizer record, growth.jsonl, on_expand
+//!     stop if the model is NaN           before a checkpoint of it replaces a good one
+//!     measure the copies                 if there is a metric for them
 //!     validation
-//!     checkpointing strategy                 reads the metrics that triggers watch
-//!     checkpoint                             model, clock and history, optimizer and regions, scheduler
-//!     end-of-epoch hook                      Event::Epoch, the same metrics, the user's early stopping
+//!     checkpointing strategy             reads the metrics that triggers watch
+//!     checkpoint                         model, record of the run, optimizer, scheduler
+//!     end-of-epoch hook                  Event::Epoch, the same metrics, your early stopping
 //! ```
 //!
-//! A checkpoint can be widened on disk
-//! ([`expand_checkpoint`](WidthExpansionCallback::expand_checkpoint)), and after a crash
-//! [`last_good_epoch`](WidthExpansionCallback::last_good_epoch) says where to resume.
-//!
-//! [`Trial`] is the other way to train: a few steps of several expansions from one checkpoint, ranked
-//! by their loss.
+//! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by the
+//! course of a metric up to the end of an epoch ([`Plateau`], [`Slope`], [`CustomTrigger`]). An
+//! expansion that a metric decides follows the first optimizer step of the next epoch, and needs
+//! [`WidthExpansionCallback::checkpointing`].
 //!
 //! Steps are counted where the optimizer steps, so gradient accumulation and several devices count
 //! as the optimizer does, and a resumed run expands at the same step.
 //!
-//! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by what a metric
-//! did until the end of an epoch ([`Plateau`], [`Slope`], [`CustomTrigger`]). The latter expand after the first
-//! optimizer step of the next epoch, and need [`WidthExpansionCallback::checkpointing`].
+//! A checkpoint can be widened on disk
+//! ([`expand_checkpoint`](WidthExpansionCallback::expand_checkpoint)), and after a crash
+//! [`last_good_epoch`](WidthExpansionCallback::last_good_epoch) finds the epoch to resume from.
+//!
+//! [`Trial`] compares expansions: a few steps of each from one checkpoint, ranked by their loss.
 
 mod atomic;
 mod callback;

@@ -204,10 +204,11 @@ pub struct CandidateReport {
     pub losses: Vec<f64>,
     /// The mean of their last quarter.
     pub final_loss: f64,
-    /// The first step from which on the loss, a running mean over a tenth of the trial, is at or below
-    /// that of the unexpanded model; none if it never gets there for good.
+    /// The first step from which on the loss, a running mean over a tenth of the trial, is at or
+    /// below that of the unexpanded model; none if it never gets there for good.
     pub recovery: Option<usize>,
-    /// By how much the loss is above that of the unexpanded model, summed over the steps where it is.
+    /// By how much the loss is above that of the unexpanded model, summed over the steps where it
+    /// is.
     pub area: f64,
 }
 

@@ -23,10 +23,9 @@ pub(crate) fn rescale<const D: usize>(
     run: LearningRate,
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    let updated = match one_pass::rescale(&tensor, updated, regions, rates, run) {
-        Ok(rescaled) => return rescaled,
-        Err(updated) => updated,
-    };
+    if let Some(before) = one_pass::host_tensor(&tensor) {
+        return one_pass::rescale(&before, updated, regions, rates, run);
+    }
     let moved = updated.clone();
     rescale_from(tensor, updated, moved, regions, rates, run)
 }

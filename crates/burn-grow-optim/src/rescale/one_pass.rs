@@ -9,24 +9,21 @@ use burn_optim::LearningRate;
 use super::cells::{Cell, cells};
 use crate::region::Region;
 
-/// Rescales the update `tensor -> updated`, taken at rate `run`, to the rate of each of `regions`,
-/// in place. `Err` gives `updated` back if `tensor` is not `f32` in host memory.
+/// Rescales the update `before -> updated`, taken at rate `run`, to the rate of each of `regions`,
+/// in place.
 pub(crate) fn rescale<const D: usize>(
-    tensor: &Tensor<D>,
+    before: &FlexTensor,
     updated: Tensor<D>,
     regions: &[Region],
     rates: &[LearningRate],
     run: LearningRate,
-) -> Result<Tensor<D>, Tensor<D>> {
-    let Some(before) = host_tensor(tensor) else {
-        return Err(updated);
-    };
-    let cells = cells(regions, tensor.dims());
-    Ok(in_place(&before, updated, &cells, rates, run))
+) -> Tensor<D> {
+    let cells = cells(regions, updated.dims());
+    in_place(before, updated, &cells, rates, run)
 }
 
-/// The memory of `tensor`, not copied, in its logical order.
-fn host_tensor<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
+/// The memory of `tensor`, not copied, in its logical order, if it is `f32` in host memory.
+pub(crate) fn host_tensor<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
     if D == 0 || tensor.dtype() != DType::F32 {
         return None;
     }

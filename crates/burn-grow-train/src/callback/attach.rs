@@ -18,7 +18,7 @@ use super::metrics::{
 use super::run::Run;
 use crate::{Stage, TrainError};
 
-/// Widens a model at set points of a run, or when a metric says so.
+/// Callback that widens a model at set points of a run, or when a metric says so.
 ///
 /// In one act, [`train`](Self::train) does all that is needed:
 ///
@@ -69,32 +69,35 @@ use crate::{Stage, TrainError};
 /// # }
 /// ```
 ///
-/// One callback serves one run at a time, and may be attached again, as to resume after a failure.
+/// One callback serves one run at a time. It may be attached again, for instance to resume after a
+/// failure.
 #[derive(Clone, Debug)]
 pub struct WidthExpansionCallback {
     pub(crate) run: Arc<Run>,
 }
 
 impl WidthExpansionCallback {
-    /// A callback for a run of `total_steps` optimizer steps.
+    /// Begins a callback for a run of `total_steps` optimizer steps.
     pub fn builder(total_steps: usize) -> WidthExpansionBuilder {
         WidthExpansionBuilder::new(total_steps)
     }
 
-    /// Wraps `model` so that it widens while it trains.
+    /// Wraps `model` so that it widens while it trains. It trains in a training that the callback
+    /// is [attached](Self::attach) to, and nowhere else.
     pub fn wrap<M: Growable>(&self, model: M) -> Growing<M> {
         Growing::new(model, self.run.clone())
     }
 
-    /// Registers with the learner events of `training`: its progress log, its metrics, its
-    /// end-of-epoch hook, and the handle that stops it.
+    /// Attaches the callback to `training`: to its progress log, its metrics, its end-of-epoch
+    /// hook, and the handle that stops it.
     ///
-    /// The metrics are the width of every axis and the active parameters; the FLOPs if the tokens of a
-    /// step are known; the two learning rates under a re-warmup; and those that
-    /// [`copy_metrics`](WidthExpansionBuilder::copy_metrics) asks for.
+    /// Registered metrics are the width of every axis and the active parameters; the FLOPs if the
+    /// tokens of a step are known; the learning rates of old and new coordinates under a re-warmup;
+    /// and those that [`copy_metrics`](WidthExpansionBuilder::copy_metrics) asks for.
     ///
-    /// burn-train has one progress logger and one early stopping; give your own to
-    /// [`attach_with`](Self::attach_with), and an interrupter of your own to the training before it is attached. A trigger that watches a metric also needs
+    /// burn-train has one progress logger and one early stopping: give your own to
+    /// [`attach_with`](Self::attach_with). Give an interrupter of your own to the training before
+    /// you attach. A trigger that watches a metric also needs
     /// [`checkpointing`](Self::checkpointing).
     pub fn attach<M>(
         &self,
@@ -106,8 +109,8 @@ impl WidthExpansionCallback {
         self.attach_with(training, None, Never)
     }
 
-    /// Like [`attach`](Self::attach), composed with a progress logger and an early stopping strategy
-    /// of your own.
+    /// Attaches as [`attach`](Self::attach) does, with a progress logger and an early stopping
+    /// strategy of your own.
     pub fn attach_with<M, S>(
         &self,
         training: SupervisedTraining<Growing<M>>,
@@ -153,9 +156,11 @@ impl WidthExpansionCallback {
         training
     }
 
-    /// Lets checkpoints hold the metrics that triggers watch, whatever `strategy` decides which are
-    /// saved. burn-train saves the checkpoint of an epoch before it calls the end-of-epoch hook, so
-    /// without this a resumed run would not know the values of the epoch it goes on from.
+    /// Wraps a checkpointing strategy so that checkpoints hold the metrics that triggers watch.
+    ///
+    /// burn-train saves the checkpoint of an epoch before it calls the end-of-epoch hook. Without
+    /// this, a resumed run would not know the metrics of the epoch it goes on from, so a run with a
+    /// trigger that watches a metric stops at its first checkpoint.
     ///
     /// ```
     /// # use burn_grow_core::Expansion;
@@ -177,7 +182,6 @@ impl WidthExpansionCallback {
     /// ```
     ///
     /// [`train`](Self::train) does so by itself.
-    /// A run with a trigger that watches a metric stops at its first checkpoint without it.
     pub fn checkpointing<S: CheckpointingStrategy>(&self, strategy: S) -> MetricCheckpointing<S> {
         MetricCheckpointing {
             run: self.run.clone(),
@@ -185,7 +189,7 @@ impl WidthExpansionCallback {
         }
     }
 
-    /// The planned expansions, in order. Print one to see all that it does.
+    /// Returns the planned expansions, in order. Print one to see all that it does.
     pub fn stages(&self) -> impl Iterator<Item = Stage<'_>> {
         let decisions = &self.run.decisions;
         let stages = decisions
@@ -204,8 +208,12 @@ impl WidthExpansionCallback {
             })
     }
 
-    /// Why the callback stopped the last run, if it did: an expansion that failed, a model that turned NaN, a device that
-    /// went away, a metric or a hook that was missing, or a line of the log that could not be written.
+    /// Returns why the callback stopped the last run, if it did: a training it was not attached to,
+    /// an optimizer that cannot follow, an expansion that failed, a model that turned NaN, a device
+    /// that went away, a metric or a hook that was missing, or a line of the log that could not be
+    /// written.
+    ///
+    /// The model is left as it was then.
     pub fn failure(&self) -> Option<Arc<TrainError>> {
         self.run.failure()
     }

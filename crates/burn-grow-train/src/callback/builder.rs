@@ -45,16 +45,16 @@ impl WidthExpansionBuilder {
     /// learning rate. With a re-warmup, which an expansion alone has, the optimizer has to be
     /// [`Asymmetric`](burn_grow_optim::Asymmetric).
     ///
-    /// Where all expansions are at known steps, they may be added in any order. Where a metric decides
-    /// one of them, they are taken in the order they were added, each after the one before it. What the
-    /// `n`th of them draws, from 0, is seeded with the seed of its expansion plus `n`.
+    /// Where all expansions are at known steps, they may be added in any order. Where a metric
+    /// decides one of them, they are taken in the order they were added, each after the one before
+    /// it. What the `n`th of them draws, from 0, is seeded with the seed of its expansion plus `n`.
     pub fn expand(mut self, at: impl Into<At>, growth: impl Into<Growth>) -> Self {
         self.growths.push((at.into(), growth.into()));
         self
     }
 
-    /// Says how many tokens one optimizer step sees, over all devices and accumulated batches. That is
-    /// what [`At::tokens`] and the FLOPs metrics count with.
+    /// Says how many tokens one optimizer step sees, over all devices and accumulated batches. That
+    /// is what [`At::tokens`] and the FLOPs metrics count with.
     pub fn tokens_per_step(mut self, tokens: usize) -> Self {
         self.units.tokens_per_step = Some(tokens);
         self
@@ -73,21 +73,23 @@ impl WidthExpansionBuilder {
         self
     }
 
-    /// Writes a line of JSON for every expansion of a training to `growth.jsonl` in `directory`, best the one that the
-    /// training has. A resumed run writes no line twice.
+    /// Writes a line of JSON for every expansion of a training to `growth.jsonl` in `directory`,
+    /// best the one that the training has. A resumed run writes no line twice.
     ///
-    /// An expansion whose line cannot be written stops the run, as burn-train does where it cannot save a
-    /// checkpoint: the same disk would not take the wide model either.
+    /// An expansion whose line cannot be written stops the run, as burn-train does where it cannot
+    /// save a checkpoint: the same disk would not take the wide model either.
     pub fn growth_log(mut self, directory: impl Into<PathBuf>) -> Self {
         self.growth_log = Some(directory.into());
         self
     }
 
-    /// Registers validation metrics of what became of the coordinates that the last expansion added: how
-    /// alike copies still are, how the RMS of what grew drifted since, and that of new coordinates to old
-    /// ones. A few passes over what grew before every validation; steps cost nothing.
+    /// Registers validation metrics of what became of the coordinates that the last expansion
+    /// added: how alike copies still are, how the RMS of what grew drifted since, and that of new
+    /// coordinates to old ones. A few passes over what grew before every validation; steps cost
+    /// nothing.
     ///
-    /// The drift counts from the first step with these metrics, which are to be there from the start.
+    /// The drift counts from the first step with these metrics, which are to be there from the
+    /// start.
     pub fn copy_metrics(mut self) -> Self {
         self.copy_metrics = true;
         self
@@ -110,10 +112,11 @@ impl WidthExpansionBuilder {
     /// # Errors
     ///
     /// When the model cannot be described, a trigger is not within the run or cannot be counted, an
-    /// expansion cannot be planned, expansions at known steps are out of order or closer than the refractory time, a
-    /// re-warmup has a number that gives no rate or a restarted bias correction that the state policy does not allow, a state rule is for
-    /// an axis that no expansion names or for no parameter, or the log of expansions cannot be written. Every mistake that can be known before
-    /// the run is found here.
+    /// expansion cannot be planned, expansions at known steps are out of order or closer than the
+    /// refractory time, a re-warmup has a number that gives no rate or a restarted bias correction
+    /// that the state policy does not allow, a state rule is for an axis that no expansion names or
+    /// for no parameter, or the log of expansions cannot be written. Every mistake that can be
+    /// known before the run is found here.
     pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
         let (schedule, asked) = Schedule::new(&self.units, self.refractory, self.growths)?;
         let narrow = Blueprint::of(model)?;

@@ -17,14 +17,34 @@ impl WidthExpansionCallback {
     /// Checks that the checkpoint of `epoch` under `directory` can be resumed from, and returns the
     /// position of its run.
     ///
-    /// `directory` is the one given to [`SupervisedTraining::new`](burn_train::SupervisedTraining::new),
-    /// whose own loading panics on a damaged file. `model` is the narrow model that a new run begins
-    /// with. Nothing is changed. The files have no checksum: of damaged values only NaN is found.
+    /// `directory` is the one given to
+    /// [`SupervisedTraining::new`](burn_train::SupervisedTraining::new), whose own loading panics
+    /// on a damaged file. `model` is the narrow model that a new run begins with. Nothing is
+    /// changed. The files have no checksum: of damaged values only NaN is found.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let directory = directory.path();
+    /// # let model = Mlp::new();
+    /// # let callback = WidthExpansionCallback::builder(16)
+    /// #     .expand(At::fraction(0.25), Expansion::by("inner", 2.0))
+    /// #     .build(&model)?;
+    /// # let optim = AdamWConfig::new().init_asymmetric();
+    /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
+    /// # callback.attach(training(directory)).launch(learner);
+    /// // After a run of 16 steps in 2 epochs that expanded after step 4:
+    /// let position = callback.check_checkpoint(directory, 1, &model)?;
+    /// assert_eq!((position.step, position.stage), (8, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// When a file is missing, torn or from another model, a value is NaN or of another type than in
-    /// `model`, or the run took other expansions.
+    /// When a file is missing, torn or from another model, a value is NaN or of another type than
+    /// in `model`, or the run took other expansions.
     pub fn check_checkpoint<M: Growable>(
         &self,
         directory: impl AsRef<Path>,
@@ -43,10 +63,28 @@ impl WidthExpansionCallback {
         Ok(position)
     }
 
-    /// Loads the model of the checkpoint of `epoch` under `directory`, as wide as it was, without its
-    /// optimizer: to look at it, or to sample from it.
+    /// Loads the model of the checkpoint of `epoch` under `directory`, as wide as it was, without
+    /// its optimizer: to look at it, or to sample from it.
     ///
     /// `directory` and `model` are those of [`check_checkpoint`](Self::check_checkpoint).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let directory = directory.path();
+    /// # let model = Mlp::new();
+    /// # let callback = WidthExpansionCallback::builder(16)
+    /// #     .expand(At::fraction(0.25), Expansion::by("inner", 2.0))
+    /// #     .build(&model)?;
+    /// # let optim = AdamWConfig::new().init_asymmetric();
+    /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
+    /// # callback.attach(training(directory)).launch(learner);
+    /// let first = callback.load_model(directory, 1, model)?;
+    /// assert_eq!(first.inner().up.weight.dims(), [1, 16]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,13 +105,34 @@ impl WidthExpansionCallback {
     }
 
     /// Finds the newest checkpoint under `directory` that passes
-    /// [`check_checkpoint`](Self::check_checkpoint): the epoch to resume from after a crash, and the
-    /// position of its run.
+    /// [`check_checkpoint`](Self::check_checkpoint): the epoch to resume from after a crash, and
+    /// the position of its run.
     ///
-    /// burn-train saves the three files of an epoch one beside the other, each of them whole or not at
-    /// all. A process that is killed meanwhile leaves an epoch that lacks some, which is passed over.
-    /// Files of an earlier attempt would hide that, and its later epochs would be the newest: after
-    /// going back to an epoch, call [`discard_after`](crate::discard_after).
+    /// burn-train saves the three files of an epoch one beside the other, each of them whole or not
+    /// at all. A process that is killed meanwhile leaves an epoch that lacks some, which is passed
+    /// over. Files of an earlier attempt would hide that, and its later epochs would be the newest:
+    /// after going back to an epoch, call [`discard_after`](crate::discard_after).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let directory = directory.path();
+    /// # let model = Mlp::new();
+    /// # let callback = WidthExpansionCallback::builder(16)
+    /// #     .expand(At::fraction(0.25), Expansion::by("inner", 2.0))
+    /// #     .build(&model)?;
+    /// # let optim = AdamWConfig::new().init_asymmetric();
+    /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
+    /// # callback.attach(training(directory)).launch(learner);
+    /// if let Some((epoch, position)) = callback.last_good_epoch(directory, &model)? {
+    ///     println!("going on after epoch {epoch}, {} optimizer steps", position.step);
+    ///     let resumed = training::<burn_grow_train::Growing<Mlp>>(directory).checkpoint(epoch);
+    ///     # let _resumed = resumed;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! What a callback decides, fixed when it is built: functions of the decisions and of the state of a
-//! run, without memory of their own.
+//! What a callback decides, fixed when it is built: functions of the decisions and of the state of
+//! a run, without memory of their own.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -150,8 +150,8 @@ impl Decisions {
         last.map_or(self.active_params, |plan| plan.active_params().1)
     }
 
-    /// The FLOPs of `step` steps with expansions after the steps `taken`, and those of the final width
-    /// on as many tokens.
+    /// The FLOPs of `step` steps with expansions after the steps `taken`, and those of the final
+    /// width on as many tokens.
     pub(crate) fn flops(&self, step: usize, taken: &[usize]) -> (f64, f64) {
         let per_step = self.tokens_per_step.unwrap_or(0) as f64;
         let begins = core::iter::once(&0).chain(taken);

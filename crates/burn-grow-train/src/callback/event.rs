@@ -10,8 +10,8 @@ use super::run::Run;
 /// Event of an attached training, handed to the
 /// [`on_event`](crate::WidthExpansionBuilder::on_event) observers.
 ///
-/// Apart from [`Epoch`](Self::Epoch), events arrive on burn-train's processing thread, a little after
-/// the fact: they inform and never decide a step.
+/// Apart from [`Epoch`](Self::Epoch), events arrive on burn-train's processing thread, a little
+/// after the fact: they inform and never decide a step.
 #[non_exhaustive]
 pub enum Event<'a> {
     /// Training starts.

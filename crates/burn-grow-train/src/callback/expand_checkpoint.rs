@@ -14,25 +14,48 @@ use crate::checkpoint::{
 use crate::{Position, TrainError};
 
 impl WidthExpansionCallback {
-    /// Expands the checkpoint of `epoch` under `from` into one under `to`, as if the run had expanded
-    /// there: resumed from it under this callback, it goes on as one whose callback expanded after the
-    /// last step of that epoch.
+    /// Expands the checkpoint of `epoch` under `from` into one under `to`. A run that is resumed
+    /// from it under this callback goes on as one that expanded after the last step of that epoch.
     ///
     /// This callback is the one to resume with, and its next expansion comes at the step that the
-    /// checkpoint was saved after. `model` is the narrow model that the run began with. It gives the
-    /// structure, and its values are not looked at, so it may be lazy. Returns the position after the
-    /// expansion.
+    /// checkpoint was saved after. `model` is the narrow model that the run began with. It gives
+    /// the structure, and its values are not looked at, so it may be lazy. Returns the position
+    /// after the expansion.
     ///
-    /// One tensor at a time is read, expanded and written. Each file appears whole or not at all, the
-    /// model last: a directory without it holds no checkpoint. `from` is never written to, and a model
-    /// that is already under `to` is not replaced. Hooks are not called, and `growth.jsonl` gets no
-    /// line.
+    /// One tensor at a time is read, expanded and written. Each file appears whole or not at all,
+    /// the model last: a directory without it holds no checkpoint. `from` is never written to, and
+    /// a model that is already under `to` is not replaced. Hooks are not called, and `growth.jsonl`
+    /// gets no line.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let directory = directory.path();
+    /// # let model = Mlp::new();
+    /// # let narrow = directory.join("narrow");
+    /// # let wide = directory.join("wide");
+    /// # let plain = WidthExpansionCallback::builder(16).build(&model)?;
+    /// # let optim = AdamWConfig::new().init_asymmetric();
+    /// # let learner = Learner::new(plain.wrap(model.clone()), optim, 1e-2);
+    /// # plain.attach(training(&narrow)).launch(learner);
+    /// // The run under `narrow` took 8 steps in its first epoch, and did not expand.
+    /// let callback = WidthExpansionCallback::builder(16)
+    ///     .expand(At::step(8), Expansion::by("inner", 2.0))
+    ///     .build(&model)?;
+    /// let position = callback.expand_checkpoint(&narrow, 1, &wide, &model)?;
+    /// assert_eq!((position.step, position.stage), (8, 1));
+    /// // A training in `wide` resumes from there.
+    /// assert_eq!(callback.last_good_epoch(&wide, &model)?, Some((1, position)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// When no expansion is due at that step, the run took its earlier ones at other steps than this
-    /// callback plans, a file is missing, torn or from another model, the optimizer state cannot
-    /// follow, or the model is already there.
+    /// When no expansion is due at that step, the run took its earlier ones at other steps than
+    /// this callback plans, a file is missing, torn or from another model, the optimizer state
+    /// cannot follow, or the model is already there.
     pub fn expand_checkpoint<M: Growable>(
         &self,
         from: impl AsRef<Path>,
@@ -92,7 +115,7 @@ impl WidthExpansionCallback {
         Ok(expanded.position)
     }
 
-    /// The plans due at `state`, and the state after them.
+    /// Returns the plans due at `state`, and the state after them.
     fn due_plans(&self, mut state: State) -> (Vec<Plan>, State) {
         let mut plans = Vec::new();
         while let Some(plan) = self.run.decisions.due(&state) {

@@ -19,13 +19,16 @@ use crate::checkpoint::{
 };
 use crate::{Position, TrainError};
 
-/// A model that widens while a [`Learner`](burn_train::Learner) trains it.
+/// Model that widens while a [`Learner`](burn_train::Learner) trains it, made by
+/// [`WidthExpansionCallback::wrap`](crate::WidthExpansionCallback::wrap).
 ///
-/// Made by [`WidthExpansionCallback::wrap`](crate::WidthExpansionCallback::wrap).
 /// Everything is delegated to the model inside, under its own parameter paths; the optimizer step
-/// also counts and expands. Records hold the model, the [`Position`] and what triggers decide on, so a
-/// checkpoint loads into the narrow model the run began with, replaying the expansions for their shapes.
-/// It loads into the bare model, too, with [`allow_unused`](ModuleRecord::allow_unused) for the rest.
+/// also counts and expands. It steps in a training that the callback is attached to: anywhere else
+/// the model stays as it is, and [`grown`](Self::grown) returns the reason.
+///
+/// A record holds the model, the [`Position`] and what triggers decide on. It loads into the narrow
+/// model that the run began with, replaying the expansions for their shapes. It loads into the bare
+/// wide model, too, with [`allow_unused`](ModuleRecord::allow_unused) for the rest.
 #[derive(Clone)]
 pub struct Growing<M> {
     inner: M,
@@ -42,12 +45,12 @@ impl<M> Growing<M> {
         }
     }
 
-    /// The model inside.
+    /// Returns the model inside.
     pub fn inner(&self) -> &M {
         &self.inner
     }
 
-    /// The model inside, at its present width.
+    /// Returns the model inside, at its present width, however the run went.
     pub fn into_inner(self) -> M {
         self.inner
     }
@@ -62,8 +65,8 @@ impl<M> Growing<M> {
         self.state.position
     }
 
-    /// What did not go as planned, so far: an expansion that has not come, or more optimizer steps
-    /// than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]).
+    /// Returns what did not go as planned so far: an expansion that has not come, or more optimizer
+    /// steps than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]).
     pub fn shortfall(&self) -> Option<TrainError> {
         self.run.decisions.schedule.shortfall(self.state.position)
     }
@@ -72,8 +75,9 @@ impl<M> Growing<M> {
     ///
     /// # Errors
     ///
-    /// What the callback stopped the run for, if it did, else the [`shortfall`](Self::shortfall).
-    /// [`into_inner`](Self::into_inner) returns the model all the same.
+    /// The reason why the callback stopped the run, if it did, else the
+    /// [`shortfall`](Self::shortfall). [`into_inner`](Self::into_inner) returns the model all the
+    /// same.
     pub fn grown(self) -> Result<M, TrainError> {
         if let Some(failure) = self.run.failure() {
             return Err(TrainError::Shared(failure));
@@ -94,9 +98,9 @@ impl<M> Growing<M> {
 }
 
 impl<M: Growable> Growing<M> {
-    /// Takes one optimizer step at base rate `base` with `update`, then every expansion that is due.
-    ///
-    /// The gradients of this step have the narrow shapes and are used up when the model widens.
+    /// Takes one optimizer step at base rate `base` with `update`, then every expansion that is
+    /// due. The gradients of the step have the narrow shapes, and are used up when the model
+    /// widens.
     fn advance(
         mut self,
         optim: &mut ModuleOptimizer,
@@ -142,7 +146,7 @@ impl<M: Growable> Growing<M> {
         Ok(())
     }
 
-    /// Loads a record, whatever a training that shares the callback is doing.
+    /// Loads a record without telling a training that shares the callback.
     pub(crate) fn load(self, record: ModuleRecord) -> Result<Self, CheckpointError> {
         let text = Pages::text(record.clone())?;
         let state = decode(&text, &self.run.decisions.marks)?;

@@ -52,11 +52,11 @@ impl Run {
         }
     }
 
-    /// Looks at the model at the end of an epoch: for NaN, so that no checkpoint is saved of it and,
-    /// with that, no good one deleted; and at its copies, if there are metrics for them.
+    /// Looks at the model at the end of an epoch: for NaN, so that no checkpoint is saved of it
+    /// and, with that, no good one deleted; and at its copies, if there are metrics for them.
     ///
-    /// One pass over the weights and one wait for the device, once an epoch. A model that no training
-    /// holds, or that has not begun, is not checked.
+    /// One pass over the weights and one wait for the device, once an epoch. A model that no
+    /// training holds, or that has not begun, is not checked.
     fn look_at<M: Module>(&self, model: &M, state: &State) -> Result<(), TrainError> {
         let position = state.position;
         let runs = self.is_attached() && position != Position::default();

@@ -64,16 +64,16 @@ pub(crate) struct CopySymmetryMetric {
     run: Arc<Run>,
 }
 
-/// RMS of the parameters that the last expansion grew, as a multiple of their RMS before the first step
-/// after it. NaN before anything has grown.
+/// RMS of the parameters that the last expansion grew, as a multiple of their RMS before the first
+/// step after it. NaN before anything has grown.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
 pub(crate) struct RmsDriftMetric {
     run: Arc<Run>,
 }
 
-/// RMS of the coordinates that the last expansion added, as a multiple of the RMS of the old coordinates
-/// of the same parameters. NaN before anything has grown.
+/// RMS of the coordinates that the last expansion added, as a multiple of the RMS of the old
+/// coordinates of the same parameters. NaN before anything has grown.
 #[derive(Clone, new)]
 #[new(visibility = "pub(crate)")]
 pub(crate) struct RmsRatioMetric {

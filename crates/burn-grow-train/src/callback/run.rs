@@ -87,8 +87,8 @@ impl Run {
         self.session().interrupter.is_some()
     }
 
-    /// Stops the run, and keeps the first error as its [`failure`](Self::failure). An optimizer step
-    /// can return no error, so this is its only way out.
+    /// Stops the run, and keeps the first error as its [`failure`](Self::failure). An optimizer
+    /// step can return no error, so this is its only way out.
     pub(crate) fn fail(&self, error: TrainError) {
         log::error!("{error}");
         let mut session = self.session();
@@ -104,7 +104,7 @@ impl Run {
         session.failure.is_some()
     }
 
-    /// Why the run was stopped, if it was.
+    /// Returns why the run was stopped, if it was.
     pub(crate) fn failure(&self) -> Option<Arc<TrainError>> {
         self.session().failure.clone()
     }
@@ -128,8 +128,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When the callback is not attached, the end of an epoch went by unseen that a trigger watches,
-    /// or the optimizer cannot follow.
+    /// When the callback is not attached, the end of an epoch went by unseen that a trigger
+    /// watches, or the optimizer cannot follow.
     pub(crate) fn check<M: Module>(
         &self,
         state: &State,
@@ -146,8 +146,8 @@ impl Run {
         self.check_optimizer(state, optim, model)
     }
 
-    /// Checks that the optimizer can follow the stages left, as early as that can be told: its learning
-    /// rates before the first step, its state once there is any.
+    /// Checks that the optimizer can follow the stages left, as early as that can be told: its
+    /// learning rates before the first step, its state once there is any.
     pub(crate) fn check_optimizer<M: Module>(
         &self,
         state: &State,
@@ -170,7 +170,8 @@ impl Run {
         Ok(())
     }
 
-    /// Remembers, before the first step after an expansion, the RMS of what grew, if a metric shows it.
+    /// Remembers, before the first step after an expansion, the RMS of what grew, if a metric shows
+    /// it.
     pub(crate) fn remember_rms<M: Module>(
         &self,
         model: &M,

@@ -1,8 +1,8 @@
-//! What a saved model has to hold, checked without loading it.
+//! Checks of a saved model without loading it.
 //!
-//! Burn's loading takes the structure of a file for granted and panics, at the latest in the next step,
-//! where it does not hold. A file has no checksum: a flipped bit in a value is found only where it makes
-//! a NaN.
+//! Burn's loading takes the structure of a file for granted and panics where it is wrong, at the
+//! latest in the next step. A file has no checksum: a flipped bit in a value is found only where it
+//! makes a NaN.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -125,8 +125,8 @@ impl Layout {
         }
     }
 
-    /// Checks that floats have the types that they have in the model: loading takes over the types of
-    /// the file, and the next step would mix them.
+    /// Checks that floats have the types that they have in the model: loading takes over the types
+    /// of the file, and the next step would mix them.
     pub(crate) fn check_types(&self, tensors: &[Tensor]) -> Result<(), CheckpointError> {
         for tensor in tensors {
             let expected = self.params.get(&tensor.name);

@@ -1,5 +1,5 @@
-//! Comparison of the run that saved a checkpoint with the one that loads it: what each expansion was,
-//! said in full where a person would want to read it, and as one hash where not.
+//! Comparison of the run that saved a checkpoint with the one that loads it. Each expansion is
+//! recorded in full where a person would want to read it, and as one hash where not.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{Growth, WatchedMetric};
 /// The name of the hash in a [`PlanMark`].
 pub(crate) const FINGERPRINT: &str = "fingerprint";
 
-/// What identifies the expansions of a callback.
+/// Marks by which a checkpoint knows the expansions of a callback.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     /// Every metric that a trigger watches.
@@ -30,7 +30,7 @@ pub(crate) struct Marks {
 #[derive(Clone, Debug)]
 struct StageMark {
     plan: PlanMark,
-    /// Of an expansion that adds coordinates.
+    /// The re-warmup, if the expansion adds coordinates.
     rewarmup: Option<Rewarmup>,
 }
 
@@ -38,7 +38,7 @@ struct StageMark {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TakenMark {
-    /// The optimizer steps before it.
+    /// The number of optimizer steps before it.
     #[serde(deserialize_with = "super::record::count")]
     pub(crate) step: usize,
     plan: PlanMark,
@@ -50,7 +50,8 @@ pub(crate) struct TakenMark {
 struct PlanMark {
     axes: BTreeMap<Axis, AxisMark>,
     seed: u64,
-    /// Of the whole plan, with the parameters and constants of the model, as 16 hexadecimal digits.
+    /// The hash of the whole plan, with the parameters and constants of the model: 16 hexadecimal
+    /// digits.
     fingerprint: String,
 }
 
@@ -114,8 +115,8 @@ impl Marks {
         }
     }
 
-    /// Checks that expansions that were taken are the ones planned here. How many there are and when
-    /// they came is checked elsewhere.
+    /// Checks that expansions that were taken are the ones planned here. How many there are and
+    /// when they came is checked elsewhere.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Parameters that are saved in another order of their dimensions than they are used in: the weight of a
-//! `Linear` in column layout, which is saved transposed.
+//! Parameters that are saved in another order of their dimensions than they are used in: the weight
+//! of a `Linear` in column layout, which is saved transposed.
 
 use burn_core::module::{Module, ModuleMapper, Param};
 use burn_core::tensor::Tensor;
@@ -35,9 +35,10 @@ pub(crate) fn used_shape<const D: usize>(param: &Param<Tensor<D>>) -> Vec<usize>
 
 /// A model that a record can be loaded into.
 ///
-/// Burn 0.22.1 compares a record with the shape that an initialized parameter shows, also where it is saved
-/// in another order, and describing or expanding a model initializes it. So such parameters are turned to the
-/// shape they are saved in; loading replaces their values and turns them back.
+/// Burn 0.22.1 compares a record with the shape that an initialized parameter shows, also where it
+/// is saved in another order, and describing or expanding a model initializes it. So such
+/// parameters are turned to the shape they are saved in; loading replaces their values and turns
+/// them back.
 pub(crate) fn loadable<M: Module>(model: M) -> M {
     model.map(&mut AsSaved)
 }

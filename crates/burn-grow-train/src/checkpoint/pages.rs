@@ -1,9 +1,9 @@
 //! Text inside a module record: pages of bytes as integer parameters, `burn_grow.0`, `burn_grow.1`
 //! and so on.
 //!
-//! Burn loads a parameter by its name and shape alone, so a record cannot be asked how long a text is.
-//! Pages have one shape, and end where the record has no further one. A byte is an element, which
-//! every integer type of every device holds; the last page is filled up with spaces.
+//! Burn loads a parameter by its name and shape alone, so a record cannot be asked how long a text
+//! is. Pages have one shape, and end where the record has no further one. A byte is an element,
+//! which every integer type of every device holds; the last page is filled up with spaces.
 
 use burn_core::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn_core::store::{ModuleRecord, RecordError};
@@ -129,7 +129,7 @@ fn fault(tensor: &burn_pack::Tensor) -> Option<ParamFault> {
     })
 }
 
-/// What is no byte becomes a control character, which no text has.
+/// Reads integers as bytes. Others become a control character, which JSON never contains.
 fn bytes(data: TensorData) -> Vec<u8> {
     let values = data.iter::<i64>();
     values

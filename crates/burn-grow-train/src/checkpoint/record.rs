@@ -1,4 +1,4 @@
-//! What a checkpoint holds of its run besides the model: one JSON document, with a version.
+//! The record of a run inside a checkpoint: one JSON document, with a version.
 //!
 //! ```json
 //! {
@@ -19,8 +19,8 @@
 //! ```
 //!
 //! Numbers that JSON lacks, NaN and infinities, are strings of the 16 hexadecimal digits of their
-//! bits. A checkpoint of a version that was published loads for ever: whoever changes the document
-//! raises [`VERSION`] and reads the old one beside the new.
+//! bits. Every published version has to load in all later releases: a change of the document raises
+//! [`VERSION`], and the old document is still read beside the new one.
 
 use serde::{Deserialize, Deserializer, Serialize};
 

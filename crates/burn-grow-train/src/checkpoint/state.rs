@@ -11,7 +11,8 @@ pub(crate) struct State {
     pub(crate) taken: Vec<usize>,
     /// The base rate at the first step after the last expansion.
     pub(crate) base_rate: Option<f64>,
-    /// The RMS of what the last expansion grew, before the first step after it, if a metric shows it.
+    /// The RMS of what the last expansion grew, before the first step after it, if a metric shows
+    /// it.
     pub(crate) rms: Option<f64>,
     /// The watched metrics of every epoch since the last expansion.
     pub(crate) epochs: Vec<EpochRecord>,

@@ -26,8 +26,8 @@ impl Default for Copies {
 }
 
 impl Copies {
-    /// Measures what `plan` added to `model`, in a few passes over the parameters that grew. `rms` is
-    /// their RMS right after the expansion, if a step has been taken since.
+    /// Measures what `plan` added to `model`, in a few passes over the parameters that grew. `rms`
+    /// is their RMS right after the expansion, if a step has been taken since.
     pub(crate) fn of<M: Module>(
         model: &M,
         plan: &Plan,

@@ -7,8 +7,8 @@ use crate::{TrainError, WatchedMetric};
 
 /// The steps after which the acts that end an epoch last happened.
 ///
-/// Their order is: validation, checkpointing strategy, checkpoint, end-of-epoch hook. Under distributed
-/// training every worker does so in its own thread, between two barriers.
+/// Their order is: validation, checkpointing strategy, checkpoint, end-of-epoch hook. Under
+/// distributed training every worker does so in its own thread, between two barriers.
 #[derive(Debug, Default)]
 pub(crate) struct EpochEnd {
     record: Option<EpochRecord>,

@@ -19,9 +19,9 @@ const VERSION: u32 = 1;
 
 /// Log of expansions, one JSON object a line.
 ///
-/// A resumed run takes some of its expansions again, and may take others than the run it left. A line
-/// that would differ in nothing but the seconds is written once, and the lines of expansions that this
-/// run did not take are removed.
+/// A resumed run takes some of its expansions again, and may take others than the run it left. A
+/// line that would differ in nothing but the seconds is written once, and the lines of expansions
+/// that this run did not take are removed.
 #[derive(Debug)]
 pub(crate) struct GrowthLog {
     path: PathBuf,

@@ -6,8 +6,8 @@ use burn_grow_core::{ParamVisitor, for_each_param};
 
 use crate::{Position, TrainError};
 
-/// Checks that every parameter of `model` can be read and none holds NaN; a NaN loss makes all of them
-/// NaN.
+/// Checks that every parameter of `model` can be read and none holds NaN; a NaN loss makes all of
+/// them NaN.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub(crate) fn check_nan<M: Module>(model: &M, position: Position) -> Result<(), 
     }
 }
 
-/// Whether each parameter holds NaN, left on its device.
+/// Collects for each parameter, by path, if it holds NaN: a boolean that stays on its device.
 struct Look(Vec<(String, Tensor<1, Bool>)>);
 
 impl ParamVisitor for Look {

@@ -88,21 +88,21 @@ impl At {
         Self::Tokens(tokens)
     }
 
-    /// After the last optimizer step of epoch `epoch`, numbered from 1: its validation sees the wide
-    /// model. The builder has to know the
+    /// After the last optimizer step of epoch `epoch`, numbered from 1: its validation sees the
+    /// wide model. The builder has to know the
     /// [`steps_per_epoch`](crate::WidthExpansionBuilder::steps_per_epoch).
     pub fn epoch(epoch: usize) -> Self {
         Self::Epoch(epoch)
     }
 
-    /// When a validation metric whose lower values are better has not improved for `patience` epochs.
-    /// [`Plateau`] has more settings.
+    /// When a validation metric whose lower values are better has not improved for `patience`
+    /// epochs. [`Plateau`] has more settings.
     pub fn plateau(metric: impl Into<String>, patience: usize) -> Self {
         Plateau::new(metric, patience).into()
     }
 
-    /// When a validation metric whose lower values are better improves by less than `below` per epoch
-    /// over `window` epochs. [`Slope`] has more settings.
+    /// When a validation metric whose lower values are better improves by less than `below` per
+    /// epoch over `window` epochs. [`Slope`] has more settings.
     pub fn slope(metric: impl Into<String>, window: usize, below: f64) -> Self {
         Slope::new(metric, window, below).into()
     }
@@ -140,8 +140,8 @@ impl At {
     ///
     /// # Errors
     ///
-    /// When the point is not within the run: the first step has to see the narrow model, the last one
-    /// the wide one. When it cannot be counted, or a metric trigger can never fire.
+    /// When the point is not within the run: the first step has to see the narrow model, the last
+    /// one the wide one. When it cannot be counted, or a metric trigger can never fire.
     pub(super) fn resolve(&self, units: &Units) -> Result<Due, TrainError> {
         let missing = |setting| TrainError::Unit {
             at: self.clone(),

@@ -8,8 +8,8 @@ type Decide = Arc<dyn Fn(&History<'_>) -> bool + Send + Sync>;
 
 /// Fires when a closure returns true, asked at the end of every epoch.
 ///
-/// The closure has to be a function of the [`History`] and nothing else: a resumed run asks it again,
-/// and so does every replica.
+/// The closure has to be a function of the [`History`] and nothing else: a resumed run asks it
+/// again, and so does every replica.
 ///
 /// ```
 /// use burn_grow_train::{At, WatchedMetric};

@@ -12,7 +12,8 @@ pub(crate) struct EpochRecord {
     pub(crate) values: Vec<f64>,
 }
 
-/// Watched metrics of every epoch that ended since the last expansion: all that a trigger decides on.
+/// Watched metrics of every epoch that ended since the last expansion: all that a trigger decides
+/// on.
 ///
 /// Epochs before it are left out, because a plateau that led to one expansion is no reason for the
 /// next.

@@ -119,7 +119,8 @@ mod tests {
             (of(2), &[3.0, 4.0, 3.5], true),
             (of(1), &[3.0, 2.9], false),
             (of(1).with_min_change(0.5), &[3.0, 2.9], true),
-            // Small steps add up: each is measured against the best epoch, not against the last one.
+            // Small steps add up: each is measured against the best epoch, not against the last
+            // one.
             (of(2).with_min_change(0.5), &[3.0, 2.7, 2.4], false),
             (of(1).higher_is_better(), &[0.1, 0.2, 0.2], true),
             (of(1), &[nan, nan, 3.0], false),

@@ -30,8 +30,8 @@ pub enum Refractory {
     Epochs(usize),
 }
 
-/// Due dates of the expansions of a run: a function of the steps taken and of the metrics so far, so
-/// that every replica and every resumed run decides alike.
+/// Due dates of the expansions of a run: a function of the steps taken and of the metrics so far,
+/// so that every replica and every resumed run decides alike.
 ///
 /// Expansions are taken in order. One that is due waits for the ones before it, and for the
 /// refractory time.
@@ -46,10 +46,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of expansions in the order they are taken, with what belongs to each.
-    ///
-    /// Where all are at known steps, that is the order of steps; where a metric decides one, the order
-    /// of the list.
+    /// Orders expansions as they are taken, each with what belongs to it: by step where all steps
+    /// are known, else as in the list.
     pub(crate) fn new<T>(
         units: &Units,
         refractory: Refractory,
@@ -93,7 +91,7 @@ impl Schedule {
         Ok((schedule, expansions))
     }
 
-    /// Known steps have to be in order, with the refractory time between neighbours.
+    /// Checks that known steps are in order, with the refractory time between neighbours.
     fn check_steps(&self) -> Result<(), TrainError> {
         let mut last: Option<(usize, usize)> = None;
         for (stage, (_, due)) in self.stages.iter().enumerate() {
@@ -118,7 +116,7 @@ impl Schedule {
         Ok(())
     }
 
-    /// The step of `stage`, if no metric decides it.
+    /// Returns the step of `stage`, unless a metric decides it.
     pub(crate) fn known_step(&self, stage: usize) -> Option<usize> {
         match self.stages.get(stage)?.1 {
             Due::Step(step) => Some(step),
@@ -126,13 +124,14 @@ impl Schedule {
         }
     }
 
-    /// Whether a metric decides a stage from `stage` on.
+    /// Returns true if a metric decides a stage from `stage` on.
     pub(crate) fn watches(&self, stage: usize) -> bool {
         let left = self.stages.get(stage..).unwrap_or_default();
         left.iter().any(|(_, due)| *due == Due::EpochEnd)
     }
 
-    /// The first step at which `stage` can be taken, after the one before was at `last`.
+    /// Returns the first step at which `stage` can be taken, if the stage before was taken at
+    /// `last`.
     pub(crate) fn earliest(&self, stage: usize, last: Option<usize>) -> Option<usize> {
         let free = last.map_or(0, |last| last.saturating_add(self.refractory));
         match self.stages.get(stage)?.1 {
@@ -141,7 +140,7 @@ impl Schedule {
         }
     }
 
-    /// Whether the next stage is due, after the step that `position` counts.
+    /// Returns true if the next stage is due after the step that `position` counts.
     pub(crate) fn is_due(
         &self,
         position: Position,
@@ -173,7 +172,7 @@ impl Schedule {
         }
     }
 
-    /// What a run that ended at `position` did not do as planned, if anything.
+    /// Returns what a run that ended at `position` did not do as planned, if anything.
     pub(crate) fn shortfall(&self, position: Position) -> Option<TrainError> {
         let total_steps = self.total_steps;
         if let Some((at, _)) = self.stages.get(position.stage) {
