@@ -9,10 +9,10 @@ use crate::spec::OptimizerSettings;
 /// Linear warmup, the peak for a while, then a cosine to a fraction of it.
 ///
 /// With `W` warmup steps and `S` stable ones of `T`, step `t` (from 0) runs at `peak (t + 1) / W`
-/// before `W`, at `peak` before `W + S`, and at `peak (r + (1 - r) (1 + cos(pi (t - W - S) / (T - W
-/// - S))) / 2)` from there on, `r` the final ratio. Without stable steps it is the cosine schedule
-/// of the paper, with them warmup-stable-decay (arXiv 2404.06395). A closed form: the state is the
-/// step alone.
+/// before `W`, at `peak` before `W + S`, and from there on at
+/// `peak (r + (1 - r) (1 + cos(pi (t - W - S) / (T - W - S))) / 2)`, `r` the final ratio. Without
+/// stable steps it is the cosine schedule of the paper, with them warmup-stable-decay
+/// (arXiv 2404.06395). A closed form: the state is the step alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WarmupStableCosine {
     /// The highest rate.
