@@ -7,7 +7,6 @@ use burn_train::checkpoint::CheckpointingStrategy;
 use burn_train::logger::TrainingProgressLogger;
 use burn_train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, TrainStep};
 
-use super::builder::WidthExpansionBuilder;
 use super::event::Progress;
 use super::growing::Growing;
 use super::hooks::{EpochHook, MetricCheckpointing, Never};
@@ -77,11 +76,6 @@ pub struct WidthExpansionCallback {
 }
 
 impl WidthExpansionCallback {
-    /// Begins a callback for a run of `total_steps` optimizer steps.
-    pub fn builder(total_steps: usize) -> WidthExpansionBuilder {
-        WidthExpansionBuilder::new(total_steps)
-    }
-
     /// Wraps `model` so that it widens while it trains. It trains in a training that the callback
     /// is [attached](Self::attach) to, and nowhere else.
     pub fn wrap<M: Growable>(&self, model: M) -> Growing<M> {
@@ -93,7 +87,7 @@ impl WidthExpansionCallback {
     ///
     /// Registered metrics are the width of every axis and the active parameters; the FLOPs if the
     /// tokens of a step are known; the learning rates of old and new coordinates under a re-warmup;
-    /// and those that [`copy_metrics`](WidthExpansionBuilder::copy_metrics) asks for.
+    /// and those that [`copy_metrics`](crate::WidthExpansionBuilder::copy_metrics) asks for.
     ///
     /// burn-train has one progress logger and one early stopping: give your own to
     /// [`attach_with`](Self::attach_with). Give an interrupter of your own to the training before

@@ -24,8 +24,15 @@ pub struct WidthExpansionBuilder {
     on_event: Vec<OnEvent>,
 }
 
+impl WidthExpansionCallback {
+    /// Begins a callback for a run of `total_steps` optimizer steps.
+    pub fn builder(total_steps: usize) -> WidthExpansionBuilder {
+        WidthExpansionBuilder::new(total_steps)
+    }
+}
+
 impl WidthExpansionBuilder {
-    pub(crate) fn new(total_steps: usize) -> Self {
+    fn new(total_steps: usize) -> Self {
         Self {
             units: Units {
                 total_steps,

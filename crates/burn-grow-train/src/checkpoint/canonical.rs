@@ -4,6 +4,9 @@ use burn_grow_core::fnv1a;
 use serde::Serialize;
 use serde_json::Value;
 
+/// The name of the hash in what a checkpoint says of a plan.
+pub(crate) const FINGERPRINT: &str = "fingerprint";
+
 /// FNV-1a of the canonical JSON of `value`: keys in order, no spaces, and floats as the 16
 /// hexadecimal digits of their bits, as there is more than one way to print them.
 pub(crate) fn fingerprint(value: &impl Serialize) -> Result<u64, serde_json::Error> {

@@ -158,7 +158,7 @@ pub struct Difference {
 impl core::fmt::Display for Difference {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let (setting, found, planned) = (&self.setting, &self.found, &self.planned);
-        if setting == super::marks::FINGERPRINT {
+        if setting == super::canonical::FINGERPRINT {
             f.write_str("the model described its parameters, roles or constants differently")
         } else {
             write!(f, "`{setting}` was {found} and is now {planned}")

@@ -7,15 +7,12 @@ use burn_grow_core::Plan;
 use burn_grow_core::describe::Axis;
 use burn_grow_core::plan::Method;
 use burn_grow_optim::{BiasCorrection, Rewarmup, RewarmupSchedule, RewarmupScope};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::canonical::fingerprint;
+use super::canonical::{FINGERPRINT, fingerprint};
 use super::error::{CheckpointError, Difference};
 use crate::{Growth, WatchedMetric};
-
-/// The name of the hash in a [`PlanMark`].
-pub(crate) const FINGERPRINT: &str = "fingerprint";
 
 /// Marks by which a checkpoint knows the expansions of a callback.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +36,7 @@ struct StageMark {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TakenMark {
     /// The number of optimizer steps before it.
-    #[serde(deserialize_with = "super::record::count")]
+    #[serde(deserialize_with = "count")]
     pub(crate) step: usize,
     plan: PlanMark,
     rewarmup: Option<RewarmupMark>,
@@ -215,4 +212,8 @@ fn leaves(document: &impl Serialize) -> BTreeMap<String, Value> {
         &mut found,
     );
     found
+}
+/// Reads a number of steps or epochs. More than 32 bits are damage, and no sum of them overflows.
+pub(super) fn count<'de, D: Deserializer<'de>>(reader: D) -> Result<usize, D::Error> {
+    u32::deserialize(reader).map(|count| count as usize)
 }

@@ -22,10 +22,10 @@
 //! bits. Every published version has to load in all later releases: a change of the document raises
 //! [`VERSION`], and the old document is still read beside the new one.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::error::CheckpointError;
-use super::marks::{Marks, TakenMark};
+use super::marks::{Marks, TakenMark, count};
 use super::state::State;
 use crate::trigger::EpochRecord;
 use crate::{Position, WatchedMetric};
@@ -62,11 +62,6 @@ struct Epoch {
     #[serde(deserialize_with = "count")]
     step: usize,
     values: Vec<Float>,
-}
-
-/// Reads a number of steps or epochs. More than 32 bits are damage, and no sum of them overflows.
-pub(super) fn count<'de, D: Deserializer<'de>>(reader: D) -> Result<usize, D::Error> {
-    u32::deserialize(reader).map(|count| count as usize)
 }
 
 /// A number that JSON may not have.
