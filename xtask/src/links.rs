@@ -91,7 +91,10 @@ impl Page {
         let mut heading: Option<(Option<String>, String)> = None;
         let mut undefined = |link: pulldown_cmark::BrokenLink<'_>| match link.link_type {
             // `[text][name]` is meant as a link; brackets alone may be anything.
-            LinkType::ReferenceUnknown | LinkType::CollapsedUnknown => {
+            LinkType::Reference
+            | LinkType::ReferenceUnknown
+            | LinkType::Collapsed
+            | LinkType::CollapsedUnknown => {
                 Some((format!("undefined:{}", link.reference).into(), "".into()))
             }
             _ => None,
