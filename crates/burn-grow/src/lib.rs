@@ -30,7 +30,8 @@
 //! ```
 //!
 //! A [`WidthExpansionCallback`] decides when to expand, and trains with Burn's own `Learner`
-//! ([`train`](WidthExpansionCallback::train)) or in a loop of yours ([`GrowthLoop`](train::GrowthLoop)).
+//! ([`train`](WidthExpansionCallback::train)) or in a loop of yours
+//! ([`GrowthLoop`](train::GrowthLoop)).
 //!
 //! # Where things are
 //!

@@ -23,17 +23,22 @@ impl WidthExpansionCallback {
     /// changed. The files have no checksum: of damaged values only NaN is found.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_optim::AsymmetricConfig;
+    /// # use burn_grow_train::{At, WidthExpansionCallback};
+    /// # use burn_optim::AdamWConfig;
+    /// # use burn_train::Learner;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let directory = tempfile::tempdir()?;
     /// # let directory = directory.path();
-    /// # let model = Mlp::new();
+    /// # let model = Sine::new();
     /// # let callback = WidthExpansionCallback::builder(16)
     /// #     .expand(At::fraction(0.25), Expansion::by("inner", 2.0))
     /// #     .build(&model)?;
     /// # let optim = AdamWConfig::new().init_asymmetric();
     /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
-    /// # callback.attach(training(directory)).launch(learner);
+    /// # callback.attach(training(directory).num_epochs(2)).launch(learner);
     /// // After a run of 16 steps in 2 epochs that expanded after step 4:
     /// let position = callback.check_checkpoint(directory, 1, &model)?;
     /// assert_eq!((position.step, position.stage), (8, 1));
@@ -69,17 +74,22 @@ impl WidthExpansionCallback {
     /// `directory` and `model` are those of [`check_checkpoint`](Self::check_checkpoint).
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_optim::AsymmetricConfig;
+    /// # use burn_grow_train::{At, WidthExpansionCallback};
+    /// # use burn_optim::AdamWConfig;
+    /// # use burn_train::Learner;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let directory = tempfile::tempdir()?;
     /// # let directory = directory.path();
-    /// # let model = Mlp::new();
+    /// # let model = Sine::new();
     /// # let callback = WidthExpansionCallback::builder(16)
     /// #     .expand(At::fraction(0.25), Expansion::by("inner", 2.0))
     /// #     .build(&model)?;
     /// # let optim = AdamWConfig::new().init_asymmetric();
     /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
-    /// # callback.attach(training(directory)).launch(learner);
+    /// # callback.attach(training(directory).num_epochs(2)).launch(learner);
     /// let first = callback.load_model(directory, 1, model)?;
     /// assert_eq!(first.inner().up.weight.dims(), [1, 16]);
     /// # Ok(())
@@ -114,20 +124,25 @@ impl WidthExpansionCallback {
     /// after going back to an epoch, call [`discard_after`](crate::discard_after).
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_optim::AsymmetricConfig;
+    /// # use burn_grow_train::{At, WidthExpansionCallback};
+    /// # use burn_optim::AdamWConfig;
+    /// # use burn_train::Learner;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let directory = tempfile::tempdir()?;
     /// # let directory = directory.path();
-    /// # let model = Mlp::new();
+    /// # let model = Sine::new();
     /// # let callback = WidthExpansionCallback::builder(16)
     /// #     .expand(At::fraction(0.25), Expansion::by("inner", 2.0))
     /// #     .build(&model)?;
     /// # let optim = AdamWConfig::new().init_asymmetric();
     /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
-    /// # callback.attach(training(directory)).launch(learner);
+    /// # callback.attach(training(directory).num_epochs(2)).launch(learner);
     /// if let Some((epoch, position)) = callback.last_good_epoch(directory, &model)? {
     ///     println!("going on after epoch {epoch}, {} optimizer steps", position.step);
-    ///     let resumed = training::<burn_grow_train::Growing<Mlp>>(directory).checkpoint(epoch);
+    ///     let resumed = training::<burn_grow_train::Growing<Sine>>(directory).checkpoint(epoch);
     ///     # let _resumed = resumed;
     /// }
     /// # Ok(())

@@ -28,17 +28,22 @@ impl WidthExpansionCallback {
     /// gets no line.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/example.rs"));
+    /// # use burn_grow_core::Expansion;
+    /// # use burn_grow_optim::AsymmetricConfig;
+    /// # use burn_grow_train::{At, WidthExpansionCallback};
+    /// # use burn_optim::AdamWConfig;
+    /// # use burn_train::Learner;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/doc/sine.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let directory = tempfile::tempdir()?;
     /// # let directory = directory.path();
-    /// # let model = Mlp::new();
+    /// # let model = Sine::new();
     /// # let narrow = directory.join("narrow");
     /// # let wide = directory.join("wide");
     /// # let plain = WidthExpansionCallback::builder(16).build(&model)?;
     /// # let optim = AdamWConfig::new().init_asymmetric();
     /// # let learner = Learner::new(plain.wrap(model.clone()), optim, 1e-2);
-    /// # plain.attach(training(&narrow)).launch(learner);
+    /// # plain.attach(training(&narrow).num_epochs(2)).launch(learner);
     /// // The run under `narrow` took 8 steps in its first epoch, and did not expand.
     /// let callback = WidthExpansionCallback::builder(16)
     ///     .expand(At::step(8), Expansion::by("inner", 2.0))

@@ -77,8 +77,8 @@ impl WidthExpansionCallback {
     ///
     /// # Errors
     ///
-    /// [`TrainError::NeedsAttach`] when the builder was asked for something that burn-train's events
-    /// and metrics do: `on_event` or `copy_metrics`.
+    /// [`TrainError::NeedsAttach`] when the builder was asked for something that burn-train's
+    /// events and metrics do: `on_event` or `copy_metrics`.
     pub fn growth_loop(&self) -> Result<GrowthLoop, TrainError> {
         if !self.run.decisions.on_event.is_empty() {
             return Err(TrainError::NeedsAttach {
@@ -102,16 +102,16 @@ impl WidthExpansionCallback {
 
 impl GrowthLoop {
     /// Counts an optimizer step that was taken at base learning rate `lr`, then takes every
-    /// expansion that is due. Returns true if the model has changed its width: whatever else follows
-    /// its shapes, such as a moving average of it, is then to be made anew.
+    /// expansion that is due. Returns true if the model has changed its width: whatever else
+    /// follows its shapes, such as a moving average of it, is then to be made anew.
     ///
     /// Call it after every step of the optimizer of `model`, once where gradients are accumulated.
     ///
     /// # Errors
     ///
-    /// When the optimizer cannot follow the planned expansions, found after its first step; when the
-    /// model holds NaN at an expansion; when a device cannot be read, or the log of expansions not be
-    /// written. Model and optimizer are then as they were.
+    /// When the optimizer cannot follow the planned expansions, found after its first step; when
+    /// the model holds NaN at an expansion; when a device cannot be read, or the log of expansions
+    /// not be written. Model and optimizer are then as they were.
     pub fn step<M: Growable>(
         &mut self,
         lr: LearningRate,
@@ -142,8 +142,8 @@ impl GrowthLoop {
         Ok(grown)
     }
 
-    /// Says what the metrics are that triggers watch, at the end of epoch `epoch`, numbered from 1. A
-    /// name alone is a metric of the validation split. Others than the watched ones are left out.
+    /// Says what the metrics are that triggers watch, at the end of epoch `epoch`, numbered from 1.
+    /// A name alone is a metric of the validation split. Others than the watched ones are left out.
     ///
     /// What a metric decides takes effect after the next optimizer step, as under a
     /// [`Learner`](burn_train::Learner).
@@ -194,8 +194,8 @@ impl GrowthLoop {
     }
 
     /// What did not go as planned, so far: an expansion that has not come, or more optimizer steps
-    /// than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]). Ask at the
-    /// end of the loop.
+    /// than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]). Ask at
+    /// the end of the loop.
     pub fn shortfall(&self) -> Option<TrainError> {
         self.callback
             .run
@@ -205,16 +205,17 @@ impl GrowthLoop {
     }
 
     /// Saves model, optimizer and what the run remembers as the checkpoint of `epoch` under
-    /// `directory`, in the files and the format of burn-train's. Each appears whole or not at all, the
-    /// model last.
+    /// `directory`, in the files and the format of burn-train's. Each appears whole or not at all,
+    /// the model last.
     ///
     /// A learning-rate scheduler is yours to save, beside them; a rate that is a function of the
     /// [`position`](Self::position) needs no file.
     ///
     /// # Errors
     ///
-    /// When a parameter is NaN, a trigger watches a metric that [`record_epoch`](Self::record_epoch)
-    /// was not told since the last step, or a file cannot be written.
+    /// When a parameter is NaN, a trigger watches a metric that
+    /// [`record_epoch`](Self::record_epoch) was not told since the last step, or a file cannot be
+    /// written.
     pub fn save<M: Growable>(
         &self,
         directory: impl AsRef<Path>,
@@ -244,8 +245,8 @@ impl GrowthLoop {
         record.save(&files.model).map_err(at(&files.model))
     }
 
-    /// Finds the newest checkpoint under `directory`, loads it into `model` and `optim`, and removes
-    /// what later epochs have left. `None`, with nothing loaded, if there is no checkpoint.
+    /// Finds the newest checkpoint under `directory`, loads it into `model` and `optim`, and
+    /// removes what later epochs have left. `None`, with nothing loaded, if there is no checkpoint.
     ///
     /// `model` is the narrow model that the run began with, and is as wide as the checkpoint's
     /// afterwards. Where several models train together, take the oldest of their
@@ -269,8 +270,8 @@ impl GrowthLoop {
         Ok(found)
     }
 
-    /// Finds the newest checkpoint under `directory` that [`load`](Self::load) will take. Nothing is
-    /// changed.
+    /// Finds the newest checkpoint under `directory` that [`load`](Self::load) will take. Nothing
+    /// is changed.
     ///
     /// # Errors
     ///

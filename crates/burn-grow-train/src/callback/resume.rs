@@ -55,8 +55,8 @@ impl WidthExpansionCallback {
     ///
     /// When the newest whole checkpoint is sound but of another run, as under another plan or
     /// model; when every checkpoint is damaged; when the directory cannot be read, or a file not be
-    /// removed. Nothing is removed before a good epoch is found. To go back to an epoch all the same,
-    /// call [`discard_after`].
+    /// removed. Nothing is removed before a good epoch is found. To go back to an epoch all the
+    /// same, call [`discard_after`].
     pub fn resume<M: Growable>(
         &self,
         directory: impl AsRef<Path>,

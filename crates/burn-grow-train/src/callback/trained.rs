@@ -45,8 +45,9 @@ pub struct Trained<M> {
     pub model: M,
     /// The optimizer steps and the expansions taken.
     pub position: Position,
-    /// What did not go as planned: [`TrainError::NotExpanded`] or [`TrainError::Overrun`]. A run that
-    /// was stopped early or goes on later has one, too; [`grown`](Self::grown) makes it an error.
+    /// What did not go as planned: [`TrainError::NotExpanded`] or [`TrainError::Overrun`]. A run
+    /// that was stopped early or goes on later has one, too; [`grown`](Self::grown) makes it an
+    /// error.
     pub shortfall: Option<TrainError>,
     /// The stop through an [`Interrupter`](burn_train::Interrupter), if there was one.
     pub interrupted: Option<Interruption>,
@@ -59,8 +60,8 @@ impl<M> Trained<M> {
     ///
     /// # Errors
     ///
-    /// The [`shortfall`](Self::shortfall), when a planned expansion never came, or the run was longer
-    /// than the callback was told. To have the model all the same, take the field
+    /// The [`shortfall`](Self::shortfall), when a planned expansion never came, or the run was
+    /// longer than the callback was told. To have the model all the same, take the field
     /// [`model`](Self::model).
     pub fn grown(self) -> Result<M, TrainError> {
         match self.shortfall {
@@ -106,12 +107,12 @@ impl WidthExpansionCallback {
     /// ```
     ///
     /// In one act: wraps the model, makes the optimizer [`Asymmetric`](burn_grow_optim::Asymmetric)
-    /// with everything its configuration says, gradient clipping included, attaches to the training,
-    /// lets checkpoints hold the metrics that triggers watch, launches, and returns the model inside.
-    /// To resume, ask [`resume`](Self::resume) first.
+    /// with everything its configuration says, gradient clipping included, attaches to the
+    /// training, lets checkpoints hold the metrics that triggers watch, launches, and returns the
+    /// model inside. To resume, ask [`resume`](Self::resume) first.
     ///
-    /// `optimizer` is one of Burn's configurations, or groups of parameters with a configuration each
-    /// ([`IntoModuleOptimizer`]).
+    /// `optimizer` is one of Burn's configurations, or groups of parameters with a configuration
+    /// each ([`IntoModuleOptimizer`]).
     ///
     /// Early stopping and progress logger of `training` are replaced, and under a trigger that
     /// watches a metric its checkpointing strategy, by burn-train's default. Give your own to
@@ -123,8 +124,8 @@ impl WidthExpansionCallback {
     /// ([`TrainError::Training`]), or a panic, which burn-train has where it makes or loads a
     /// checkpoint ([`TrainError::Panicked`]). The checkpoints of earlier epochs are whole.
     ///
-    /// A run that ended without a planned expansion is no error, so that nothing it trained is lost:
-    /// see [`Trained::grown`].
+    /// A run that ended without a planned expansion is no error, so that nothing it trained is
+    /// lost: see [`Trained::grown`].
     pub fn train<M>(
         &self,
         training: SupervisedTraining<Growing<M>>,

@@ -1,5 +1,5 @@
-// What the examples of the documentation share: a small network that learns a sine, its data, and a
-// schedule. Each includes this file out of sight.
+// The hidden part of the examples in the documentation: a small network that learns a sine, its
+// data, and a schedule. Each includes this file out of sight.
 
 use burn_core as burn;
 
