@@ -91,7 +91,7 @@ impl WidthExpansionCallback {
     /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
     /// # callback.attach(training(directory).num_epochs(2)).launch(learner);
     /// let first = callback.load_model(directory, 1, model)?;
-    /// assert_eq!(first.inner().up.weight.dims(), [1, 16]);
+    /// assert_eq!(first.inner().up.weight.dims(), [1, 32]);
     /// # Ok(())
     /// # }
     /// ```
