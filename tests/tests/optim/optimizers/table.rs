@@ -15,7 +15,7 @@ const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- end of table -->\n";
 /// Set, the table is written instead of compared.
 const WRITE: &str = "WRITE_DOCS";
-const COMMAND: &str = "WRITE_DOCS=1 cargo test --workspace --test it table_of_the_documentation";
+const COMMAND: &str = "WRITE_DOCS=1 cargo test --workspace --test optim table_of_the_documentation";
 
 /// A way to expand.
 struct Column {

@@ -1,0 +1,4 @@
+//! Optimizers: their state and their learning rates across an expansion.
+
+mod clipping;
+mod optimizers;

@@ -1,0 +1,16 @@
+//! Training runs: triggers, checkpoints, resuming, devices, loops of one's own.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod attach;
+mod book;
+mod custom_loop;
+mod forgotten;
+mod offline;
+mod replicas;
+mod resume;
+mod saving_memory;
+mod stages;
+mod training;
+mod triggers;
