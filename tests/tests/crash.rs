@@ -60,7 +60,7 @@ fn worker() {
     let directory = Path::new(&directory);
     let callback = callback(directory);
     let good = callback.last_good_epoch(directory, &narrow()).unwrap();
-    let epoch = good.map_or(0, |(epoch, _)| epoch);
+    let epoch = good.map_or(0, |good| good.epoch);
     let mut resumed = fs::read_to_string(directory.join(RESUMED)).unwrap_or_default();
     resumed.push_str(&format!("{epoch}\n"));
     fs::write(directory.join(RESUMED), resumed).unwrap();
@@ -188,7 +188,7 @@ fn a_run_killed_at_any_moment_ends_as_the_one_that_never_was() {
             let callback = callback(run);
             // Whatever lies there as a whole can be resumed from.
             let good = callback.last_good_epoch(run, &narrow()).unwrap();
-            assert_eq!(good.map_or(0, |(epoch, _)| epoch), newest_whole);
+            assert_eq!(good.map_or(0, |good| good.epoch), newest_whole);
 
             let child = start(run);
             let process = child.id();

@@ -77,8 +77,9 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
         other => panic!("{other}"),
     }
     let good = callback.last_good_epoch(directory.path(), &narrow());
-    let (epoch, position) = good.unwrap().unwrap();
-    assert_eq!((epoch, position.step), (1, strategy.steps_per_epoch()));
+    let good = good.unwrap().unwrap();
+    let (epoch, step) = (good.epoch, good.position.step);
+    assert_eq!((epoch, step), (1, strategy.steps_per_epoch()));
     assert!(!directory.path().join("checkpoint/model-2.bpk").exists());
 
     // The same callback serves the run that goes on from there.
@@ -142,7 +143,7 @@ fn a_full_disk_stops_the_run_and_leaves_the_checkpoint_before() {
     let outcome = fs::read_to_string(directory.path().join("outcome")).unwrap();
     assert!(outcome.contains("File too large"), "{outcome}");
     let good = widening().last_good_epoch(directory.path(), &narrow());
-    assert_eq!(good.unwrap().map(|(epoch, _)| epoch), Some(1));
+    assert_eq!(good.unwrap().map(|good| good.epoch), Some(1));
     let files = fs::read_dir(directory.path().join("checkpoint")).unwrap();
     for file in files {
         let name = file.unwrap().file_name().into_string().unwrap();

@@ -125,7 +125,7 @@ fn a_run_that_loses_a_server_says_so_and_can_be_resumed(
 
     let callback = callback(strategy);
     let good = callback.last_good_epoch(broken.path(), &plain(9.0));
-    let (epoch, _) = good.unwrap().unwrap();
+    let epoch = good.unwrap().unwrap().epoch;
     assert_eq!(epoch, if saved { 3 } else { 2 });
     let (_servers, devices) = servers::two();
     let path = broken.path();

@@ -9,7 +9,7 @@ use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::optim::StateRules;
 use burn_grow::prelude::*;
-use burn_grow::train::Position;
+use burn_grow::train::{Position, Resumed};
 use burn_grow::{InitPair, TrainError};
 use rstest::rstest;
 
@@ -91,7 +91,7 @@ fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRu
     assert_eq!(read(source.path()), untouched);
     assert_eq!(
         wide.last_good_epoch(target.path(), &narrow()).unwrap(),
-        Some((epoch, position))
+        Some(Resumed { epoch, position })
     );
     assert_eq!(
         checkpoint_by_path(target.path(), epoch),

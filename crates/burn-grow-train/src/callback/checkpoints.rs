@@ -7,9 +7,9 @@ use burn_grow_core::Growable;
 
 use super::attach::WidthExpansionCallback;
 use super::growing::Growing;
+use super::resume::{Resumed, newest_good};
 use crate::checkpoint::{
     CheckpointError, Files, Layout, Saved, at, check_scheduler, check_values, read_state,
-    saved_epochs,
 };
 use crate::{Position, TrainError};
 
@@ -114,9 +114,8 @@ impl WidthExpansionCallback {
         load().map_err(at(&path))
     }
 
-    /// Finds the newest checkpoint under `directory` that passes
-    /// [`check_checkpoint`](Self::check_checkpoint): the epoch to resume from after a crash, and
-    /// the position of its run.
+    /// Finds the checkpoint under `directory` that [`resume`](Self::resume) would, and removes
+    /// nothing.
     ///
     /// burn-train saves the three files of an epoch one beside the other, each of them whole or not
     /// at all. A process that is killed meanwhile leaves an epoch that lacks some, which is passed
@@ -140,40 +139,25 @@ impl WidthExpansionCallback {
     /// # let optim = AdamWConfig::new().init_asymmetric();
     /// # let learner = Learner::new(callback.wrap(model.clone()), optim, 1e-2);
     /// # callback.attach(training(directory).num_epochs(2)).launch(learner);
-    /// if let Some((epoch, position)) = callback.last_good_epoch(directory, &model)? {
-    ///     println!("going on after epoch {epoch}, {} optimizer steps", position.step);
-    ///     let resumed = training::<burn_grow_train::Growing<Sine>>(directory).checkpoint(epoch);
-    ///     # let _resumed = resumed;
-    /// }
+    /// let found = callback.last_good_epoch(directory, &model)?.expect("a checkpoint");
+    /// assert_eq!((found.epoch, found.position.step), (2, 16));
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     ///
-    /// When there are checkpoints with all of their files but none to resume from: the error of the
-    /// newest, since a run that began anew would overwrite them.
+    /// When the newest whole checkpoint is sound but of another run, or every one is damaged: a run
+    /// that began anew would overwrite them.
     pub fn last_good_epoch<M: Growable>(
         &self,
         directory: impl AsRef<Path>,
         model: &M,
-    ) -> Result<Option<(usize, Position)>, TrainError> {
+    ) -> Result<Option<Resumed>, TrainError> {
         let directory = directory.as_ref();
-        let mut fault = None;
-        for epoch in saved_epochs(directory)? {
-            if !Files::of(directory, epoch).are_there() {
-                log::warn!("the checkpoint of epoch {epoch} lacks a file");
-                continue;
-            }
-            match self.check_checkpoint(directory, epoch, model) {
-                Ok(position) => return Ok(Some((epoch, position))),
-                Err(error) => {
-                    log::warn!("the checkpoint of epoch {epoch} cannot be resumed from: {error}");
-                    fault.get_or_insert(error);
-                }
-            }
-        }
-        fault.map_or(Ok(None), Err)
+        newest_good(directory, Files::are_there, |epoch| {
+            self.check_checkpoint(directory, epoch, model)
+        })
     }
 
     /// Opens the file of a model, with the position of its run.

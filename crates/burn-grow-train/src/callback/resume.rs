@@ -63,9 +63,7 @@ impl WidthExpansionCallback {
         model: &M,
     ) -> Result<Option<Resumed>, TrainError> {
         let directory = directory.as_ref();
-        let found = newest_good(directory, Files::are_there, |epoch| {
-            self.check_checkpoint(directory, epoch, model)
-        })?;
+        let found = self.last_good_epoch(directory, model)?;
         discard_after(directory, found.map_or(0, |found| found.epoch))?;
         Ok(found)
     }
