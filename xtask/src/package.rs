@@ -133,8 +133,13 @@ fn inspect(package: &Path) -> anyhow::Result<()> {
     }
     for file in sources(&package.join("src"))? {
         let text = fs::read_to_string(&file)?;
-        if text.contains("CARGO_MANIFEST_DIR") {
-            bail!("{} reads what only a checkout has", file.display());
+        for rest in text.split("CARGO_MANIFEST_DIR").skip(1) {
+            // As in `concat!(env!("CARGO_MANIFEST_DIR"), "/src/file.rs")`.
+            let named = rest.strip_prefix("\"), \"/");
+            let named = named.and_then(|rest| rest.split('"').next());
+            if named.is_none_or(|path| !package.join(path).exists()) {
+                bail!("{} reads what only a checkout has", file.display());
+            }
         }
         let folder = file
             .strip_prefix(package)?

@@ -77,6 +77,8 @@ impl Lines {
         let mut chart = ChartBuilder::on(canvas)
             .margin_top(12 * FINE)
             .margin_right(self.names * FINE)
+            .margin_bottom(4 * FINE)
+            .margin_left(6 * FINE)
             .x_label_area_size(40 * FINE)
             .y_label_area_size(58 * FINE)
             .build_cartesian_2d(axis, y.0..y.1)

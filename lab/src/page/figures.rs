@@ -198,7 +198,7 @@ pub(super) fn readme(demo: &Comparison) -> Result<Option<String>> {
         mark,
         x_range,
         y_range,
-        names: 136,
+        names: 156,
         ..Lines::default()
     };
     chart.svg().map(Some)

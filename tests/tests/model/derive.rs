@@ -584,10 +584,3 @@ mod hostile {
         child: M,
     }
 }
-
-#[test]
-fn mistakes_are_explained_where_they_are_made() {
-    // No `pass` case: it would build all of Burn a second time where checking is enough, and the
-    // tests above are made of them.
-    trybuild::TestCases::new().compile_fail("tests/derive/*/*.rs");
-}
