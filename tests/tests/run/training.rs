@@ -88,7 +88,13 @@ fn every_strategy_expands_at_the_same_step_and_reports_it() {
         let reports = reports.lock().unwrap();
         assert_eq!(reports.len(), 2, "{strategy:?}");
         assert_eq!(reports[0].step, strategy.total_steps() / 2);
-        assert_eq!(reports[0].axes[0].factor.uniform(), Some(0.5));
+        assert_eq!(
+            reports[0].axes[0]
+                .factor
+                .as_ref()
+                .and_then(|factor| factor.uniform()),
+            Some(0.5)
+        );
         assert_eq!(reports[1].step, strategy.total_steps() * 3 / 4);
         assert_eq!(reports[1].params.1, grown.num_params());
         assert_eq!(reports[0].params.1, reports[1].params.0);
