@@ -20,8 +20,8 @@ impl Plan {
             let kinds = self.kinds(axis);
             // Noise is of producers and consumers.
             let heard = !kinds.is_subset(&BTreeSet::from([RoleKind::Gain, RoleKind::Vocab]));
-            let noisy = planned.noise().is_some_and(|noise| noise.size() != 0.0);
-            !(heard && noisy) && !kinds.is_empty() && planned.has_copies(&kinds)
+            let noisy = heard && planned.noise().is_some_and(|noise| noise.size() != 0.0);
+            !noisy && !kinds.is_empty() && planned.has_copies(&kinds)
         });
         copied.map(|(axis, _)| axis).collect()
     }
