@@ -1,4 +1,4 @@
-//! Whatever text stands where a blueprint, an expansion or a plan should: it is refused with a typed
+//! Whatever text stands where a blueprint, an expansion or a plan should: it is rejected with a typed
 //! error, or it survives being written and read, can be planned with, and is applied to no model that it
 //! does not fit.
 #![no_main]

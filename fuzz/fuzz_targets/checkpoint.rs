@@ -1,4 +1,4 @@
-//! Whatever happened to the files of a checkpoint, the checks refuse it with a typed error or it loads
+//! Whatever happened to the files of a checkpoint, the checks reject it with a typed error or it loads
 //! and the run goes on; nothing is written to the files.
 #![no_main]
 
@@ -232,7 +232,7 @@ impl Damage<'_> {
     }
 }
 
-/// The file with other contents, unless the writer refuses them.
+/// The file with other contents, unless the writer rejects them.
 fn edited(bytes: &[u8], edits: &[&Edit<'_>]) -> Option<Vec<u8>> {
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).ok()?;
     let (mut scalars, mut metadata) = (reader.scalars().clone(), reader.metadata().clone());

@@ -1,4 +1,4 @@
-//! The peak memory of training a transformer of experts, arm by arm, each in a process of its own.
+//! The peak memory of training an MoE transformer, arm by arm, each in a process of its own.
 //!
 //! `cargo xtask bench memory` prints it: what a step takes beyond the memory of the program before it builds the
 //! model. Resident memory, as Linux counts it.

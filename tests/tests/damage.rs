@@ -1,4 +1,4 @@
-//! Whatever lies where a checkpoint should be is refused with a typed error or can be resumed from.
+//! Whatever lies where a checkpoint should be is rejected with a typed error or can be resumed from.
 #![allow(clippy::unwrap_used)]
 
 mod harness;
@@ -66,7 +66,7 @@ fn write(directory: &Path, file: usize, bytes: &[u8]) {
 }
 
 /// What the check says of the sound checkpoint but for one of its files, which it leaves as it is.
-fn refusal(file: usize, bytes: &[u8]) -> String {
+fn rejection(file: usize, bytes: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), file, bytes);
     let checked = callback().check_checkpoint(directory.path(), 1, &narrow());
@@ -179,7 +179,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_damaged_checkpoint_is_refused_or_resumed_from(file in 0_usize..3, damage in damage()) {
+    fn a_damaged_checkpoint_is_rejected_or_resumed_from(file in 0_usize..3, damage in damage()) {
         let directory = tempfile::tempdir().unwrap();
         let damaged = damage.apply(file);
         write(directory.path(), file, &damaged);
@@ -237,7 +237,7 @@ proptest! {
 )]
 #[case::of_a_region_with_more("{id}.grow.0.more", Some(Scalar::UInt(1)), "entries of no region")]
 #[case::of_no_rate("{id}.grow.0.rho", Some(Scalar::Float(f64::NAN)), "is NaN")]
-fn a_state_of_odd_scalars_is_refused(
+fn a_state_of_odd_scalars_is_rejected(
     #[case] name: &str,
     #[case] value: Option<Scalar>,
     #[case] expected: &str,
@@ -265,7 +265,7 @@ fn a_state_of_odd_scalars_is_refused(
             None => scalars.remove(&name),
         };
         let tensors = reader(1).into_tensors().unwrap();
-        let error = refusal(1, &rewritten(1, tensors, scalars));
+        let error = rejection(1, &rewritten(1, tensors, scalars));
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -281,7 +281,7 @@ fn of_several_faults_the_first_is_named() {
     for kept in 0..names.len() {
         let mut tensors = all();
         tensors.retain(|tensor| !names[kept..].contains(&tensor.name));
-        let error = refusal(0, &rewritten(0, tensors, reader(0).scalars().clone()));
+        let error = rejection(0, &rewritten(0, tensors, reader(0).scalars().clone()));
         let expected = format!("parameter `{}` is missing", names[kept]);
         assert!(error.contains(&expected), "{error}");
     }
@@ -293,7 +293,7 @@ fn of_several_faults_the_first_is_named() {
     for rank in ranks.iter().rev() {
         scalars.insert(rank.clone(), Scalar::UInt(7));
         let tensors = reader(1).into_tensors().unwrap();
-        let error = refusal(1, &rewritten(1, tensors, scalars.clone()));
+        let error = rejection(1, &rewritten(1, tensors, scalars.clone()));
         let expected = format!("state `{rank}` does not follow its parameter");
         assert!(error.contains(&expected), "{error}");
     }
@@ -389,7 +389,7 @@ fn a_damaged_record_of_a_run_is_rejected(#[case] from: &str, #[case] to: &str) {
 
 /// Burn would load it, and mix types in the next step.
 #[test]
-fn a_model_in_another_float_type_is_refused() {
+fn a_model_in_another_float_type_is_rejected() {
     let halved = reader(0).into_tensors().unwrap().into_iter().map(|tensor| {
         let (name, dtype, shape, id, bytes) = tensor.into_parts().unwrap();
         let data = TensorData::from_bytes(bytes, shape, dtype);
@@ -401,7 +401,7 @@ fn a_model_in_another_float_type_is_refused() {
         burn_pack::Tensor::new(name, dtype, shape, id, bytes)
     });
     let scalars = reader(0).scalars().clone();
-    let error = refusal(0, &rewritten(0, halved.collect(), scalars));
+    let error = rejection(0, &rewritten(0, halved.collect(), scalars));
     assert!(error.contains("holds F16, not F32"), "{error}");
 }
 

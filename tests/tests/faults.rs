@@ -1,5 +1,5 @@
 //! What goes wrong during a run leaves the last good checkpoint, and says what it was: a loss that is
-//! no number, a disk that is full.
+//! NaN, a disk that is full.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 

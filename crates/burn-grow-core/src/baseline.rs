@@ -108,3 +108,11 @@ pub(crate) enum Noise {
     /// opposite on the copies of a unit.
     OppositeSign(f64),
 }
+
+impl Noise {
+    /// Returns its relative size.
+    pub(crate) fn size(self) -> f64 {
+        let (Self::Producer(size) | Self::Opposite(size) | Self::OppositeSign(size)) = self;
+        size
+    }
+}

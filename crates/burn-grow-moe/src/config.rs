@@ -3,7 +3,7 @@
 use burn_core::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::error::MoeConfigError;
+use crate::error::{MoeConfigError, MoeConfigWarning};
 
 /// The coordinates that the norm of queries and keys takes its mean square over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,14 @@ pub enum QkNorm {
 ///   under every init pair, and no factor scales them.
 /// - **`"experts"` alone** spends the choices of a token on copies: by a whole factor `m` that
 ///   divides `top_k`, the model answers as the old one would with `top_k / m` choices.
+/// - **`"experts"` by `m` and `"top_k"` by less or more** changes the function. The `k'` choices
+///   fall on copies in the order of the probabilities: the first `q = k' div m` experts answer with
+///   their old weight, the next one with `k' mod m` of its `m` copies, and so with that fraction of
+///   its old weight. From one choice, that is `k' / m` of the output. With `norm_topk_prob` these
+///   weights are divided by their sum. Copied unevenly, as from 8 experts to 12, the probabilities
+///   are also divided by `sum n_i p_i`, where `n_i` counts the copies of expert `i`: another number
+///   for every token. No factor undoes it, and a plan says so
+///   ([`Plan::routing_changes`](burn_grow_core::Plan::routing_changes)).
 /// - **`"top_k"` alone** sends every token to the next most probable experts, too. A plan with more
 ///   choices than experts is rejected.
 /// - **`"vocab"`** keeps the logits of old symbols. New symbols are randomly initialized with the
@@ -88,7 +96,8 @@ pub struct MoeConfig {
     pub head_dim: usize,
     /// The number of experts of a layer: axis `"experts"`.
     pub n_experts: usize,
-    /// The number of experts a token is sent to: axis `"top_k"`.
+    /// The number of experts a token is sent to: axis `"top_k"`. With one and `norm_topk_prob` the
+    /// router hears nothing of the tokens' loss ([`MoeConfigWarning::DeafRouter`]).
     pub top_k: usize,
     /// True if the probabilities of the chosen experts are divided by their sum, as in Qwen3-MoE;
     /// false in OLMoE.
@@ -144,6 +153,14 @@ impl Default for MoeConfig {
 impl Config for MoeConfig {}
 
 impl MoeConfig {
+    /// Lists what is valid and will disappoint. Building the model logs it.
+    pub fn warnings(&self) -> Vec<MoeConfigWarning> {
+        let deaf = self.norm_topk_prob && self.top_k == 1;
+        deaf.then_some(MoeConfigWarning::DeafRouter)
+            .into_iter()
+            .collect()
+    }
+
     /// Checks the configuration.
     ///
     /// # Errors
@@ -239,6 +256,23 @@ mod tests {
     #[test]
     fn the_default_is_valid() {
         assert_eq!(small().validate(), Ok(()));
+    }
+
+    #[test]
+    fn one_choice_of_normalized_weight_is_warned_of() {
+        for (top_k, norm_topk_prob, expected) in [
+            (1, true, vec![MoeConfigWarning::DeafRouter]),
+            (1, false, vec![]),
+            (2, true, vec![]),
+        ] {
+            let config = MoeConfig {
+                top_k,
+                norm_topk_prob,
+                ..small()
+            };
+            assert_eq!(config.validate(), Ok(()));
+            assert_eq!(config.warnings(), expected);
+        }
     }
 
     #[test]

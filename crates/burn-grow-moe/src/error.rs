@@ -1,4 +1,4 @@
-//! The error of an invalid configuration.
+//! The error of an invalid configuration, and the warning of a disappointing one.
 
 /// An invalid [`MoeConfig`](crate::MoeConfig).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -59,4 +59,25 @@ pub enum MoeConfigError {
         /// The multiplier.
         multiplier: f64,
     },
+}
+
+/// A [`MoeConfig`](crate::MoeConfig) that is valid and will disappoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MoeConfigWarning {
+    /// One choice, whose weight is divided by itself: it is 1 whatever the router says, so the
+    /// router has no gradient from the tokens' loss, only those of load balancing and z-loss.
+    DeafRouter,
+}
+
+impl core::fmt::Display for MoeConfigWarning {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::DeafRouter => f.write_str(
+                "`top_k` is 1 and `norm_topk_prob` is true: the weight of the chosen expert is always \
+                 1, so the router learns nothing from the tokens' loss; choose more experts, or do \
+                 not normalize",
+            ),
+        }
+    }
 }

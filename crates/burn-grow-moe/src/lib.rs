@@ -65,7 +65,7 @@ pub use attention::Attention;
 pub use block::Block;
 pub use burn_grow_kernels::{Positions, Routing};
 pub use config::{MoeConfig, QkNorm};
-pub use error::MoeConfigError;
+pub use error::{MoeConfigError, MoeConfigWarning};
 pub use expert_load::ExpertLoad;
 pub use feed_forward::MoeFeedForward;
 pub use head_norm::HeadNorm;

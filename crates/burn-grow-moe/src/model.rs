@@ -92,13 +92,17 @@ impl MoeConfig {
         }
     }
 
-    /// Initializes a model on `device`, as [`init`](Self::init) does.
+    /// Initializes a model on `device`, as [`init`](Self::init) does. Logs the configuration's
+    /// [`warnings`](Self::warnings).
     ///
     /// # Errors
     ///
     /// The errors of [`validate`](Self::validate).
     pub fn try_init(&self, device: &Device) -> Result<MoeTransformer, MoeConfigError> {
         self.validate()?;
+        for warning in self.warnings() {
+            log::warn!("{warning}");
+        }
         Ok(MoeTransformer::new(self, device))
     }
 }

@@ -26,7 +26,8 @@ pub enum OptimError {
     /// A state tensor of another data type than the one Burn loads optimizer records with.
     #[error(
         "optimizer state `{field}` of parameter `{path}` is {found}, but Burn loads records as \
-         {expected}: its next step would fail"
+         {expected}, and its next step would fail: wrap the optimizer of a model in half precision \
+         with `MixedPrecision`"
     )]
     DType {
         /// The path of the parameter.

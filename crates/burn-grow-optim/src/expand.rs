@@ -2,6 +2,7 @@ use burn_core::module::Module;
 use burn_grow_core::Plan;
 use burn_optim::ModuleOptimizer;
 
+use crate::locked::LockedCopies;
 use crate::param_ids::param_ids;
 use crate::record::RawRecord;
 use crate::{OptimError, Ramp, StateRules, check_asymmetric};
@@ -15,6 +16,8 @@ use crate::{OptimError, Ramp, StateRules, check_asymmetric};
 /// `model` is the model that `optim` trains, before or after the expansion: it only tells which
 /// parameter has which path. Parameters that never had a gradient have no state, but are re-warmed
 /// all the same. Rules for axes of the model that this plan does not grow are for other plans.
+///
+/// Logs a warning if copies will stay locked to their units: [`locked_copies`](crate::locked_copies) tells so beforehand.
 ///
 /// # Errors
 ///
@@ -62,19 +65,40 @@ pub fn expand_optimizer<M: Module>(
     rules: impl Into<StateRules>,
     rewarmup: Option<Ramp>,
 ) -> Result<ModuleOptimizer, OptimError> {
+    let (optim, locked) = expand_telling(optim, model, plan, rules, rewarmup)?;
+    if let Some(locked) = locked {
+        log::warn!("{locked}");
+    }
+    Ok(optim)
+}
+
+/// As [`expand_optimizer`], and returns the copies that stay locked instead of logging them.
+///
+/// # Errors
+///
+/// Those of `expand_optimizer`.
+#[doc(hidden)]
+pub fn expand_telling<M: Module>(
+    optim: &ModuleOptimizer,
+    model: &M,
+    plan: &Plan,
+    rules: impl Into<StateRules>,
+    rewarmup: Option<Ramp>,
+) -> Result<(ModuleOptimizer, Option<LockedCopies>), OptimError> {
     if plan.is_identity() {
-        return Ok(optim.clone());
+        return Ok((optim.clone(), None));
     }
     if rewarmup.is_some() {
         check_asymmetric(optim, model)?;
     }
     let mut record = RawRecord::of(optim)?;
-    record.expand(&param_ids(model), plan, &rules.into(), rewarmup)?;
-    record.load(optim)
+    let locked = record.expand(&param_ids(model), plan, &rules.into(), rewarmup)?;
+    Ok((record.load(optim)?, locked))
 }
 
-/// Checks, once `optim` has a state, that [`expand_optimizer`] will accept it along `stages`, plans
-/// with their rules, one after the other. Parameters without a state are not looked at.
+/// Checks, once `optim` has a state, that [`expand_optimizer`] will accept it along `stages`, one
+/// after the other: plans with their rules and re-warmups. Parameters without a state are not
+/// looked at. Returns the copies that a stage leaves locked to their units.
 ///
 /// # Errors
 ///
@@ -82,10 +106,15 @@ pub fn expand_optimizer<M: Module>(
 pub fn check_expandable<'a, M: Module>(
     optim: &ModuleOptimizer,
     model: &M,
-    stages: impl IntoIterator<Item = (&'a Plan, &'a StateRules)>,
-) -> Result<(), OptimError> {
+    stages: impl IntoIterator<Item = (&'a Plan, &'a StateRules, Option<Ramp>)>,
+) -> Result<Vec<LockedCopies>, OptimError> {
     let mut record = RawRecord::of(optim)?;
     let ids = param_ids(model);
-    let mut stages = stages.into_iter().filter(|(plan, _)| !plan.is_identity());
-    stages.try_for_each(|(plan, rules)| record.expand(&ids, plan, rules, None))
+    let mut found = Vec::new();
+    for (plan, rules, rewarmup) in stages {
+        if !plan.is_identity() {
+            found.extend(record.expand(&ids, plan, rules, rewarmup)?);
+        }
+    }
+    Ok(found)
 }

@@ -5,7 +5,8 @@
 //!
 //! - the state: old coordinates keep theirs, new ones start from zero ([`StatePolicy`], Eq. 24).
 //!   Axes and groups of parameters can follow policies of their own ([`StateRules`]).
-//!   [`expand_optimizer`] maps the state of any optimizer, through its record;
+//!   [`expand_optimizer`] maps the state of any optimizer, through its record, and
+//!   [`locked_copies`] tells where no asymmetry is left;
 //! - the learning rate: new coordinates climb to `rho` times the base rate and decay with the rest
 //!   ([`Rewarmup`], Eq. 25-28). [`Asymmetric`], an optimizer around any other, applies it
 //!   coordinate by coordinate.
@@ -21,6 +22,7 @@ mod config;
 mod error;
 mod expand;
 mod keys;
+mod locked;
 mod mixed_precision;
 mod param_ids;
 mod per_expert;
@@ -38,13 +40,16 @@ pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
 pub use bias_correction::BiasCorrection;
 pub use config::{AsymmetricConfig, AsymmetricGroups, IntoModuleOptimizer};
 pub use error::OptimError;
+#[doc(hidden)]
+pub use expand::expand_telling;
 pub use expand::{check_expandable, expand_optimizer};
+pub use locked::{LockedCopies, locked_copies};
 pub use mixed_precision::MixedPrecision;
 pub use per_expert::PerExpert;
 pub use policy::StatePolicy;
 pub use probe::check_asymmetric;
 #[doc(hidden)]
-pub use record::RawRecord;
+pub use record::{RawRecord, UnownedState};
 pub use rewarmup::{Ramp, Rewarmup, RewarmupRule, RewarmupSchedule};
 pub use rules::StateRules;
 pub use scope::RewarmupScope;

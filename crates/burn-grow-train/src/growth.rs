@@ -139,7 +139,8 @@ pub(crate) fn check_rates<'a, M: Module>(
     }
 }
 
-/// Checks, once `optim` has a state, that it can follow `stages` one after the other.
+/// Checks, once `optim` has a state, that it can follow `stages` one after the other. Logs a warning
+/// for each that leaves copies locked to their units.
 ///
 /// # Errors
 ///
@@ -149,12 +150,13 @@ pub(crate) fn check_state<'a, M: Module>(
     model: &M,
     stages: impl IntoIterator<Item = (&'a Plan, &'a Growth)>,
 ) -> Result<(), OptimError> {
+    // Wherever in the run the re-warmup is placed, it does or does not move copies apart.
     let stages = stages.into_iter();
-    check_expandable(
-        optim,
-        model,
-        stages.map(|(plan, growth)| (plan, &growth.state)),
-    )
+    let stages = stages.map(|(plan, growth)| (plan, &growth.state, growth.ramp(0, 1)));
+    for locked in check_expandable(optim, model, stages)? {
+        log::warn!("{locked}");
+    }
+    Ok(())
 }
 
 impl From<Expansion> for Growth {

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use burn_grow_core::{Blueprint, Growable, Plan, table};
-use burn_grow_optim::expand_optimizer;
+use burn_grow_optim::expand_telling;
 use burn_optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +158,8 @@ impl Trial {
         optim: &ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
         let ramp = growth.ramp(self.taken, self.total_steps);
-        let optim = expand_optimizer(optim, model, plan, growth.state.clone(), ramp)?;
+        // Planning has warned of copies that stay locked.
+        let (optim, _) = expand_telling(optim, model, plan, growth.state.clone(), ramp)?;
         Ok((plan.apply(model.clone())?, optim))
     }
 }
@@ -228,7 +229,7 @@ impl CandidateReport {
             growth,
             final_loss: tail(&losses),
             recovery: (recovery < losses.len()).then_some(recovery),
-            // What is no number adds up to none.
+            // NaN adds up to NaN.
             area: above
                 .filter(|above| above.is_nan() || *above > 0.0)
                 .fold(0.0, |area, above| area + above),

@@ -59,9 +59,9 @@ pub use burn_grow_core::{baseline, cost, describe, plan, verify};
 pub mod optim {
     pub use burn_grow_optim::{
         Asymmetric, AsymmetricConfig, AsymmetricExt, AsymmetricGroups, BatchedMuon,
-        BatchedMuonConfig, BiasCorrection, IntoModuleOptimizer, MixedPrecision, OptimError,
-        PerExpert, Ramp, RewarmupRule, RewarmupSchedule, RewarmupScope, StateRules,
-        check_asymmetric, expand_optimizer,
+        BatchedMuonConfig, BiasCorrection, IntoModuleOptimizer, LockedCopies, MixedPrecision,
+        OptimError, PerExpert, Ramp, RewarmupRule, RewarmupSchedule, RewarmupScope, StateRules,
+        check_asymmetric, expand_optimizer, locked_copies,
     };
 }
 

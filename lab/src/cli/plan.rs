@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_grow::cost::{Budget, CostChange, Forecast, StateSize};
-use burn_grow::moe::MoeConfig;
+use burn_grow::moe::{HfError, MoeConfig};
 use burn_grow::plan::Target;
 use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
 use clap::Parser;
@@ -19,7 +19,8 @@ use crate::files;
 /// and what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter
 #[derive(Clone, Debug, Parser)]
 pub struct PlanCli {
-    /// A model configuration, TOML or JSON by its extension; what it leaves out keeps its default
+    /// A model configuration, TOML or JSON by its extension; what it leaves out keeps its default.
+    /// Or the `config.json` of an OLMoE or a Qwen3-MoE
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// An axis and a factor or a width, as in `inner=2x` or `hidden=2048`; may be repeated
@@ -191,15 +192,21 @@ impl fmt::Display for Planned {
     }
 }
 
+/// Reads a configuration: TOML, or JSON of this crate's or of Hugging Face's.
 fn read(path: &Path) -> Result<MoeConfig> {
     let json = path
         .extension()
         .is_some_and(|extension| extension == "json");
-    if json {
-        let missing = || format!("{}: no such file", path.display());
-        files::json(path)?.with_context(missing)
-    } else {
-        files::toml(path)
+    if !json {
+        return files::toml(path);
+    }
+    match MoeConfig::from_hf(path) {
+        // Ours names no type.
+        Err(HfError::Key { key, found, .. }) if key == "model_type" && found == "missing" => {
+            let missing = || format!("{}: no such file", path.display());
+            files::json(path)?.with_context(missing)
+        }
+        read => Ok(read?),
     }
 }
 
@@ -263,6 +270,76 @@ mod tests {
                 .all(|axis| axis.factor().uniform() == Some(0.5))
         );
         assert_eq!(toml.forecast.map(|forecast| forecast.points.len()), Some(9));
-        assert!(planned("model.toml", "hiden = 1024").is_err());
+        for (name, text) in [
+            ("model.toml", "hiden = 1024"),
+            ("model.json", r#"{"hiden": 1024}"#),
+        ] {
+            let error = format!("{:#}", planned(name, text).expect_err("misspelt"));
+            assert!(error.contains("hiden"), "{error}");
+        }
+        // As Hugging Face writes it.
+        let olmoe = r#"{"model_type": "olmoe", "vocab_size": 256, "hidden_size": 1024,
+            "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 16,
+            "num_experts": 8, "num_experts_per_tok": 2, "rms_norm_eps": 1e-5}"#;
+        let plan = planned("config.json", olmoe).expect("planned").plan;
+        assert_eq!(
+            plan.axis(&"inner".into()).map(|axis| axis.new_width()),
+            Some(1024)
+        );
+    }
+
+    #[test]
+    fn a_configuration_of_another_kind_is_called_what_it_is() {
+        let folder = tempfile::tempdir().expect("a directory");
+        for (text, expected) in [
+            (
+                r#"{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}"#,
+                "llama (LlamaForCausalLM), a model without experts",
+            ),
+            (
+                r#"{"model_type": "bert", "architectures": ["BertForMaskedLM"]}"#,
+                "bert (BertForMaskedLM), a model without experts",
+            ),
+            (
+                r#"{"model_type": "mixtral", "num_local_experts": 8}"#,
+                "`model_type` is mixtral, expected olmoe or qwen3_moe",
+            ),
+            (
+                r#"{"peft_type": "LORA", "base_model_name_or_path": "m", "r": 8}"#,
+                "the configuration of an adapter",
+            ),
+            (
+                r#"{"tokenizer_class": "GPTNeoXTokenizer", "model_max_length": 10}"#,
+                "the configuration of a tokenizer",
+            ),
+            (
+                r#"{"version": "1.0", "pre_tokenizer": null, "model": {}}"#,
+                "a tokenizer (`tokenizer.json`)",
+            ),
+            (
+                r#"{"global_step": 3, "log_history": []}"#,
+                "the state of a training",
+            ),
+            (
+                r#"{"metadata": {}, "weight_map": {}}"#,
+                "the index of a sharded checkpoint",
+            ),
+            (
+                r#"{"_from_model_config": true}"#,
+                "the settings of text generation",
+            ),
+        ] {
+            let config = folder.path().join("config.json");
+            std::fs::write(&config, text).expect("a file");
+            let error = format!("{:#}", read(&config).expect_err("another kind"));
+            assert!(error.contains(expected), "{error}");
+            assert!(error.contains("config.json"), "{error}");
+        }
+        // One beside it, which nobody wrote.
+        let error = format!(
+            "{:#}",
+            read(&folder.path().join("none.json")).expect_err("missing")
+        );
+        assert!(error.contains("none.json"), "{error}");
     }
 }

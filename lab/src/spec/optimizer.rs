@@ -3,7 +3,7 @@
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
-use burn_grow::optim::{AsymmetricExt, BatchedMuonConfig};
+use burn_grow::optim::{AsymmetricConfig, AsymmetricGroups, BatchedMuonConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::json::is_default;
@@ -83,12 +83,18 @@ impl Default for OptimizerSettings {
 impl OptimizerSettings {
     /// The optimizer of a run.
     pub fn build(&self) -> ModuleOptimizer {
-        let adamw = AdamWConfig::new()
-            .with_beta_1(self.beta_1)
-            .with_beta_2(self.beta_2)
-            .with_epsilon(self.epsilon)
-            .with_weight_decay(self.weight_decay);
-        let optim = ModuleOptimizer::from(adamw.build().asymmetric());
+        self.around(
+            &AdamWConfig::new()
+                .with_beta_1(self.beta_1)
+                .with_beta_2(self.beta_2)
+                .with_epsilon(self.epsilon)
+                .with_weight_decay(self.weight_decay),
+        )
+    }
+
+    /// The optimizer of a run whose AdamW is configured like this, with all that is set there.
+    fn around(&self, adamw: &AdamWConfig) -> ModuleOptimizer {
+        let optim = adamw.init_asymmetric();
         match self.kind {
             OptimizerKind::AdamW => optim,
             OptimizerKind::Muon => {
@@ -96,9 +102,29 @@ impl OptimizerSettings {
                 let muon = BatchedMuonConfig::new()
                     .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
                     .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay)));
-                let projections = ParamGroup::from_predicate("_proj");
-                optim.with_group(projections, muon.build().asymmetric(), None)
+                optim.with_asymmetric_group(ParamGroup::from_predicate("_proj"), &muon)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::grad_clipping::GradientClippingConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_clipping_that_is_configured_is_part_of_the_optimizer() {
+        for kind in [OptimizerKind::AdamW, OptimizerKind::Muon] {
+            let settings = OptimizerSettings {
+                kind,
+                ..OptimizerSettings::default()
+            };
+            let clipping = Some(GradientClippingConfig::Norm(1.0));
+            let clipped = settings.around(&AdamWConfig::new().with_grad_clipping(clipping));
+            assert!(clipped.has_gradient_clipping());
+            assert!(!settings.build().has_gradient_clipping());
         }
     }
 }

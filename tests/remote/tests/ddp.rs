@@ -50,7 +50,7 @@ fn worker() {
 }
 
 /// What a process that trains on `devices` ends with.
-fn refusal(devices: [String; 2]) -> String {
+fn rejection(devices: [String; 2]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     let mut process = Command::new(std::env::current_exe().unwrap())
@@ -77,19 +77,19 @@ fn refusal(devices: [String; 2]) -> String {
 }
 
 #[test]
-fn two_servers_are_refused() {
+fn two_servers_are_rejected() {
     let servers = [Server::start(), Server::start()];
     let devices = servers.each_ref().map(|server| format!("{}#0", server.url));
-    let refusal = refusal(devices);
+    let rejection = rejection(devices);
     let expected = "cross-peer all_reduce is not supported yet: the tensor is on `ws://";
-    assert!(refusal.contains(expected), "{refusal}");
+    assert!(rejection.contains(expected), "{rejection}");
 }
 
 /// The server's Flex has no collective operations; the program hears of it when it reads.
 #[test]
 fn two_devices_of_one_server_are_lost() {
     let server = Server::with_devices(2);
-    let refusal = refusal([0, 1].map(|index| format!("{}#{index}", server.url)));
+    let rejection = rejection([0, 1].map(|index| format!("{}#{index}", server.url)));
     let expected = "Failed to read tensor: RecvError(())";
-    assert!(refusal.contains(expected), "{refusal}");
+    assert!(rejection.contains(expected), "{rejection}");
 }

@@ -71,6 +71,14 @@ impl Net {
         self
     }
 
+    /// With a new head, whose parameters no optimizer knows.
+    pub fn with_new_head(mut self, seed: f32) -> Self {
+        let device = self.embed.weight.device();
+        let [hidden, output] = self.head.weight.dims();
+        self.head = linear(hidden, output, seed, &device);
+        self
+    }
+
     /// With a head that is NaN.
     pub fn not_a_number(mut self) -> Self {
         self.head.weight = self.head.weight.map(|weight| {

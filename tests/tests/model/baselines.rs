@@ -207,11 +207,11 @@ fn a_tied_projection_takes_what_one_number_can_say() {
         1e-5,
         "tied",
     );
-    for refused in [
+    for rejected in [
         hidden(1.5, uneven),
         hidden(2.0, Baseline::FunctionPreservingRandom),
     ] {
-        let error = Plan::new(&blueprint, &refused).unwrap_err();
+        let error = Plan::new(&blueprint, &rejected).unwrap_err();
         assert!(matches!(error, GrowError::Multiplier { .. }), "{error}");
     }
 }

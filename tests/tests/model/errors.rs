@@ -537,7 +537,7 @@ fn the_messages_read_well() {
 }
 
 #[test]
-fn a_model_adapted_after_planning_is_refused() {
+fn a_model_adapted_after_planning_is_rejected() {
     let model = Mlp::of([4, 4, 4], 1, &Device::flex());
     let expansion = Expansion::by("inner", 2.0);
     let plan = growth::plan(&model, &expansion);
@@ -547,7 +547,7 @@ fn a_model_adapted_after_planning_is_refused() {
 }
 
 #[test]
-fn a_model_quantized_after_planning_is_refused() {
+fn a_model_quantized_after_planning_is_rejected() {
     let model = Mlp::of([32, 32, 32], 1, &Device::flex());
     let expansion = Expansion::by("inner", 2.0);
     let plan = growth::plan(&model, &expansion);

@@ -359,7 +359,7 @@ fn a_grown_muon_follows_the_reference_trajectory() {
 
 /// Trains as the reference did, growing where it did.
 fn follow<O: Optimizer>(run: &Run, optimizer: O, tolerance: f32) {
-    // Burn's optimizers refuse parameters on a plain device.
+    // Burn's optimizers reject parameters on a plain device.
     let mut model = One::new(run.shape_old, LinearLayout::Row)
         .with(run.w0.transposed())
         .train();

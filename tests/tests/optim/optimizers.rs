@@ -12,13 +12,14 @@ use burn::optim::{
     Muon, MuonConfig, Optimizer, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn_grow::baseline::{Baseline, SplitRatio};
 use burn_grow::describe::Axis;
 use burn_grow::optim::{
     AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, OptimError, PerExpert, Ramp,
     RewarmupScope, StateRules, expand_optimizer,
 };
-use burn_grow::plan::{CopyMap, ParamPlan};
-use burn_grow::{Expansion, Growable, Plan, Rewarmup, StatePolicy};
+use burn_grow::plan::{CopyMap, Init, ParamPlan};
+use burn_grow::{Expansion, Growable, InitPair, Plan, Rewarmup, StatePolicy};
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump, StateDump};
 use burn_grow_tests::growth::plan;
@@ -27,6 +28,7 @@ use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
 use rstest::rstest;
 
 mod batched_muon;
+mod locked;
 mod mixed_precision;
 mod per_expert;
 mod properties;
@@ -36,6 +38,7 @@ mod rules;
 mod slices;
 mod table;
 
+use locked::copies_stay_equal_where_a_warning_says_so;
 use properties::*;
 use regions::*;
 use rules::*;
@@ -89,6 +92,7 @@ macro_rules! enrol {
                 the_newest_region_counts,
                 interleaved_copies_move_at_their_own_rate,
                 states_that_burn_cannot_load_back_are_rejected,
+                copies_stay_equal_where_a_warning_says_so,
             );
         })+
     };

@@ -9,6 +9,7 @@ mod custom_loop;
 mod forgotten;
 mod offline;
 mod published;
+mod replaced;
 mod replicas;
 mod resume;
 mod saving_memory;

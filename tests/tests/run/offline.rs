@@ -108,7 +108,7 @@ fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRu
 }
 
 #[test]
-fn what_cannot_be_expanded_is_refused_and_nothing_written() {
+fn what_cannot_be_expanded_is_rejected_and_nothing_written() {
     let strategy = Strategy::Single;
     let [source, target] = [0; 2].map(|_| tempfile::tempdir().unwrap());
     let step = strategy.steps_per_epoch();
@@ -126,7 +126,7 @@ fn what_cannot_be_expanded_is_refused_and_nothing_written() {
             .unwrap_err();
         assert!(matches!(error, TrainError::NotDue { .. }), "{error}");
     }
-    // A run that expanded elsewhere before, which the resumed one would refuse.
+    // A run that expanded elsewhere before, which the resumed one would reject.
     let twice = |first| {
         let stages = [(first, by(2.0)), (2 * step, by(2.0))];
         callback(StatePolicy::default(), &stages)
@@ -134,11 +134,11 @@ fn what_cannot_be_expanded_is_refused_and_nothing_written() {
     let other = tempfile::tempdir().unwrap();
     let once = callback(StatePolicy::default(), &[(step + 2, by(2.0))]);
     run(&once, other.path(), strategy, None, 2);
-    for (callback, refused) in [(twice(step + 1), true), (twice(step + 2), false)] {
+    for (callback, rejected) in [(twice(step + 1), true), (twice(step + 2), false)] {
         let to = tempfile::tempdir().unwrap();
         let found = callback.expand_checkpoint(other.path(), 2, to.path(), &narrow());
-        assert_eq!(found.is_err(), refused, "{found:?}");
-        assert_eq!(to.path().join("checkpoint").exists(), !refused);
+        assert_eq!(found.is_err(), rejected, "{found:?}");
+        assert_eq!(to.path().join("checkpoint").exists(), !rejected);
     }
     // Another model, a missing epoch, and the checkpoint itself as target.
     let foreign = Net::new(5, 4, 0.0, &Device::flex().autodiff());

@@ -1,4 +1,4 @@
-//! Every device of a run holds the same weights, also after an expansion; and what Burn refuses to run.
+//! Every device of a run holds the same weights, also after an expansion; and what Burn rejects to run.
 #![allow(clippy::unwrap_used)]
 
 use std::panic::catch_unwind;
@@ -21,15 +21,15 @@ fn replicas_are_equal_at_every_step_before_and_after_an_expansion(#[case] strate
 /// When this fails, Burn takes it: update the table in `docs/src/reference/support-matrix.md` and
 /// test the strategy.
 #[test]
-fn burn_refuses_distributed_training_on_flex() {
+fn burn_rejects_distributed_training_on_flex() {
     let ddp = catch_unwind(|| {
         let all_reduce_op = ReduceOperation::Mean;
         let config = DistributedConfig { all_reduce_op };
         ExecutionStrategy::ddp(vec![Device::flex(), Device::flex()], config)
     });
-    let refusal = ddp.err().unwrap();
+    let rejection = ddp.err().unwrap();
     assert_eq!(
-        refusal.downcast_ref::<String>().unwrap(),
+        rejection.downcast_ref::<String>().unwrap(),
         "Distributed operations are not supported for device Flex(Cpu)"
     );
 }

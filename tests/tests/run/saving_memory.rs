@@ -140,7 +140,7 @@ fn tokens(step: usize, device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(tokens, [4, 24]), device)
 }
 
-/// The transformer of experts learns on after its expansion, and its loss does not jump at it.
+/// The MoE transformer learns on after its expansion, and its loss does not jump at it.
 #[rstest]
 fn a_transformer_of_experts_grows(
     #[values(true, false)] checkpointing: bool,

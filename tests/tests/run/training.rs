@@ -88,7 +88,13 @@ fn every_strategy_expands_at_the_same_step_and_reports_it() {
         let reports = reports.lock().unwrap();
         assert_eq!(reports.len(), 2, "{strategy:?}");
         assert_eq!(reports[0].step, strategy.total_steps() / 2);
-        assert_eq!(reports[0].axes[0].factor.uniform(), Some(0.5));
+        assert_eq!(
+            reports[0].axes[0]
+                .factor
+                .as_ref()
+                .and_then(|factor| factor.uniform()),
+            Some(0.5)
+        );
         assert_eq!(reports[1].step, strategy.total_steps() * 3 / 4);
         assert_eq!(reports[1].params.1, grown.num_params());
         assert_eq!(reports[0].params.1, reports[1].params.0);
@@ -152,7 +158,7 @@ fn observers_see_start_epochs_splits_items_and_end() {
 #[case::first_step(At::step(0))]
 #[case::after_the_end(At::step(24))]
 #[case::fraction_of_one(At::fraction(1.0))]
-fn a_trigger_outside_of_the_run_is_refused(#[case] at: At) {
+fn a_trigger_outside_of_the_run_is_rejected(#[case] at: At) {
     let error = WidthExpansionCallback::builder(24)
         .expand(at, Expansion::by("inner", 2.0))
         .build(&narrow())
@@ -175,7 +181,7 @@ fn a_mistake_in_a_later_expansion_is_found_before_the_run() {
 }
 
 #[test]
-fn a_rewarmup_of_no_number_is_refused() {
+fn a_rewarmup_of_nan_is_rejected() {
     let growth =
         Growth::new(Expansion::by("inner", 2.0)).with_rewarmup(Rewarmup::cosine(f64::NAN).paper());
     let error = WidthExpansionCallback::builder(24)
@@ -232,7 +238,7 @@ fn a_model_other_than_the_planned_one_stops_the_run_before_its_expansion() {
 }
 
 #[test]
-fn a_run_resumed_under_another_plan_is_refused_and_says_what_to_do() {
+fn a_run_resumed_under_another_plan_is_rejected_and_says_what_to_do() {
     let strategy = Strategy::Single;
     let plain = WidthExpansionCallback::builder(strategy.total_steps())
         .build(&narrow())
@@ -264,7 +270,7 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
     let proportional = || Rewarmup::proportional().paper().with_steps(2);
     let directory = tempfile::tempdir().unwrap();
     let epochs = 2;
-    let refused = |other: WidthExpansionCallback| {
+    let rejected = |other: WidthExpansionCallback| {
         let checked = other.check_checkpoint(directory.path(), epochs, &narrow());
         checked
             .err()
@@ -290,7 +296,7 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
             "`axes.hidden.from` was absent",
         ),
     ] {
-        let message = refused(callback(total, other, cosine()));
+        let message = rejected(callback(total, other, cosine()));
         assert!(message.contains("another expansion 0"), "{message}");
         assert!(message.contains(difference), "{message}");
     }
@@ -303,14 +309,14 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
         (2 * total, cosine(), "`steps_left` was 21 and is now 45"),
         (total, proportional(), "`schedule"),
     ] {
-        let message = refused(callback(total, by(), other));
+        let message = rejected(callback(total, by(), other));
         assert!(
             message.contains("another re-warmup after expansion 0"),
             "{message}"
         );
         assert!(message.contains(difference), "{message}");
     }
-    assert_eq!(refused(callback(total, by(), cosine())), "");
+    assert_eq!(rejected(callback(total, by(), cosine())), "");
     // A rate that follows the base rate is of no length.
     run(
         &callback(total, by(), proportional()),
@@ -319,11 +325,11 @@ fn a_run_that_grew_otherwise_is_not_resumed() {
         None,
         epochs,
     );
-    assert_eq!(refused(callback(2 * total, by(), proportional())), "");
+    assert_eq!(rejected(callback(2 * total, by(), proportional())), "");
 }
 
 #[test]
-fn a_climb_that_does_not_end_is_refused() {
+fn a_climb_that_does_not_end_is_rejected() {
     let build = |steps| {
         let builder = WidthExpansionCallback::builder(10);
         let growth = Growth::new(Expansion::by("inner", 2.0))
@@ -358,7 +364,7 @@ fn checkpoints_of_a_run_that_was_given_up_can_be_discarded() {
 
 /// Every way a checkpoint can be wrong is a typed error that names the file and touches none.
 #[test]
-fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
+fn a_damaged_or_foreign_checkpoint_is_rejected_by_name() {
     let strategy = Strategy::Single;
     let callback = WidthExpansionCallback::builder(strategy.total_steps())
         .expand(
@@ -370,7 +376,7 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     run(&callback, directory.path(), strategy, None, 1);
     let original = checkpoint(directory.path(), 1);
-    let refused = |file: &str, model: &Net| {
+    let rejected = |file: &str, model: &Net| {
         let error = callback
             .check_checkpoint(directory.path(), 1, model)
             .unwrap_err();
@@ -379,7 +385,7 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     };
 
     let foreign = Net::new(5, 4, 0.0, &Device::flex().autodiff());
-    refused("model-1.bpk", &foreign);
+    rejected("model-1.bpk", &foreign);
     // A scheduler holds no tensors: its file ends in padding, which may go.
     for (name, tensors) in [
         ("model-1.bpk", true),
@@ -394,10 +400,10 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
         }
         for length in lengths {
             fs::write(&path, &bytes[..length]).unwrap();
-            refused(name, &narrow());
+            rejected(name, &narrow());
         }
         fs::remove_file(&path).unwrap();
-        refused(name, &narrow());
+        rejected(name, &narrow());
         fs::write(&path, &bytes).unwrap();
     }
     callback

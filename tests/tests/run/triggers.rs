@@ -332,7 +332,7 @@ fn a_metric_that_is_not_registered_stops_the_run_and_is_named() {
 }
 
 #[test]
-fn a_plan_that_the_checkpoint_did_not_follow_is_refused() {
+fn a_plan_that_the_checkpoint_did_not_follow_is_rejected() {
     let strategy = Strategy::Single;
     let directory = tempfile::tempdir().unwrap();
     run(&metric_callback(strategy), directory.path(), strategy, None);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::axis::Axis;
 
 /// The relation of a dimension to the axis it lies on, which decides what its new coordinates hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleKind {
     /// Makes the axis. New coordinates hold what the producer side of the init pair says, and are

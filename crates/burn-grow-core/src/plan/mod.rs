@@ -6,6 +6,7 @@
 
 pub(crate) mod axis_plan;
 pub(crate) mod coordinates;
+mod copies;
 pub(crate) mod copy_map;
 pub(crate) mod expansion;
 pub(crate) mod factor;
@@ -16,6 +17,7 @@ mod make;
 pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod param;
+mod routing;
 pub(crate) mod scaling;
 mod table;
 
@@ -27,3 +29,4 @@ pub use fill::Fill;
 pub use init::Init;
 pub use method::Method;
 pub use param::ParamPlan;
+pub use routing::RoutingChange;

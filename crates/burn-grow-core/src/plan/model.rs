@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::axis_plan::AxisPlan;
+use super::factor::Factor;
 use super::param::{ParamPlan, ParamPlans};
 use crate::cost::{Cost, CostChange, StateSize};
 use crate::describe::axis::Axis;
@@ -169,6 +170,16 @@ impl Plan {
             .filter(|part| part.kind == RoleKind::FanIn)
             .flat_map(|part| part.axes())
             .filter_map(|axis| self.axis(axis).filter(|planned| planned.grows()))
+    }
+
+    /// Returns the factor that the consumers of `axis` are multiplied with, or `None` if the axis
+    /// stays as it is or nothing reads it, as with experts and counts.
+    pub fn applied_factor(&self, axis: &Axis) -> Option<&Factor> {
+        let planned = self.axis(axis).filter(|planned| planned.grows())?;
+        let mut multipliers = self.multipliers.iter();
+        let read = self.kinds(axis).contains(&RoleKind::FanIn)
+            || multipliers.any(|multiplier| multiplier.axis == *axis);
+        read.then(|| planned.factor())
     }
 
     /// Returns the new values of the constants that depend on a width.

@@ -2,8 +2,11 @@
 
 use core::fmt;
 
+use super::axis_plan::AxisPlan;
 use super::model::Plan;
 use crate::cost::training_flops;
+use crate::describe::axis::Axis;
+use crate::describe::role::RoleKind;
 use crate::table::table;
 
 /// Prints the dry-run table: parameters, multipliers, axes, and the counts before and after.
@@ -32,14 +35,15 @@ impl fmt::Display for Plan {
         }
         f.write_str(&table(&rows))?;
         for (axis, planned) in &self.axes {
+            let (old, new) = (planned.old_width(), planned.new_width());
             writeln!(
                 f,
-                "axis {axis}: {} -> {}, {}, factor {}",
-                planned.old_width(),
-                planned.new_width(),
-                planned.method(),
-                planned.factor()
+                "axis {axis}: {old} -> {new}{}",
+                self.filling(axis, planned)
             )?;
+        }
+        for change in self.routing_changes() {
+            writeln!(f, "{change}")?;
         }
         let (old, new) = self.num_params();
         writeln!(f, "parameters: {old} -> {new}")?;
@@ -47,6 +51,28 @@ impl fmt::Display for Plan {
         writeln!(f, "active parameters: {old:.0} -> {new:.0}")?;
         let (old, new) = (training_flops(old, 1.0), training_flops(new, 1.0));
         write!(f, "training FLOPs per token (6N): {old:.3e} -> {new:.3e}")
+    }
+}
+
+impl Plan {
+    /// What the new units of an axis hold, and the factor of those who read them: the init pair is
+    /// of producers and consumers, and only consumers are multiplied.
+    fn filling(&self, axis: &Axis, planned: &AxisPlan) -> String {
+        let kinds = self.kinds(axis);
+        let has = |kind| kinds.contains(&kind);
+        let mut filling = if has(RoleKind::FanOut) || has(RoleKind::FanIn) || has(RoleKind::Gate) {
+            format!(", {}", planned.method())
+        } else if has(RoleKind::Vocab) {
+            ", random".into()
+        } else if has(RoleKind::Gain) {
+            ", copied".into()
+        } else {
+            String::new()
+        };
+        if let Some(factor) = self.applied_factor(axis) {
+            filling += &format!(", factor {factor}");
+        }
+        filling
     }
 }
 

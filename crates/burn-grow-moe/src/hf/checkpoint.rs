@@ -17,6 +17,8 @@ pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// The index of a sharded checkpoint: which file holds which tensor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Index {
+    /// Sizes, for information. Not every tool writes it.
+    #[serde(default)]
     pub(super) metadata: serde_json::Value,
     /// The file of every tensor.
     pub(super) weight_map: BTreeMap<String, String>,
@@ -32,18 +34,33 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens the folder's single file or, if there is none, the shards that its index names.
+    /// Opens the folder's single file, or the shards that its index names.
+    ///
+    /// A single file beside an index of other files is an error: `transformers` takes the single
+    /// file without a word, and which of the two is left over cannot be told.
     pub(super) fn open(folder: &Path) -> Result<Self, HfError> {
         let mut checkpoint = Self {
             folder: folder.to_owned(),
             tensors: BTreeMap::new(),
             taken: BTreeSet::new(),
         };
-        let index = folder.join(INDEX);
-        if folder.join(SINGLE).exists() || !index.exists() {
-            checkpoint.add(&folder.join(SINGLE))?;
-        } else {
-            checkpoint.add_shards(&index)?;
+        let (single, index) = (folder.join(SINGLE), folder.join(INDEX));
+        match (single.exists(), index.exists()) {
+            (_, true) => {
+                let described = Index::read(&index)?;
+                let others = described.weight_map.values().any(|file| file != SINGLE);
+                if single.exists() && (others || described.weight_map.is_empty()) {
+                    return Err(HfError::Ambiguous { single, index });
+                }
+                checkpoint.add_shards(&index, &described)?;
+            }
+            (true, false) => checkpoint.add(&single)?,
+            (false, false) => {
+                return Err(HfError::NoWeights {
+                    found: other_weights(folder)?,
+                    folder: folder.to_owned(),
+                });
+            }
         }
         let tensors = &mut checkpoint.tensors;
         tensors.retain(|name, _| !name.ends_with(names::IGNORED));
@@ -86,18 +103,19 @@ impl Checkpoint {
         }
     }
 
-    fn add_shards(&mut self, path: &Path) -> Result<(), HfError> {
-        let text = std::fs::read_to_string(path).map_err(HfError::io(path))?;
-        let index: Index = serde_json::from_str(&text).map_err(HfError::json(path))?;
-        let mut files: Vec<&String> = index.weight_map.values().collect();
-        files.sort();
-        files.dedup();
+    fn add_shards(&mut self, path: &Path, index: &Index) -> Result<(), HfError> {
+        let files: BTreeSet<&String> = index.weight_map.values().collect();
         for file in files {
             if Path::new(file).file_name() != Some(file.as_ref()) {
                 let message = format!("`{file}` is not the name of a file beside it");
                 return Err(HfError::malformed(path, message));
             }
-            self.add(&self.folder.join(file))?;
+            let shard = self.folder.join(file);
+            if !shard.exists() {
+                let index = path.to_owned();
+                return Err(HfError::MissingShard { index, path: shard });
+            }
+            self.add(&shard)?;
         }
         for (tensor, file) in &index.weight_map {
             let at = self.folder.join(file);
@@ -118,12 +136,49 @@ impl Checkpoint {
         })?;
         for (name, tensor) in tensors {
             let entry = (path.to_owned(), tensor.clone());
-            if self.tensors.insert(name.clone(), entry).is_some() {
-                let tensor = name.clone();
-                let path = path.to_owned();
-                return Err(HfError::Extra { tensor, path });
+            if let Some((first, _)) = self.tensors.insert(name.clone(), entry) {
+                return Err(HfError::Duplicate {
+                    tensor: name.clone(),
+                    first,
+                    second: path.to_owned(),
+                });
             }
         }
         Ok(())
     }
+}
+
+impl Index {
+    fn read(path: &Path) -> Result<Self, HfError> {
+        let text = std::fs::read_to_string(path).map_err(HfError::io(path))?;
+        serde_json::from_str(&text).map_err(HfError::json(path))
+    }
+}
+
+/// The files of weights in a folder that are not the ones looked for, by name.
+fn other_weights(folder: &Path) -> Result<Vec<String>, HfError> {
+    const ENDINGS: [&str; 8] = [
+        "bin",
+        "pt",
+        "pth",
+        "ckpt",
+        "gguf",
+        "h5",
+        "msgpack",
+        "safetensors",
+    ];
+    let entries = std::fs::read_dir(folder).map_err(HfError::io(folder))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(HfError::io(folder))?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let (Some(ending), Some(name)) = (ending, name)
+            && ENDINGS.contains(&ending)
+        {
+            found.push(name.to_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -21,16 +21,28 @@ impl MoeConfig {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, another `model_type`, a key that is missing or of another type,
+    /// A file that cannot be read or is of another kind (an adapter, a tokenizer, a training state),
+    /// another `model_type`, a key that is missing or of another type,
     /// and a key that asks for something this model does not support: biases, dropout, scaled
     /// rotary frequencies, another activation, dense layers or a sliding window.
     pub fn from_hf(path: impl AsRef<Path>) -> Result<Self, HfError> {
         let keys = Keys::read(path.as_ref())?;
+        if let Some(kind) = keys.other_kind() {
+            let path = path.as_ref().to_owned();
+            return Err(HfError::Kind { path, kind });
+        }
         let model_type: String = keys.get("model_type", "a name")?;
         let family = HfFamily::ALL
             .into_iter()
             .find(|family| family.model_type() == model_type)
-            .ok_or_else(|| keys.reject("model_type", model_type, "olmoe or qwen3_moe"))?;
+            .ok_or_else(|| {
+                let found = keys.described(&model_type);
+                keys.reject(
+                    "model_type",
+                    found,
+                    "olmoe or qwen3_moe, mixtures of experts",
+                )
+            })?;
         reject_unsupported(family, &keys)?;
 
         let hidden = keys.size("hidden_size")?;
@@ -95,7 +107,13 @@ impl MoeConfig {
         }
 
         let mut config = keep.clone();
-        for outdated in ["rope_scaling", "torch_dtype", "num_local_experts"] {
+        for outdated in [
+            "rope_scaling",
+            "num_local_experts",
+            // Of the tensors of another file.
+            "quantization_config",
+            "compression_config",
+        ] {
             config.remove(outdated);
         }
         // The family's defaults would name tokens, and the padding token would get no gradient.
@@ -105,6 +123,8 @@ impl MoeConfig {
         let common = json!({
             "model_type": family.model_type(),
             "architectures": [family.architecture()],
+            // Up to version 4, and from version 5 on.
+            "torch_dtype": dtype,
             "dtype": dtype,
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden,

@@ -62,6 +62,58 @@ pub enum HfError {
         /// The file.
         path: PathBuf,
     },
+    /// A tensor that lies in two files.
+    #[error(
+        "tensor `{tensor}` is in {first} and in {second}: only one of them can be right",
+        first = first.display(), second = second.display()
+    )]
+    Duplicate {
+        /// The name of the tensor.
+        tensor: String,
+        /// One file.
+        first: PathBuf,
+        /// The other file.
+        second: PathBuf,
+    },
+    /// A file that an index names and that is not there.
+    #[error(
+        "{index} names {path}, which is not there: the download or the copy is incomplete",
+        index = index.display(), path = path.display()
+    )]
+    MissingShard {
+        /// The index.
+        index: PathBuf,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder with a single file of weights and an index of others. One of them is left over, as
+    /// when a model was saved over another.
+    #[error(
+        "{single} and {index} are two checkpoints: remove the outdated one",
+        single = single.display(), index = index.display()
+    )]
+    Ambiguous {
+        /// The single file.
+        single: PathBuf,
+        /// The index, which names other files.
+        index: PathBuf,
+    },
+    /// A folder without `model.safetensors` and without its index.
+    #[error("{folder} holds no `model.safetensors` and no index of its shards{}", hint(found), folder = folder.display())]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+        /// The files of weights in another format that it holds, by name.
+        found: Vec<String>,
+    },
+    /// A JSON file of another kind where the `config.json` of a model should be.
+    #[error("{path} is {kind}, expected the `config.json` of a model", path = path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
     /// A tensor whose shape does not match the configuration.
     #[error("tensor `{tensor}` is {found:?}, expected {expected:?}")]
     Shape {
@@ -125,6 +177,19 @@ pub enum HfError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+/// What to do about the weights that are there.
+fn hint(found: &[String]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let advice = if found.iter().any(|file| file.starts_with("adapter_model")) {
+        "merge the adapter into its model (`merge_and_unload` of peft) and save that"
+    } else {
+        "load it with `transformers` and write it with `save_pretrained`"
+    };
+    format!(", but {}: {advice}", found.join(", "))
 }
 
 impl HfError {

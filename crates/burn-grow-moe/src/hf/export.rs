@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn_core::tensor::FloatDType;
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{CONFIG, INDEX, Index, SINGLE};
@@ -20,27 +21,44 @@ pub struct HfExport {
     /// Keys of `config.json` that the model does not determine, such as token ids and the number of
     /// positions. Keys that it does determine are overwritten.
     pub config: Map<String, Value>,
+    /// The type that the numbers are written in; `None` for the one that the model holds them in.
+    pub dtype: Option<FloatDType>,
 }
 
 impl Default for HfExport {
-    /// Shards of at most 5 GB, and no keys but the model's.
+    /// Shards of at most 5 GB, no keys but the model's, numbers as the model holds them.
     fn default() -> Self {
         Self {
             max_shard_bytes: 5_000_000_000,
             config: Map::new(),
+            dtype: None,
         }
     }
 }
 
 impl HfExport {
-    /// Keeps the keys of another `config.json`, such as that of the model before it was grown.
+    /// Keeps the keys of another `config.json`, such as that of the model before it was grown, and
+    /// writes numbers in the type that it names: a model in `bfloat16` that was read and trained in
+    /// `float32` is written in `bfloat16` again. Set [`dtype`](Self::dtype) for another one.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or is not a JSON object.
+    /// A file that cannot be read or is not a JSON object, and a type of numbers that cannot be
+    /// written.
     pub fn like(config: impl AsRef<Path>) -> Result<Self, HfError> {
+        let keys = Keys::read(config.as_ref())?;
+        // The last is the name from version 5 of `transformers` on.
+        let mut dtype = None;
+        for key in ["torch_dtype", "dtype"] {
+            if let Some(name) = keys.find::<String>(key, "a name")? {
+                let found = pieces::float_dtype(&name);
+                let expected = "float64, float32, float16 or bfloat16";
+                dtype = Some(found.ok_or_else(|| keys.reject(key, name, expected))?);
+            }
+        }
         Ok(Self {
-            config: Keys::read(config.as_ref())?.into_values(),
+            config: keys.into_values(),
+            dtype,
             ..Self::default()
         })
     }
@@ -53,7 +71,8 @@ impl MoeTransformer {
     /// The norm of queries and keys decides whether it is an OLMoE or a Qwen3-MoE. A tied model
     /// with a logit multiplier, which growing `"hidden"` gives it, is untied: the output matrix
     /// takes the multiplier. The coefficient of the router's z-loss is not written, because
-    /// `transformers` has no such loss. The tensors are read from the device one at a time.
+    /// `transformers` has no such loss, and nothing is written of how an older model was quantized or
+    /// compressed. The tensors are read from the device one at a time.
     ///
     /// The folder appears at once, when everything is written. An export that is killed leaves a
     /// folder `FOLDER.partial-...` beside it, which can be deleted.
@@ -84,14 +103,14 @@ impl MoeTransformer {
     pub fn to_hf(&self, folder: impl AsRef<Path>, export: &HfExport) -> Result<(), HfError> {
         let folder = folder.as_ref();
         let config = self.config();
-        let dtype = pieces::dtype(self)?;
+        let dtype = pieces::dtype_name(self, export.dtype)?;
         let described = config.to_hf(dtype, &export.config)?;
         if occupied(folder)? {
             let path = folder.to_owned();
             return Err(HfError::Exists { path });
         }
 
-        let mut pieces = pieces::pieces(self)?;
+        let mut pieces = pieces::pieces(self, export.dtype)?;
         if config.tied_embeddings && !config.exports_tied() {
             pieces.push(output(&pieces, config.logit_multiplier)?);
         }

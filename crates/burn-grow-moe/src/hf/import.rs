@@ -9,7 +9,7 @@ use burn_store::{ApplyError, ModuleSnapshot, bridge};
 
 use super::checkpoint::{CONFIG, Checkpoint};
 use super::error::HfError;
-use super::names::{Entry, entries};
+use super::names::{EMBEDDING, Entry, LM_HEAD, entries};
 use crate::config::MoeConfig;
 use crate::model::MoeTransformer;
 
@@ -19,7 +19,12 @@ impl MoeTransformer {
     ///
     /// The experts may be separate matrices, as `save_pretrained` writes them, or one tensor, as
     /// version 5 keeps them in memory. All files are checked first. Then the parameters are read
-    /// one at a time and converted to the device's float type.
+    /// one at a time and converted to the device's float type; [`HfExport::like`] writes the old one
+    /// again.
+    ///
+    /// A tied model whose files hold an output matrix all the same is read tied if that equals the
+    /// embedding. If it differs, the model is read untied, with a warning in the log: its
+    /// [`config`](MoeTransformer::config) tells.
     ///
     /// ```no_run
     /// use burn_core::tensor::Device;
@@ -37,12 +42,22 @@ impl MoeTransformer {
     ///
     /// # Errors
     ///
-    /// The errors of [`MoeConfig::from_hf`]; a file that is cut off or malformed; a tensor that is
-    /// missing, does not belong to the model, has another shape or is not of a float type.
+    /// The errors of [`MoeConfig::from_hf`]; a folder without safetensors files, or with both a
+    /// single file and an index of others; an index that names a missing file; a file that is cut
+    /// off or malformed; a tensor that is missing, lies in two files, does not belong to the model,
+    /// has another shape or is not of a float type.
     pub fn from_hf(folder: impl AsRef<Path>, device: &Device) -> Result<Self, HfError> {
         let folder = folder.as_ref();
-        let config = MoeConfig::from_hf(folder.join(CONFIG))?;
+        let mut config = MoeConfig::from_hf(folder.join(CONFIG))?;
         let mut checkpoint = Checkpoint::open(folder)?;
+        if config.tied_embeddings && !is_tied(&config, &mut checkpoint)? {
+            log::warn!(
+                "{}: `tie_word_embeddings` is true, but `{LM_HEAD}` is not the embedding: the \
+                 model is read untied",
+                folder.display()
+            );
+            config.tied_embeddings = false;
+        }
         let dtype = DType::from(device.settings().float_dtype);
         let tensors: Result<Vec<Stored>, HfError> = entries(&config)
             .into_iter()
@@ -66,6 +81,28 @@ impl MoeTransformer {
         }
         Ok(model)
     }
+}
+
+/// Tells if the output matrix of a tied model is its embedding, number by number. A checkpoint need
+/// not hold it; one that does has it twice.
+fn is_tied(config: &MoeConfig, checkpoint: &mut Checkpoint) -> Result<bool, HfError> {
+    let shape = [config.vocab_size, config.hidden];
+    let Some(output) = checkpoint.take(LM_HEAD, &shape)? else {
+        return Ok(true);
+    };
+    let Some(embedding) = checkpoint.take(EMBEDDING[1], &shape)? else {
+        return Err(checkpoint.missing(EMBEDDING[1]));
+    };
+    let numbers = |stored: &Stored| {
+        let read = |error: &dyn core::fmt::Display| HfError::Data {
+            tensor: stored.name.clone(),
+            message: error.to_string(),
+        };
+        let data = bridge::to_data(stored).map_err(|error| read(&error))?;
+        let numbers = data.convert_dtype(DType::F32).try_into_vec::<f32>();
+        numbers.map_err(|error| read(&format!("{error:?}")))
+    };
+    Ok(numbers(&output)? == numbers(&embedding)?)
 }
 
 /// The stored tensors of one parameter.

@@ -7,6 +7,23 @@ use serde_json::{Map, Value};
 
 use super::error::HfError;
 
+/// Keys by which JSON files are known that are no configuration of a model, and what these are.
+const OTHER_KINDS: [(&str, &str); 10] = [
+    ("peft_type", "the configuration of an adapter, as of LoRA"),
+    ("weight_map", "the index of a sharded checkpoint"),
+    ("tokenizer_class", "the configuration of a tokenizer"),
+    ("added_tokens_decoder", "the configuration of a tokenizer"),
+    (
+        "log_history",
+        "the state of a training (`trainer_state.json`)",
+    ),
+    ("__class__", "the configuration of a pipeline"),
+    ("train_batch_size", "the settings of a training"),
+    ("learning_rate", "the settings of a training"),
+    ("_from_model_config", "the settings of text generation"),
+    ("do_sample", "the settings of text generation"),
+];
+
 /// The keys of one `config.json`.
 pub(super) struct Keys {
     path: PathBuf,
@@ -20,6 +37,41 @@ impl Keys {
         let values = serde_json::from_str(&text).map_err(HfError::json(path))?;
         let path = path.to_owned();
         Ok(Self { path, values })
+    }
+
+    /// What the file is, if it is known to be something else than the configuration of a model.
+    pub(super) fn other_kind(&self) -> Option<&'static str> {
+        // Old configurations of models also name their tokenizer.
+        if self.value("model_type").is_some() {
+            return None;
+        }
+        if self.values.contains_key("version") && self.values.contains_key("pre_tokenizer") {
+            return Some("a tokenizer (`tokenizer.json`)");
+        }
+        let mut kinds = OTHER_KINDS.iter();
+        let found = kinds.find(|(key, _)| self.values.contains_key(*key));
+        found.map(|(_, kind)| *kind)
+    }
+
+    /// A type of models, with its class and whether it is a mixture of experts.
+    pub(super) fn described(&self, model_type: &str) -> String {
+        let class = self
+            .value("architectures")
+            .and_then(|classes| classes[0].as_str());
+        let class = class.map_or_else(String::new, |class| format!(" ({class})"));
+        let experts = [
+            "num_experts",
+            "num_local_experts",
+            "n_routed_experts",
+            "moe_num_experts",
+        ];
+        let dense = !experts.iter().any(|key| self.values.contains_key(*key));
+        let dense = if dense {
+            ", a model without experts"
+        } else {
+            ""
+        };
+        format!("{model_type}{class}{dense}")
     }
 
     pub(super) fn into_values(self) -> Map<String, Value> {

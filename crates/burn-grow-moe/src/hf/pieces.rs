@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn_core::module::Param;
-use burn_core::tensor::{DType, Tensor};
+use burn_core::tensor::{DType, FloatDType, Tensor};
 use burn_grow_core::{ParamVisitor, for_each_param};
 use safetensors::{Dtype, SafeTensorError, View};
 
@@ -24,6 +24,8 @@ pub(super) struct Piece {
     transposed: bool,
     shape: Vec<usize>,
     dtype: Dtype,
+    /// The type of the numbers in the file.
+    written: DType,
     /// The factor that the numbers are multiplied with.
     factor: f64,
 }
@@ -74,7 +76,8 @@ impl View for Piece {
             1.0 => matrix,
             factor => matrix * factor,
         };
-        matrix.into_data().as_bytes().to_vec().into()
+        let data = matrix.into_data().convert_dtype(self.written);
+        data.as_bytes().to_vec().into()
     }
 
     fn data_len(&self) -> usize {
@@ -82,8 +85,12 @@ impl View for Piece {
     }
 }
 
-/// The tensors of the model, named as in `transformers`, not read from the device yet.
-pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
+/// The tensors of the model, named as in `transformers`, not read from the device yet. They are
+/// written as `dtype`, or as what they are.
+pub(super) fn pieces(
+    model: &MoeTransformer,
+    dtype: Option<FloatDType>,
+) -> Result<Vec<Piece>, HfError> {
     let mut found = Found::default();
     for_each_param(model, &mut found);
     let mut pieces = Vec::new();
@@ -92,7 +99,7 @@ pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
             let (tensor, message) = (entry.path, "not found".into());
             return Err(HfError::Data { tensor, message });
         };
-        let dtype = stored(&entry.path, stacked.dtype())?.0;
+        let Written { dtype, file, .. } = Written::of(&entry.path, stacked.dtype(), dtype)?;
         for (index, name) in entry.tensors.into_iter().enumerate() {
             pieces.push(Piece {
                 name,
@@ -100,7 +107,8 @@ pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
                 index,
                 transposed: entry.transposed,
                 shape: entry.shape.clone(),
-                dtype,
+                dtype: file,
+                written: dtype,
                 factor: 1.0,
             });
         }
@@ -108,22 +116,54 @@ pub(super) fn pieces(model: &MoeTransformer) -> Result<Vec<Piece>, HfError> {
     Ok(pieces)
 }
 
-/// The type of the numbers, named as in `config.json`.
-pub(super) fn dtype(model: &MoeTransformer) -> Result<&'static str, HfError> {
-    let dtype = model.embedding.weight.val().dtype();
-    Ok(stored(EMBEDDING[0], dtype)?.1)
+/// The type that the numbers are written in, named as in `config.json`.
+pub(super) fn dtype_name(
+    model: &MoeTransformer,
+    dtype: Option<FloatDType>,
+) -> Result<&'static str, HfError> {
+    let found = model.embedding.weight.val().dtype();
+    Ok(Written::of(EMBEDDING[0], found, dtype)?.name)
 }
 
-fn stored(path: &str, dtype: DType) -> Result<(Dtype, &'static str), HfError> {
-    match dtype {
-        DType::F64 => Ok((Dtype::F64, "float64")),
-        DType::F32 | DType::Flex32 => Ok((Dtype::F32, "float32")),
-        DType::F16 => Ok((Dtype::F16, "float16")),
-        DType::BF16 => Ok((Dtype::BF16, "bfloat16")),
-        other => Err(HfError::DType {
-            tensor: path.to_owned(),
-            found: format!("{other:?}"),
-        }),
+/// The type of numbers that `config.json` calls `name`.
+pub(super) fn float_dtype(name: &str) -> Option<FloatDType> {
+    // Files of old versions have `torch.bfloat16`.
+    match name.strip_prefix("torch.").unwrap_or(name) {
+        "float64" => Some(FloatDType::F64),
+        "float32" => Some(FloatDType::F32),
+        "float16" => Some(FloatDType::F16),
+        "bfloat16" => Some(FloatDType::BF16),
+        _ => None,
+    }
+}
+
+/// A type of numbers that can be written.
+struct Written {
+    /// Burn's.
+    dtype: DType,
+    /// That of the file.
+    file: Dtype,
+    /// Its name in `config.json`.
+    name: &'static str,
+}
+
+impl Written {
+    /// The type that the parameter at `path`, of type `found`, is written in: `asked`, or its own.
+    fn of(path: &str, found: DType, asked: Option<FloatDType>) -> Result<Self, HfError> {
+        let dtype = asked.map_or(found, DType::from);
+        let (dtype, file, name) = match dtype {
+            DType::F64 => (dtype, Dtype::F64, "float64"),
+            DType::F32 | DType::Flex32 => (DType::F32, Dtype::F32, "float32"),
+            DType::F16 => (dtype, Dtype::F16, "float16"),
+            DType::BF16 => (dtype, Dtype::BF16, "bfloat16"),
+            other => {
+                return Err(HfError::DType {
+                    tensor: path.to_owned(),
+                    found: format!("{other:?}"),
+                });
+            }
+        };
+        Ok(Self { dtype, file, name })
     }
 }
 

@@ -1,14 +1,15 @@
 //! Growing experts, choices and symbols: routing and losses of the grown model.
 
 use crate::common::{
-    build, devices, grown, ids, largest, largest_difference, logits, naive, shapes, tiny, tokens,
-    values, weights,
+    build, devices, grown, ids, largest, largest_difference, logits, naive, plan, shapes, tiny,
+    tokens, values, weights,
 };
 use burn::module::Param;
+use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor};
 use burn_grow_core::plan::CopyMap;
 use burn_grow_core::{Expansion, InitPair, Scaling};
-use burn_grow_moe::{MoeConfig, Routing};
+use burn_grow_moe::{MoeConfig, MoeFeedForward, MoeTransformer, Routing};
 
 /// As many more choices as experts.
 fn both(factor: f64) -> Expansion {
@@ -160,6 +161,156 @@ fn more_choices_alone_reach_the_next_experts() {
             assert!(difference <= 1e-4 * largest(&found), "{difference}");
         }
     }
+}
+
+/// What experts of which there are `counts` copies answer to each row of `x` with `top_k` choices:
+/// choices fall on copies in the order of the probabilities.
+fn answers(layer: &MoeFeedForward, x: &Tensor<2>, counts: &[usize], top_k: usize) -> Vec<f64> {
+    let [_, hidden] = x.dims();
+    let probabilities = softmax(layer.router.linear.forward(x.clone()), 1);
+    let experts: Vec<Vec<f64>> = (0..counts.len())
+        .map(|expert| {
+            let matrix = |stack: &Param<Tensor<3>>| {
+                let stack = stack.val().narrow(0, expert, 1);
+                stack.squeeze_dim::<2>(0)
+            };
+            let gate = silu(x.clone().matmul(matrix(&layer.gate_proj)));
+            let up = x.clone().matmul(matrix(&layer.up_proj));
+            values((gate * up).matmul(matrix(&layer.down_proj)))
+        })
+        .collect();
+    let rows = values(probabilities);
+    let rows = rows.chunks(counts.len()).enumerate();
+    rows.flat_map(|(row, p)| {
+        let mut order: Vec<usize> = (0..p.len()).collect();
+        order.sort_by(|a, b| p[*b].total_cmp(&p[*a]));
+        let mut left = top_k;
+        let chosen: Vec<(usize, f64)> = order
+            .into_iter()
+            .map(|expert| {
+                let copies = left.min(counts[expert]);
+                left -= copies;
+                (expert, copies as f64 * p[expert])
+            })
+            .collect();
+        let total: f64 = if layer.router.norm_topk_prob {
+            chosen.iter().map(|(_, weight)| weight).sum()
+        } else {
+            p.iter()
+                .zip(counts)
+                .map(|(p, count)| p * *count as f64)
+                .sum()
+        };
+        let answer = |i: usize| {
+            let terms = chosen.iter();
+            let sum: f64 = terms
+                .map(|(e, weight)| weight * experts[*e][row * hidden + i])
+                .sum();
+            sum / total
+        };
+        (0..hidden).map(answer).collect::<Vec<f64>>()
+    })
+    .collect()
+}
+
+/// With one choice and no normalization the output is multiplied by `k' / m`. With more, different
+/// experts lose different fractions.
+#[test]
+fn choices_that_do_not_follow_the_experts_answer_by_the_closed_form() {
+    let device = Device::flex();
+    for norm_topk_prob in [false, true] {
+        for (experts, top_k) in [([4, 32], [1, 2]), ([4, 32], [2, 4]), ([8, 12], [2, 3])] {
+            let config = MoeConfig {
+                n_experts: experts[0],
+                top_k: top_k[0],
+                norm_topk_prob,
+                ..tiny()
+            };
+            let model = build(&config, 3, &device);
+            let normal = Distribution::Normal(0.0, 1.0);
+            let x = Tensor::<2>::random([40, config.hidden], normal, &device);
+            let expansion = Expansion::to("experts", experts[1]).and_to("top_k", top_k[1]);
+            let wide = grown(&model, &expansion);
+            let found = |model: &MoeTransformer| {
+                let layer = &model.blocks[0].feed_forward;
+                values(layer.forward(x.clone().unsqueeze()).0)
+            };
+            let (before, after) = (found(&model), found(&wide));
+            let layer = &model.blocks[0].feed_forward;
+            let close = |expected: &[f64], found: &[f64]| {
+                let difference = largest_difference(expected, found);
+                assert!(
+                    difference <= 1e-5 * largest(expected),
+                    "{expansion:?}: {difference}"
+                );
+            };
+            close(&answers(layer, &x, &vec![1; experts[0]], top_k[0]), &before);
+            // Whole blocks are copied, and the last one from its beginning.
+            let copies = |expert| (expert..experts[1]).step_by(experts[0]).count();
+            let counts: Vec<usize> = (0..experts[0]).map(copies).collect();
+            close(&answers(layer, &x, &counts, top_k[1]), &after);
+            if top_k[0] == 1 {
+                let factor = if norm_topk_prob { 1.0 } else { 2.0 / 8.0 };
+                let scaled: Vec<f64> = before.iter().map(|it| it * factor).collect();
+                close(&scaled, &after);
+            } else {
+                assert!(largest_difference(&before, &after) > 1e-2 * largest(&before));
+            }
+            let plan = plan(&model, &expansion);
+            let [change] = &plan.routing_changes()[..] else {
+                panic!("{plan}");
+            };
+            assert_eq!(
+                (change.whole.as_str(), change.part.as_str()),
+                ("experts", "top_k")
+            );
+            assert_eq!(change.old, (top_k[0], experts[0]));
+            assert_eq!(change.new, (top_k[1], experts[1]));
+            assert!(plan.to_string().contains(&change.to_string()), "{plan}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_warns_of_routing_only_where_it_changes() {
+    let model = build(&tiny(), 1, &Device::flex());
+    let changes = |expansion: &Expansion| plan(&model, expansion).routing_changes().len();
+    for expansion in [
+        both(2.0),
+        both(3.0).with_map(CopyMap::Interleaved),
+        both(1.0),
+        Expansion::by("inner", 2.0),
+    ] {
+        assert_eq!(changes(&expansion), 0, "{expansion:?}");
+    }
+    for expansion in [
+        Expansion::by("experts", 2.0),
+        Expansion::by("top_k", 2.0),
+        both(1.5),
+        both(2.0).with_map(CopyMap::Random).with_seed(1),
+    ] {
+        assert_eq!(changes(&expansion), 1, "{expansion:?}");
+    }
+}
+
+#[test]
+fn a_plan_prints_only_factors_that_something_is_multiplied_with() {
+    let model = build(&tiny(), 1, &Device::flex());
+    let expansion = both(2.0).and_by("inner", 2.0).and_by("vocab", 2.0);
+    let text = plan(&model, &expansion).to_string();
+    let axes: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("axis"))
+        .collect();
+    assert_eq!(
+        axes,
+        [
+            "axis experts: 4 -> 8, copied",
+            "axis inner: 5 -> 10, copy-copy, factor 0.5000",
+            "axis top_k: 2 -> 4",
+            "axis vocab: 11 -> 22, random",
+        ]
+    );
 }
 
 /// Whole experts are copies under every init pair, and they have no consumer that a factor could

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::common::{largest_difference, weights};
 use crate::hf::{Case, Numbers, golden, tensors};
-use burn::tensor::{DType, Device, TensorData};
-use burn_grow_moe::{HfError, MoeTransformer};
+use burn::tensor::{DType, Device, FloatDType, TensorData};
+use burn_grow_moe::{HfError, HfExport, MoeTransformer};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize_to_file};
 use serde_json::{Value, json};
@@ -145,15 +145,39 @@ fn errors_name_the_tensor() {
         error.to_string(),
         format!("tensor `{GATE}` is I32, expected F64, F32, F16 or BF16")
     );
+}
 
-    // A model without the output matrix that its configuration says it has, and with one too many.
-    let untied = copy();
-    untied.json("config.json", |config| {
+#[test]
+fn a_tied_model_whose_files_hold_its_output_matrix_is_read_as_the_files_say() {
+    // Twice the same.
+    let copy = Copy::of("qwen3_moe-tied-gqa");
+    let expected = copy.read().expect("read");
+    copy.tensors(DType::F32, |all| {
+        let embedding = all["model.embed_tokens.weight"].clone();
+        all.insert("lm_head.weight".into(), embedding);
+    });
+    let read = copy.read().expect("read");
+    assert_eq!(read.config(), expected.config());
+    assert!(weights(&read) == weights(&expected));
+
+    // One that is another matrix, under a configuration that says otherwise.
+    let copy = Copy::of("qwen3_moe-untied-gqa");
+    let expected = copy.read().expect("read");
+    copy.json("config.json", |config| {
         config["tie_word_embeddings"] = json!(true)
     });
-    let error = untied.rejected();
+    let read = copy.read().expect("read");
+    assert!(!read.config().tied_embeddings);
+    assert_eq!(read.config(), expected.config());
+    assert!(weights(&read) == weights(&expected));
+
+    // One of another shape.
+    copy.tensors(DType::F32, |all| {
+        all.insert("lm_head.weight".into(), (vec![2, 2], vec![0.0; 4]));
+    });
+    let error = copy.rejected();
     assert!(
-        matches!(&error, HfError::Extra { tensor, .. } if tensor == "lm_head.weight"),
+        matches!(&error, HfError::Shape { tensor, .. } if tensor == "lm_head.weight"),
         "{error}"
     );
 }
@@ -208,7 +232,7 @@ fn errors_name_the_tensor_that_is_cut_off() {
     std::fs::remove_file(copy.path(FILE)).expect("removed");
     let error = copy.rejected();
     assert!(
-        matches!(&error, HfError::Io { path, .. } if path.ends_with(FILE)),
+        matches!(&error, HfError::NoWeights { folder, .. } if folder == copy.0.path()),
         "{error}"
     );
 }
@@ -224,7 +248,10 @@ fn an_index_and_its_shards_have_to_agree() {
     std::fs::remove_file(lost.path(shard)).expect("removed");
     let error = lost.rejected();
     assert!(
-        matches!(&error, HfError::Io { path, .. } if path.ends_with(shard)),
+        matches!(
+            &error,
+            HfError::MissingShard { index: by, path } if by.ends_with(index) && path.ends_with(shard)
+        ),
         "{error}"
     );
 
@@ -245,10 +272,213 @@ fn an_index_and_its_shards_have_to_agree() {
     let error = outside.rejected();
     assert!(matches!(error, HfError::Malformed { .. }), "{error}");
 
+    // Only the map counts.
+    let bare = copy();
+    bare.json(index, |index| {
+        let Value::Object(index) = index else {
+            panic!("an object")
+        };
+        index.remove("metadata");
+    });
+    assert!(weights(&bare.read().expect("read")) == weights(&copy().read().expect("read")));
+
+    let twice = copy();
+    let first = "model-00001-of-00002.safetensors";
+    let mut all = tensors(&twice.path(shard));
+    all.insert(
+        "model.embed_tokens.weight".into(),
+        (vec![13, 8], vec![0.5; 104]),
+    );
+    write(&twice.path(shard), all, |_| DType::F32);
+    let error = twice.rejected();
+    let HfError::Duplicate {
+        tensor,
+        first: one,
+        second,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(tensor, "model.embed_tokens.weight");
+    assert!(one.ends_with(first) && second.ends_with(shard), "{error}");
+
     let broken = copy();
     std::fs::write(broken.path(index), "{").expect("written");
     let error = broken.rejected();
     assert!(matches!(error, HfError::Json { .. }), "{error}");
+}
+
+/// A model that was saved over another one: which of the two is meant cannot be told.
+#[test]
+fn a_single_file_beside_an_index_of_others_is_rejected_by_both_names() {
+    let index = "model.safetensors.index.json";
+    let copy = Copy::of("qwen3_moe-tied-mha");
+    let whole: BTreeMap<String, Numbers> = ["model-00001-of-00002", "model-00002-of-00002"]
+        .into_iter()
+        .flat_map(|shard| tensors(&copy.path(&format!("{shard}.safetensors"))))
+        .collect();
+    let expected = weights(&copy.read().expect("read"));
+    write(&copy.path(FILE), whole.clone(), |_| DType::F32);
+    let error = copy.rejected();
+    let HfError::Ambiguous {
+        single,
+        index: other,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert!(single.ends_with(FILE) && other.ends_with(index), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.contains(FILE) && message.contains(index),
+        "{message}"
+    );
+
+    // An index of the single file says the same as the file.
+    copy.json(index, |index| {
+        for name in whole.keys() {
+            index["weight_map"][name] = json!(FILE);
+        }
+    });
+    assert!(weights(&copy.read().expect("read")) == expected);
+    std::fs::remove_file(copy.path(index)).expect("removed");
+    assert!(weights(&copy.read().expect("read")) == expected);
+}
+
+#[test]
+fn weights_of_another_format_are_named() {
+    for (file, advice) in [
+        ("pytorch_model.bin", "save_pretrained"),
+        ("model.gguf", "save_pretrained"),
+        ("adapter_model.safetensors", "merge_and_unload"),
+    ] {
+        let copy = Copy::of("olmoe-untied-mha");
+        for entry in std::fs::read_dir(copy.0.path()).expect("read") {
+            let path = entry.expect("readable").path();
+            if path.extension().is_some_and(|it| it == "safetensors") {
+                std::fs::remove_file(path).expect("removed");
+            }
+        }
+        std::fs::write(copy.path(file), "").expect("written");
+        let error = copy.rejected();
+        let HfError::NoWeights { found, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(found, &[file]);
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+    // Nothing at all, and no folder.
+    let empty = Copy(tempdir().expect("a folder"));
+    let error = empty.rejected();
+    assert!(
+        matches!(&error, HfError::Io { path, .. } if path.ends_with("config.json")),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_export_says_nothing_of_how_the_old_model_was_stored() {
+    let copy = Copy::of("olmoe-tied-gqa");
+    copy.json("config.json", |config| {
+        config["quantization_config"] = json!({ "quant_method": "gptq", "bits": 4 });
+        config["compression_config"] = json!({ "format": "dense" });
+        config["max_position_embeddings"] = json!(77);
+    });
+    let root = tempdir().expect("a folder");
+    let folder = root.path().join("model");
+    let like = HfExport::like(copy.path("config.json")).expect("read");
+    copy.read()
+        .expect("read")
+        .to_hf(&folder, &like)
+        .expect("exported");
+    let config = json_of(&folder.join("config.json"));
+    assert_eq!(config["max_position_embeddings"], json!(77));
+    assert_eq!(config.get("quantization_config"), None);
+    assert_eq!(config.get("compression_config"), None);
+}
+
+fn json_of(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("read");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The types of the tensors, as their file names them.
+fn types(path: &Path) -> Vec<Dtype> {
+    let bytes = std::fs::read(path).expect("read");
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
+    let mut types: Vec<Dtype> = header.tensors().values().map(|info| info.dtype).collect();
+    types.dedup();
+    types
+}
+
+#[test]
+fn a_model_is_written_in_the_type_it_was_read_in_unless_told_otherwise() {
+    for (key, name) in [
+        ("dtype", "bfloat16"),
+        ("torch_dtype", "bfloat16"),
+        ("torch_dtype", "torch.bfloat16"),
+    ] {
+        let copy = Copy::of("qwen3_moe-untied-gqa");
+        copy.tensors(DType::BF16, |_| ());
+        copy.json("config.json", |config| {
+            let Value::Object(config) = config else {
+                panic!("an object")
+            };
+            config.remove("dtype");
+            config.insert(key.into(), json!(name));
+        });
+        let stored = tensors(&copy.path(FILE));
+        let model = copy.read().expect("read");
+        let like = || HfExport::like(copy.path("config.json")).expect("read");
+        let root = tempdir().expect("a folder");
+        for (folder, export, dtype, named) in [
+            ("like", like(), Dtype::BF16, "bfloat16"),
+            ("default", HfExport::default(), Dtype::F32, "float32"),
+            (
+                "told",
+                HfExport {
+                    dtype: Some(FloatDType::F16),
+                    ..like()
+                },
+                Dtype::F16,
+                "float16",
+            ),
+        ] {
+            let folder = root.path().join(folder);
+            model.to_hf(&folder, &export).expect("exported");
+            assert_eq!(types(&folder.join(FILE)), [dtype]);
+            let config = json_of(&folder.join("config.json"));
+            assert_eq!(config["dtype"], json!(named));
+            assert_eq!(config["torch_dtype"], json!(named));
+            if dtype != Dtype::F16 {
+                // Not a bit is lost on the way through single precision.
+                assert!(tensors(&folder.join(FILE)) == stored);
+            }
+        }
+    }
+    let copy = Copy::of("qwen3_moe-untied-gqa");
+    copy.json("config.json", |config| {
+        config["dtype"] = json!("float8_e4m3fn")
+    });
+    let error = HfExport::like(copy.path("config.json")).expect_err("rejected");
+    assert!(
+        matches!(&error, HfError::Key { key, .. } if key == "dtype"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_json_file_of_another_kind_is_called_what_it_is() {
+    let copy = Copy::of("olmoe-tied-gqa");
+    for (text, expected) in [
+        (r#"{"peft_type": "LORA", "r": 8}"#, "an adapter"),
+        (r#"{"weight_map": {}}"#, "the index of a sharded checkpoint"),
+    ] {
+        std::fs::write(copy.path("config.json"), text).expect("written");
+        let error = copy.rejected();
+        assert!(matches!(&error, HfError::Kind { .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -125,3 +125,34 @@ fn no_token_is_dropped_when_one_expert_takes_all() {
         assert_eq!((of[0], of[2], of[3]), (0.0, 0.0, 0.0), "{name}");
     }
 }
+
+/// Its weight is divided by itself.
+#[test]
+fn one_choice_of_normalized_weight_leaves_the_router_without_a_gradient_of_the_tokens() {
+    let device = Device::flex().autodiff();
+    let largest_of = |top_k: usize, norm_topk_prob: bool| {
+        let config = MoeConfig {
+            top_k,
+            norm_topk_prob,
+            ..tiny()
+        };
+        assert_eq!(
+            config.warnings().is_empty(),
+            !(norm_topk_prob && top_k == 1)
+        );
+        let model = build(&config, 1, &device);
+        let [x, y] = [1, 2].map(|seed| tokens(&ids(seed, 16, 11), SHAPE, &device));
+        let grads = model.loss(x, y).cross_entropy.backward();
+        let all = gradients(&model, &grads);
+        let routers = all.iter().filter(|(path, _)| path.contains("router"));
+        routers
+            .map(|(_, gradient)| largest(gradient))
+            .fold(0.0, f64::max)
+    };
+    let dead = largest_of(1, true);
+    assert!(dead < 1e-7, "{dead}");
+    for (top_k, norm_topk_prob) in [(1, false), (2, true), (2, false)] {
+        let alive = largest_of(top_k, norm_topk_prob);
+        assert!(alive > 1e-4, "{alive}");
+    }
+}

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn_core::store::RecordError;
 use burn_pack::Scalar;
 
-use super::RawRecord;
 use super::state::loaded_dtype;
+use super::{RawRecord, UnownedState};
 use crate::keys::{MAX_STEPS, RecordKeys, entries, is_count, owner};
 use crate::policy::power;
 use crate::region::{Region, VERSION_FIELD, knows_version};
@@ -18,10 +18,27 @@ impl RawRecord {
     /// Checks that every entry belongs to a parameter of `shapes`, by identity, and fits it: what
     /// Burn's loading takes for granted. Of values, only scalars are looked at.
     ///
+    /// The whole state of a parameter that is not there is no damage: it is removed from the record
+    /// and returned. A record that holds nothing else is of another model.
+    ///
     /// # Errors
     ///
     /// Names the first entry that does not.
-    pub fn check(&self, shapes: &BTreeMap<u64, Vec<usize>>) -> Result<(), RecordError> {
+    pub fn checked(mut self, shapes: &Shapes) -> Result<(Self, Vec<UnownedState>), RecordError> {
+        let unowned = self.unowned(shapes);
+        let owned = |name: &String| owner(name).is_some_and(|id| shapes.contains_key(&id));
+        if unowned.is_empty() || !self.scalars.keys().any(owned) {
+            self.check(shapes)?;
+            return Ok((self, Vec::new()));
+        }
+        let mut all = shapes.clone();
+        all.extend(unowned.iter().map(|(id, shape)| (*id, shape.clone())));
+        self.check(&all)?;
+        let removed = unowned.keys().map(|id| self.remove(*id)).collect();
+        Ok((self, removed))
+    }
+
+    fn check(&self, shapes: &Shapes) -> Result<(), RecordError> {
         for tensor in &self.tensors {
             check_tensor(tensor, shapes)?;
         }
@@ -90,10 +107,10 @@ fn check_tensor(tensor: &burn_pack::Tensor, shapes: &Shapes) -> Result<(), Recor
         return rejected(name, "does not follow its parameter");
     }
     if power(name).is_some() && tensor.dtype != loaded_dtype() {
-        // Burn would load it as those.
         return rejected(
             name,
-            "does not hold the floats of the device's default type",
+            "does not hold the floats of the device's default type, as which Burn would load it: \
+             train a model in half precision with `MixedPrecision`",
         );
     }
     Ok(())

@@ -9,12 +9,14 @@ use burn_grow_core::plan::ParamPlan;
 use super::RawRecord;
 use super::state::expand_state;
 use crate::keys::{RecordKeys, entries, is_count};
+use crate::locked::{LockedCopies, locked};
 use crate::region::Region;
 use crate::{OptimError, Ramp, StateRules};
 
 impl RawRecord {
     /// Expands the record along `plan`, as [`expand_optimizer`](crate::expand_optimizer) does an
-    /// optimizer. `ids` are the identities of the model's float parameters, by path.
+    /// optimizer. `ids` are the identities of the model's float parameters, by path. Returns the
+    /// copies that stay locked to their units.
     ///
     /// # Errors
     ///
@@ -26,7 +28,7 @@ impl RawRecord {
         plan: &Plan,
         rules: &StateRules,
         rewarmup: Option<Ramp>,
-    ) -> Result<(), OptimError> {
+    ) -> Result<Option<LockedCopies>, OptimError> {
         let rules = rules.resolved(ids, |axis| plan.widths().contains_key(axis))?;
         if let Some(ramp) = rewarmup {
             rules.check_bias_correction(ramp.bias_correction, ramp.scope, plan)?;
@@ -38,6 +40,7 @@ impl RawRecord {
             })?;
             params.insert(*id, param);
         }
+        let locked = locked(&self.tensors, &params, plan, &rules, rewarmup.as_ref());
         let shared = Arc::new(plan.clone());
         let expanded = self.tensors.iter().map(|tensor| {
             match tensor.param_id.and_then(|id| params.get(&id)) {
@@ -54,7 +57,7 @@ impl RawRecord {
                 self.push_region(*id, &param.path, &region);
             }
         }
-        Ok(())
+        Ok(locked)
     }
 
     /// Appends `region` to those of the parameter `id` at `path`.

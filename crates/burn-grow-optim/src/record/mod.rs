@@ -3,6 +3,7 @@
 mod check;
 mod expand;
 mod state;
+mod unowned;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use burn_optim::{ModuleOptimizer, OptimizerRecord};
 use burn_pack::{Reader, Scalar, Writer};
 
 use crate::OptimError;
+
+pub use unowned::UnownedState;
 
 /// An optimizer record by its entries. The tensors are those of the file or buffer it was read
 /// from: expanding describes the new ones, and writing reads, expands and writes one at a time.

@@ -75,7 +75,8 @@ pub enum RewarmupRule {
     /// most 4, reached after 2 % of the steps left.
     ///
     /// That is 4 for up to 900 steps left, 3 for 2,000, 2.4 for 4,000, and 1.5 for 30,000. Fitted
-    /// where 500 to 2,000 steps were left; `docs/results.md` tells how, and how it does elsewhere.
+    /// where 500 to 2,000 steps were left. The book's page on the re-warmup tells how, and how it
+    /// does elsewhere.
     #[default]
     StepsLeft,
     /// The paper's: `rho = 1.3`, reached after 0.4 % of the whole run (250 of 63,600 steps).

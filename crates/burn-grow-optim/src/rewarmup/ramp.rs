@@ -39,6 +39,18 @@ impl Ramp {
         }
     }
 
+    /// Tells if new coordinates move at another rate than old ones, which tells copies from their
+    /// units. A cosine whose peak is the base rate counts as the base schedule, which it is meant
+    /// to be the end of.
+    pub fn moves_copies_apart(&self) -> bool {
+        let differs = match self.schedule {
+            RewarmupSchedule::Proportional | RewarmupSchedule::Cosine { .. } => self.rho != 1.0,
+            RewarmupSchedule::Remapped { .. } => true,
+        };
+        self.scope == RewarmupScope::NewCoordinates
+            && (differs || self.bias_correction != BiasCorrection::Shared)
+    }
+
     /// Learning rate of the step that new coordinates take at `age`, when their parameter had taken
     /// `count` steps before the expansion: [`rate`](Self::rate) times the factor of the bias
     /// correction.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn_grow_core::cost::training_flops;
 use burn_grow_core::describe::Axis;
 use burn_grow_core::{Growable, Plan};
-use burn_grow_optim::{Ramp, RewarmupScope, expand_optimizer};
+use burn_grow_optim::{Ramp, RewarmupScope, expand_telling};
 use burn_optim::ModuleOptimizer;
 
 use crate::checkpoint::{Marks, State};
@@ -123,9 +123,9 @@ impl Decisions {
         let expanded = plan.apply(model.clone()).map_err(expansion)?;
         let rewarmup = self.ramp(position);
         let rules = &self.growths[position.stage].state;
-        let optim = expand_optimizer(optim, model, plan, rules.clone(), rewarmup)?;
+        let (optim, locked) = expand_telling(optim, model, plan, rules.clone(), rewarmup)?;
         let (trigger, _) = &self.schedule.stages[position.stage];
-        let report = ExpansionReport::new(position, trigger, plan, rules, start.elapsed());
+        let report = ExpansionReport::new(position, trigger, plan, rules, locked, start.elapsed());
         // A disk that takes no line takes no checkpoint of the wide model either.
         if let Some(log) = &self.growth_log {
             log.write(&report, &state.taken)?;

@@ -50,11 +50,15 @@ impl Saved {
         self.params.iter().map(id).collect()
     }
 
-    /// The file of the optimizer that trained the model.
+    /// The file of the optimizer that trained the model. The state of parameters that the model no
+    /// longer has is left out, with a warning.
     pub(crate) fn open_optimizer(&self, path: &Path) -> Result<RawRecord, CheckpointError> {
         let record = RawRecord::read(Reader::from_file_exact(path)?)?;
         let shape = |(_, id, shape): &(_, u64, Vec<usize>)| (*id, shape.clone());
-        record.check(&self.params.iter().map(shape).collect())?;
+        let (record, unowned) = record.checked(&self.params.iter().map(shape).collect())?;
+        for state in unowned {
+            log::warn!("{}: {state}", path.display());
+        }
         Ok(record)
     }
 }

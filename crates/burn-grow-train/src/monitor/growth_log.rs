@@ -157,6 +157,7 @@ mod tests {
             state: StateRules::default(),
             params: (10, 20),
             active_params: (10.0, 20.0),
+            locked: None,
             elapsed: Duration::from_millis(1500),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use burn_grow_core::Plan;
 use burn_grow_core::describe::Axis;
 use burn_grow_core::plan::{Factor, Method};
-use burn_grow_optim::StateRules;
+use burn_grow_optim::{LockedCopies, StateRules};
 use serde::{Deserialize, Serialize};
 
 use crate::{At, Position};
@@ -30,6 +30,9 @@ pub struct ExpansionReport {
     pub params: (usize, usize),
     /// The number of parameters that take part in one token, before and after.
     pub active_params: (f64, f64),
+    /// The copies that nothing will tell from their units, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<LockedCopies>,
     /// The time that expanding model and optimizer took.
     pub elapsed: Duration,
 }
@@ -43,8 +46,10 @@ pub struct AxisReport {
     pub old_width: usize,
     /// The number of units after.
     pub new_width: usize,
-    /// The factor that its consumers were multiplied with.
-    pub factor: Factor,
+    /// The factor that its consumers were multiplied with. `None` if nothing reads the axis, as
+    /// with experts, or it stayed as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<Factor>,
     /// The method that filled its new coordinates.
     #[serde(default)]
     pub method: Method,
@@ -56,13 +61,14 @@ impl ExpansionReport {
         trigger: &At,
         plan: &Plan,
         state: &StateRules,
+        locked: Option<LockedCopies>,
         elapsed: Duration,
     ) -> Self {
         let axes = plan.axes().iter().map(|(axis, planned)| AxisReport {
             axis: axis.clone(),
             old_width: planned.old_width(),
             new_width: planned.new_width(),
-            factor: planned.factor().clone(),
+            factor: plan.applied_factor(axis).cloned(),
             method: planned.method(),
         });
         Self {
@@ -73,6 +79,7 @@ impl ExpansionReport {
             state: state.clone(),
             params: plan.num_params(),
             active_params: plan.active_params(),
+            locked,
             elapsed,
         }
     }
@@ -86,16 +93,20 @@ impl core::fmt::Display for ExpansionReport {
             self.stage, self.step, self.trigger
         )?;
         for axis in &self.axes {
-            write!(
-                f,
-                " {} {} -> {} (factor {}),",
-                axis.axis, axis.old_width, axis.new_width, axis.factor
-            )?;
+            write!(f, " {} {} -> {}", axis.axis, axis.old_width, axis.new_width)?;
+            if let Some(factor) = &axis.factor {
+                write!(f, " (factor {factor})")?;
+            }
+            f.write_str(",")?;
         }
         write!(
             f,
             " parameters {} -> {}, active {:.0} -> {:.0}, in {:.1?}",
             self.params.0, self.params.1, self.active_params.0, self.active_params.1, self.elapsed
-        )
+        )?;
+        match &self.locked {
+            Some(locked) => write!(f, "; {locked}"),
+            None => Ok(()),
+        }
     }
 }

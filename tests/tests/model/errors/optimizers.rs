@@ -61,7 +61,7 @@ fn trained(optim: impl Into<ModuleOptimizer>) -> (Mlp, ModuleOptimizer, Plan) {
     (model, optim, plan)
 }
 
-fn refused(
+fn rejected(
     (model, optim, plan): (Mlp, ModuleOptimizer, Plan),
     rewarmup: Option<Rewarmup>,
 ) -> OptimError {
@@ -76,9 +76,9 @@ fn refused(
 #[rstest]
 #[case::new_coordinates(RewarmupScope::NewCoordinates)]
 #[case::all(RewarmupScope::All)]
-fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: RewarmupScope) {
+fn a_rewarmup_without_an_asymmetric_optimizer_is_rejected(#[case] scope: RewarmupScope) {
     let rewarmup = Rewarmup::proportional().paper().with_scope(scope);
-    let error = refused(trained(AdamWConfig::new().build()), Some(rewarmup));
+    let error = rejected(trained(AdamWConfig::new().build()), Some(rewarmup));
     assert!(matches!(error, OptimError::NotAsymmetric { .. }), "{error}");
     assert_eq!(
         error.to_string(),
@@ -88,14 +88,14 @@ fn a_rewarmup_without_an_asymmetric_optimizer_is_refused(#[case] scope: Rewarmup
 }
 
 #[test]
-fn one_plain_group_is_enough_to_refuse_a_rewarmup() {
+fn one_plain_group_is_enough_to_reject_a_rewarmup() {
     let group = ParamGroup::from_paths(vec!["up.weight"]);
     let optim = ModuleOptimizer::from(AdamWConfig::new().build().asymmetric()).with_group(
         group,
         SgdConfig::new().build(),
         None,
     );
-    let error = refused(trained(optim), Some(Rewarmup::proportional().paper()));
+    let error = rejected(trained(optim), Some(Rewarmup::proportional().paper()));
     assert!(error.to_string().contains("`up.weight`"), "{error}");
 }
 
@@ -109,9 +109,9 @@ fn an_asymmetric_optimizer_is_recognized_before_its_first_step() {
 }
 
 #[test]
-fn a_state_that_does_not_follow_its_parameter_is_refused() {
+fn a_state_that_does_not_follow_its_parameter_is_rejected() {
     for rewarmup in [None, Some(Rewarmup::proportional().paper())] {
-        let error = refused(trained(Odd.asymmetric()), rewarmup);
+        let error = rejected(trained(Odd.asymmetric()), rewarmup);
         let OptimError::State {
             path,
             field,
@@ -135,10 +135,10 @@ fn a_state_that_does_not_follow_its_parameter_is_refused() {
 }
 
 #[test]
-fn state_rules_for_what_is_not_there_are_refused() {
+fn state_rules_for_what_is_not_there_are_rejected() {
     let (model, optim, plan) = trained(AdamWConfig::new().build().asymmetric());
     let before = dump::record(&optim);
-    let refused = |rules: StateRules| {
+    let rejected = |rules: StateRules| {
         let expanded = expand_optimizer(&optim, &model, &plan, rules.clone(), None);
         let error = expanded.err().expect("a mistake");
         assert_eq!(dump::record(&optim), before);
@@ -149,18 +149,18 @@ fn state_rules_for_what_is_not_there_are_refused() {
         assert_eq!(built.unwrap_err().to_string(), error.to_string());
         error
     };
-    let error = refused(StateRules::default().on("hidden", StatePolicy::CopyAll));
+    let error = rejected(StateRules::default().on("hidden", StatePolicy::CopyAll));
     assert_eq!(
         error.to_string(),
         "a state policy is set for axis `hidden`, which no expansion names"
     );
     let nobody = ParamGroup::from_predicate("router");
-    let error = refused(StateRules::default().with_group(nobody, StatePolicy::CopyAll));
+    let error = rejected(StateRules::default().with_group(nobody, StatePolicy::CopyAll));
     assert!(matches!(&error, OptimError::UnusedGroup { group } if group.contains("router")));
 }
 
 #[test]
-fn a_rule_for_an_axis_that_stays_is_refused_before_the_run() {
+fn a_rule_for_an_axis_that_stays_is_rejected_before_the_run() {
     let model = Fused::narrow(1, &Device::flex());
     let rules = StateRules::default().on("hidden", StatePolicy::CopyAll);
     let build = |expansions: [Expansion; 2]| {
@@ -194,13 +194,13 @@ fn an_own_age_needs_every_new_coordinate_of_a_parameter_to_start_from_zero() {
     let expand = |plan: &Plan, rules: &StateRules| {
         expand_optimizer(&optim, &model, plan, rules.clone(), rewarmup).map(drop)
     };
-    let refused = |rules: &StateRules| match expand(&both, rules) {
+    let rejected = |rules: &StateRules| match expand(&both, rules) {
         Err(OptimError::RestartedBiasCorrection { path, policy, .. }) => (path, policy),
         other => panic!("{other:?}"),
     };
     let copied = StateRules::default().on("hidden", StatePolicy::CopyAll);
     let first = ("embed.weight".to_owned(), StatePolicy::CopyAll);
-    assert_eq!(refused(&copied), first);
+    assert_eq!(rejected(&copied), first);
     // Where that axis stays, or another rule counts for all that grow along it.
     expand(&inner, &copied).unwrap();
     let all = ParamGroup::all();
@@ -208,7 +208,7 @@ fn an_own_age_needs_every_new_coordinate_of_a_parameter_to_start_from_zero() {
     // One parameter is enough; one that does not grow has no new coordinates.
     let with = |path, policy| StateRules::default().with_group(ParamGroup::from_path(path), policy);
     let scaled = ("down.weight".to_owned(), StatePolicy::Scale);
-    assert_eq!(refused(&with("down.weight", StatePolicy::Scale)), scaled);
+    assert_eq!(rejected(&with("down.weight", StatePolicy::Scale)), scaled);
     expand(&both, &with("head.bias", StatePolicy::DropAll)).unwrap();
 }
 
@@ -228,7 +228,7 @@ fn an_optimizer_does_not_follow_the_plan_of_another_model() {
     let (model, optim, _) = trained(AdamWConfig::new().build().asymmetric());
     let wider = Mlp::of([3, 6, 2], 1, &Device::flex().autodiff());
     let foreign = growth::plan(&wider, &by());
-    let error = refused(
+    let error = rejected(
         (model, optim, foreign),
         Some(Rewarmup::proportional().paper()),
     );

@@ -1,5 +1,5 @@
 //! What is read from a file may say anything: a blueprint or a plan that disagrees with itself is
-//! refused there, and an expansion that asks for the impossible is refused when it is planned.
+//! rejected there, and an expansion that asks for the impossible is rejected when it is planned.
 
 use burn::tensor::Device;
 use burn_grow::baseline::{Baseline, SplitRatio};

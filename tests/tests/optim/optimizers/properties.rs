@@ -206,5 +206,6 @@ pub(crate) fn states_that_burn_cannot_load_back_are_rejected(enrolled: Enrolled)
         let error = result.err().unwrap();
         assert!(matches!(error, OptimError::DType { .. }), "{error}");
         assert!(error.to_string().contains("F32"), "{error}");
+        assert!(error.to_string().contains("`MixedPrecision`"), "{error}");
     }
 }
