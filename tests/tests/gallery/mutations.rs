@@ -64,6 +64,22 @@ impl Mutation {
         Gap { mutation, harm }
     }
 
+    /// The same, where the weights matter.
+    fn gap_of(
+        name: &'static str,
+        found: fn() -> (Moment, String),
+        by: &'static str,
+        harm: fn() -> String,
+    ) -> Gap {
+        let expected = Moment::Nothing(by);
+        let mutation = Self {
+            name,
+            expected,
+            found,
+        };
+        Gap { mutation, harm }
+    }
+
     /// A mistake that the compiler finds, as a case of `tests/derive` shows.
     fn compiled(name: &'static str, found: fn() -> (Moment, String)) -> Self {
         Self {
@@ -120,8 +136,12 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// The first moment that catches the mistakes of a model, and what it says.
 fn caught<M: Model>() -> (Moment, String) {
+    caught_on::<M>(narrow(1, &Device::flex()))
+}
+
+/// The same, with these weights.
+fn caught_on<M: Model>(model: M) -> (Moment, String) {
     let device = Device::flex();
-    let model: M = narrow(1, &device);
     let blueprint = match Blueprint::of(&model) {
         Ok(blueprint) => blueprint,
         Err(error) => return (Moment::Build, error.to_string()),
@@ -157,16 +177,14 @@ fn magnitude(changed: f64) -> String {
     }
 }
 
-/// The first line of a panic.
+/// What a panic says: Burn's first reason, or the first line.
 fn spoken(panic: &(dyn core::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or_default();
-    text.lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    let mut lines = text.unwrap_or_default().lines().map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let reason = lines.find_map(|line| line.strip_prefix("1. "));
+    reason.unwrap_or(first).to_owned()
 }
 
 /// The first message of a compile-fail case of `tests/derive`.
@@ -175,7 +193,11 @@ macro_rules! compiled {
         Mutation::compiled($name, || {
             let text = include_str!(concat!("../derive/", $case, ".stderr"));
             let said = text.lines().find(|line| line.contains($message));
-            let said = said.map(|line| line.trim_start_matches("error: ").to_owned());
+            let said = said.map(|line| {
+                line.trim_start_matches("error: ")
+                    .trim_start_matches("error[E0277]: ")
+                    .to_owned()
+            });
             match said {
                 Some(said) => (Moment::Compile, said),
                 None => (Moment::Nothing(""), String::new()),
@@ -212,6 +234,7 @@ fn mutations() -> Vec<Mutation> {
 
 fn gaps() -> Vec<Gap> {
     let mut all = feed_forward::gaps();
+    all.extend(attention::gaps());
     all.extend(others::gaps());
     all
 }

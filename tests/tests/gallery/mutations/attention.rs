@@ -1,12 +1,13 @@
 //! Mistakes in attention with grouped queries.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use burn_grow::Growable;
+use burn_grow::{Expansion, Growable};
 
-use super::{Moment, Mutation};
+use super::{Gap, Moment, Mutation, caught_on, magnitude};
+use crate::checks::{narrow, rehearsed};
 use crate::model::{Model, Sample, Size};
 
 /// Coordinates of a head.
@@ -207,4 +208,25 @@ pub(super) fn mutations() -> Vec<Mutation> {
         Mutation::of::<WidthOfAnotherAxis>("`width` of another axis", TwoWidths),
         Mutation::of::<ConcatOrder>("the parts of a `concat` in the wrong order", Rehearsal),
     ]
+}
+
+/// The attention adds nothing yet, as in models whose output projections start from zero.
+fn starts_from_zero() -> GroupsForUnit {
+    let mut model: GroupsForUnit = narrow(1, &Device::flex());
+    model.out.weight = Param::from_tensor(model.out.weight.val().zeros_like());
+    model
+}
+
+pub(super) fn gaps() -> Vec<Gap> {
+    vec![Mutation::gap_of(
+        "`groups` for `unit` before a projection that starts from zero",
+        || caught_on(starts_from_zero()),
+        "a rehearsal that draws weights where all are zero",
+        || {
+            let model: GroupsForUnit = narrow(1, &Device::flex());
+            let changed = rehearsed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
+            let changed = magnitude(changed);
+            format!("with a projection that is not zero, the output changes by {changed}")
+        },
+    )]
 }

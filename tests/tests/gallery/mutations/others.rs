@@ -182,6 +182,18 @@ models! {
         model.head.forward(x.matmul(model.weight.val().transpose()))
     };
 
+    /// One parameter at two places.
+    SharedParameter(size, device, hidden = 4) {
+        #[grow(fan_out = "hidden")]
+        up: Linear = LinearConfig::new(3, hidden).init(device),
+        #[grow(fan_in = "hidden")]
+        heads: Vec<Linear> = vec![LinearConfig::new(hidden, 2).init(device); 2],
+    }
+    |model, sample| {
+        let x = model.up.forward(sample.floats([5, 3]));
+        model.heads[0].forward(x.clone()) + model.heads[1].forward(x)
+    };
+
     /// A matrix that sums over the axis.
     ConsumerAsGain(size, device, hidden = 4) {
         #[grow(fan_out = "hidden")]
@@ -216,6 +228,7 @@ pub(super) fn mutations() -> Vec<Mutation> {
         Mutation::of::<CachedMask>("a cached mask", Rehearsal),
         Mutation::of::<WidthThatScales>("a stored width that also scales", Rehearsal),
         Mutation::of::<SwappedDimensions>("the dimensions of a parameter swapped", Build),
+        Mutation::of::<SharedParameter>("one parameter at two places", Build),
         Mutation::of::<ConsumerAsGain>("a consumer as `gain`", Rehearsal),
     ]
 }
