@@ -8,7 +8,7 @@ use burn_grow::{Expansion, Growable};
 
 use super::{Gap, Moment, Mutation, caught_on, magnitude};
 use crate::checks::{narrow, rehearsed};
-use crate::model::{Model, Sample, Size};
+use crate::model::{Model, Sample, Size, drawn};
 
 /// Coordinates of a head.
 const HEAD: usize = 3;
@@ -31,7 +31,7 @@ fn attended(query: Tensor<2>, key: Tensor<2>, value: Tensor<2>, kv_heads: usize)
 
 /// Declares a network with these attributes, one list a field.
 macro_rules! network {
-    ($model:ident {
+    ($model:ident($narrow:literal) {
         $query:meta => query,
         $key:meta => key,
         $value:meta => value,
@@ -51,7 +51,7 @@ macro_rules! network {
 
         impl Model for $model {
             const AXES: &'static [(&'static str, usize)] =
-                &[("hidden", 4), ("kv_heads", 2), ("queries", 2)];
+                &[("hidden", 4), ("kv_heads", $narrow), ("queries", 2)];
 
             fn built(size: &Size, device: &Device) -> Self {
                 let [hidden, kv_heads, queries] =
@@ -78,7 +78,7 @@ macro_rules! network {
     };
 }
 
-network! { Right {
+network! { Right(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
@@ -86,7 +86,7 @@ network! { Right {
     grow(width = "kv_heads") => kv_heads,
 }}
 
-network! { GroupsForUnit {
+network! { GroupsForUnit(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", groups = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
@@ -94,7 +94,7 @@ network! { GroupsForUnit {
     grow(width = "kv_heads") => kv_heads,
 }}
 
-network! { SwappedProduct {
+network! { SwappedProduct(2) {
     grow(fan_in = "hidden", fan_out("queries", "kv_heads", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
@@ -102,7 +102,7 @@ network! { SwappedProduct {
     grow(width = "kv_heads") => kv_heads,
 }}
 
-network! { QueryHeadsAsOneAxis {
+network! { QueryHeadsAsOneAxis(2) {
     grow(fan_in = "hidden", fan_out("queries", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
@@ -110,7 +110,7 @@ network! { QueryHeadsAsOneAxis {
     grow(width = "kv_heads") => kv_heads,
 }}
 
-network! { ForgottenUnit {
+network! { ForgottenUnit(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate = "kv_heads") => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
@@ -118,7 +118,7 @@ network! { ForgottenUnit {
     grow(width = "kv_heads") => kv_heads,
 }}
 
-network! { SkippedValue {
+network! { SkippedValue(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden") => value,
@@ -126,7 +126,7 @@ network! { SkippedValue {
     grow(width = "kv_heads") => kv_heads,
 }}
 
-network! { NothingTellsTheFactors {
+network! { NothingTellsTheFactors(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = HEAD)) => query,
     grow(fan_in = "hidden") => key,
     grow(fan_in = "hidden") => value,
@@ -134,7 +134,7 @@ network! { NothingTellsTheFactors {
     => kv_heads,
 }}
 
-network! { UnmarkedHeads {
+network! { UnmarkedHeads(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
@@ -142,12 +142,21 @@ network! { UnmarkedHeads {
     => kv_heads,
 }}
 
-network! { WidthOfAnotherAxis {
+network! { WidthOfAnotherAxis(2) {
     grow(fan_in = "hidden", fan_out("kv_heads", "queries", unit = HEAD)) => query,
     grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
     grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
     grow(fan_in("kv_heads", "queries", unit = HEAD), fan_out = "hidden") => out,
     grow(width = "queries") => kv_heads,
+}}
+
+// Multi-query attention: one key head.
+network! { SwappedAroundOneHead(1) {
+    grow(fan_in = "hidden", fan_out("queries", "kv_heads", unit = HEAD)) => query,
+    grow(fan_in = "hidden", gate("kv_heads", unit = HEAD)) => key,
+    grow(fan_in = "hidden", fan_out("kv_heads", unit = HEAD)) => value,
+    grow(fan_in("queries", "kv_heads", unit = HEAD), fan_out = "hidden") => out,
+    grow(width = "kv_heads") => kv_heads,
 }}
 
 /// Queries, keys and values in one matrix, in this order.
@@ -218,15 +227,29 @@ fn starts_from_zero() -> GroupsForUnit {
 }
 
 pub(super) fn gaps() -> Vec<Gap> {
-    vec![Mutation::gap_of(
-        "`groups` for `unit` before a projection that starts from zero",
-        || caught_on(starts_from_zero()),
-        "a rehearsal that draws weights where all are zero",
-        || {
-            let model: GroupsForUnit = narrow(1, &Device::flex());
-            let changed = rehearsed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
-            let changed = magnitude(changed);
-            format!("with a projection that is not zero, the output changes by {changed}")
-        },
-    )]
+    vec![
+        Mutation::gap::<SwappedAroundOneHead>(
+            "the axes of a product in the wrong order, with one key head",
+            "a rehearsal from two units of every axis",
+            || {
+                let device = Device::flex();
+                let two = Size::narrow::<SwappedAroundOneHead>().by("kv_heads", 2.0);
+                let model = drawn(SwappedAroundOneHead::built(&two, &device), 1);
+                let changed = rehearsed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
+                let changed = magnitude(changed);
+                format!("from two key heads on, doubling changes the output by {changed}")
+            },
+        ),
+        Mutation::gap_of(
+            "`groups` for `unit` before a projection that starts from zero",
+            || caught_on(starts_from_zero()),
+            "a rehearsal that draws weights where all are zero",
+            || {
+                let model: GroupsForUnit = narrow(1, &Device::flex());
+                let changed = rehearsed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
+                let changed = magnitude(changed);
+                format!("with a projection that is not zero, the output changes by {changed}")
+            },
+        ),
+    ]
 }

@@ -31,7 +31,8 @@ macro_rules! network {
         }
 
         impl Model for $model {
-            const AXES: &'static [(&'static str, usize)] = &[("hidden", $hidden), ("inner", $inner)];
+            const AXES: &'static [(&'static str, usize)] =
+                &[("hidden", $hidden), ("inner", $inner)];
 
             fn built(size: &Size, device: &Device) -> Self {
                 let (hidden, inner) = (size.of("hidden"), size.of("inner"));

@@ -62,7 +62,10 @@ models! {
         #[grow(fan_in = "hidden")]
         head: Linear = LinearConfig::new(2 * hidden, 2).init(device),
     }
-    |model, sample| model.head.forward(model.lstm.forward(sample.floats([2, 4, 3]), None).0).flatten(0, 1);
+    |model, sample| {
+        let (x, _) = model.lstm.forward(sample.floats([2, 4, 3]), None);
+        model.head.forward(x).flatten(0, 1)
+    };
 
     /// The same, unit by unit.
     DirectionsByUnit(size, device, hidden = 4) {
@@ -71,7 +74,10 @@ models! {
         #[grow(fan_in("hidden", unit = 2))]
         head: Linear = LinearConfig::new(2 * hidden, 2).init(device),
     }
-    |model, sample| model.head.forward(model.lstm.forward(sample.floats([2, 4, 3]), None).0).flatten(0, 1);
+    |model, sample| {
+        let (x, _) = model.lstm.forward(sample.floats([2, 4, 3]), None);
+        model.head.forward(x).flatten(0, 1)
+    };
 
     /// The experts stand in a `Vec`.
     RouterAlone(size, device, hidden = 4, inner = 6, experts = 2) {
@@ -138,7 +144,10 @@ models! {
         head: Linear = LinearConfig::new(hidden, 2).init(device),
         mask: Tensor<2> = Tensor::ones([1, hidden], device),
     }
-    |model, sample| model.head.forward(model.up.forward(sample.floats([5, 3])) * model.mask.clone());
+    |model, sample| {
+        let x = model.up.forward(sample.floats([5, 3]));
+        model.head.forward(x * model.mask.clone())
+    };
 
     /// The forward pass scales by a width that an expansion changes.
     WidthThatScales(size, device, hidden = 4) {
@@ -181,6 +190,17 @@ models! {
         let x = model.up.forward(sample.floats([5, 3]));
         model.head.forward(x.matmul(model.weight.val().transpose()))
     };
+
+    /// A head for the loss alone, which evaluation does not call.
+    UncalledHead(size, device, hidden = 4) {
+        #[grow(fan_out("hidden", unit = 2))]
+        up: Linear = LinearConfig::new(3, 2 * hidden).init(device),
+        #[grow(fan_in("hidden", unit = 2))]
+        head: Linear = LinearConfig::new(2 * hidden, 2).init(device),
+        #[grow(fan_in("hidden", groups = 2))]
+        auxiliary: Linear = LinearConfig::new(2 * hidden, 2).init(device),
+    }
+    |model, sample| model.head.forward(model.up.forward(sample.floats([5, 3])));
 
     /// One parameter at two places.
     SharedParameter(size, device, hidden = 4) {
@@ -239,6 +259,11 @@ pub(super) fn gaps() -> Vec<Gap> {
             "a gain as `fan_out`",
             "gradients of new units in a rehearsal under the planned init pair",
             || dead_under_zeros::<GainAsFanOut>("hidden", &["up.weight", "scale"]),
+        ),
+        Mutation::gap::<UncalledHead>(
+            "`groups` for `unit` in a head that evaluation does not call",
+            "a rehearsal of the training loss and its gradients",
+            uncalled,
         ),
         Mutation::gap::<TransposedSquare>(
             "a square parameter transposed",
@@ -337,6 +362,19 @@ fn transposed() -> String {
         "under `random-zero` the output changes by {}",
         magnitude(changed)
     )
+}
+
+fn uncalled() -> String {
+    let model: UncalledHead = narrow(1, &Device::flex());
+    let plan = Expansion::by("hidden", 2.0).plan(&model).unwrap();
+    let grown = plan.apply(model.clone()).unwrap();
+    let x = Sample::new(7, &Device::flex()).floats([5, 3]);
+    let output = |model: &UncalledHead| model.auxiliary.forward(model.up.forward(x.clone()));
+    let (before, after) = (output(&model), output(&grown));
+    let largest = before.clone().abs().max().into_scalar::<f32>();
+    let changed = (after - before).abs().max().into_scalar::<f32>() / largest;
+    let changed = magnitude(changed.into());
+    format!("the output of that head changes by {changed}")
 }
 
 fn stale() -> String {
