@@ -184,8 +184,6 @@ impl<M: Model> Run<M> {
         let found = self.growth.resume(directory, model, optim)?;
         for epoch in found.map_or(1, |found| found.epoch + 1)..=epochs {
             self.epoch()?;
-            // Validation, which also brings batch statistics up to date.
-            self.model.valid();
             self.growth
                 .save(directory, epoch, &self.model, &self.optim)?;
         }

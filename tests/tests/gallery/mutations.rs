@@ -191,7 +191,7 @@ fn spoken(panic: &(dyn core::any::Any + Send)) -> String {
 macro_rules! compiled {
     ($name:literal, $case:literal, $message:literal) => {
         Mutation::compiled($name, || {
-            let text = include_str!(concat!("../derive/", $case, ".stderr"));
+            let text = include_str!(concat!("../../mistakes/", $case, ".stderr"));
             let said = text.lines().find(|line| line.contains($message));
             let said = said.map(|line| {
                 line.trim_start_matches("error: ")

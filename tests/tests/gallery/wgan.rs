@@ -8,6 +8,7 @@ use burn::optim::{AdamWConfig, GradientsParams, RmsPropConfig};
 use burn::tensor::{Device, Tensor};
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
+use burn_grow_tests::data::values;
 
 use crate::checks::narrow;
 use crate::model::{Model, Sample, Size};
@@ -148,7 +149,7 @@ fn a_generator_and_its_critic_grow_in_one_loop() -> Result<(), TrainError> {
 /// Burn keeps the last update of batch statistics aside until the next forward pass or validation,
 /// and its records do not hold what is kept aside.
 #[test]
-fn a_checkpoint_without_validation_lacks_the_last_batch_statistics() -> Result<(), TrainError> {
+fn a_checkpoint_has_the_last_batch_statistics() -> Result<(), TrainError> {
     let device = Device::flex().autodiff();
     let mut model: Generator = narrow(1, &device);
     let mut optim = AdamWConfig::new().init_asymmetric();
@@ -161,25 +162,12 @@ fn a_checkpoint_without_validation_lacks_the_last_batch_statistics() -> Result<(
     model = optim.step(1e-3, model, gradients);
     growth.step(1e-3, &mut model, &mut optim)?;
     let directory = tempfile::tempdir().unwrap();
-    let saved = |epoch| -> Result<Vec<f32>, TrainError> {
-        growth.save(directory.path(), epoch, &model, &optim)?;
-        let mut loaded: Generator = narrow(9, &device);
-        let mut fresh = AdamWConfig::new().init_asymmetric();
-        let mut other = growth.clone();
-        other.load(directory.path(), epoch, &mut loaded, &mut fresh)?;
-        let mean = loaded.norm.running_mean.value();
-        // Where statistics are validated, they are up to date.
-        model.valid();
-        Ok(mean.try_into_vec_as().unwrap())
-    };
-    let (stale, up_to_date) = (saved(1)?, saved(2)?);
-    assert_ne!(stale, up_to_date);
-    let mean: Vec<f32> = model
-        .norm
-        .running_mean
-        .value_sync()
-        .try_into_vec_as()
-        .unwrap();
-    assert_eq!(up_to_date, mean);
+    growth.save(directory.path(), 1, &model, &optim)?;
+    let mut loaded: Generator = narrow(9, &device);
+    let mut fresh = AdamWConfig::new().init_asymmetric();
+    growth.load(directory.path(), 1, &mut loaded, &mut fresh)?;
+    let mean = values(model.norm.running_mean.value_sync());
+    assert!(mean.iter().any(|mean| *mean != 0.0));
+    assert_eq!(values(loaded.norm.running_mean.value()), mean);
     Ok(())
 }

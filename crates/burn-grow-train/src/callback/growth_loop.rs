@@ -231,6 +231,9 @@ impl GrowthLoop {
         if decisions.schedule.watches(state.position.stage) && !recorded && !expanded {
             return Err(TrainError::NotRecorded { epoch });
         }
+        // Burn sets the last update of running statistics aside until somebody validates, and its
+        // records lack what is set aside.
+        let _ = burn_core::module::Module::valid(model);
         check_nan(model, state.position)?;
         let files = Files::of(directory.as_ref(), epoch);
         let folder = checkpoints(directory.as_ref());
