@@ -19,8 +19,8 @@ impl MoeTransformer {
     ///
     /// The experts may be separate matrices, as `save_pretrained` writes them, or one tensor, as
     /// version 5 keeps them in memory. All files are checked first. Then the parameters are read
-    /// one at a time and converted to the device's float type; [`HfExport::like`] writes the old one
-    /// again.
+    /// one at a time and converted to the device's float type;
+    /// [`HfExport::like`](crate::HfExport::like) writes the old one again.
     ///
     /// A tied model whose files hold an output matrix all the same is read tied if that equals the
     /// embedding. If it differs, the model is read untied, with a warning in the log: its
