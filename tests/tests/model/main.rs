@@ -8,5 +8,7 @@ mod golden;
 mod identity;
 mod layers;
 mod pairs;
+mod numbers;
 mod plan;
+mod reuse;
 mod verify;

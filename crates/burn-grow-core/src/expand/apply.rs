@@ -5,6 +5,7 @@ use burn_core::tensor::{Tensor, TensorData};
 
 use super::gather::gather;
 use super::random::randomize;
+use crate::describe::constants::Constants;
 use crate::describe::growable::Growable;
 use crate::error::GrowError;
 use crate::plan::coordinates::{Content, Coordinate, fixed};
@@ -32,7 +33,7 @@ impl Plan {
         }
         // First, because running statistics are shared with clones until their layer sets them
         // apart.
-        model.update_constants(&self.constants());
+        model.update_constants(&Constants::new(&self.constant_widths()));
         Ok(map_params(model, &mut Expand { plan: self }))
     }
 
