@@ -343,6 +343,15 @@ pub enum GrowError {
         /// Shape found.
         found: Vec<usize>,
     },
+    /// A running statistic that grows is shared with clones of the model.
+    #[error(
+        "statistic `{path}` is shared with clones of the model, and expanding it would break them: \
+         the `update_constants` of what holds it has to call `Constants::layer` on the norm"
+    )]
+    SharedState {
+        /// Path of the statistic.
+        path: String,
+    },
     /// A parameter is in the plan but not in the model, or the other way round.
     #[error("parameter `{path}` is in the {has} but not in the {lacks}")]
     Missing {

@@ -462,7 +462,10 @@ fn map(input: ParseStream, key: &Ident) -> syn::Result<Axes> {
             let key = Ident::parse_any(content)?;
             (LitStr::new(&key.unraw().to_string(), key.span()), key)
         };
-        if entries.iter().any(|(other, _)| other.value() == name.value()) {
+        if entries
+            .iter()
+            .any(|(other, _)| other.value() == name.value())
+        {
             let message = format!("`{}` is given twice", name.value());
             return Err(syn::Error::new(name.span(), message));
         }

@@ -118,7 +118,8 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
                 if part.places.iter().any(|(other, _)| *other == place) {
                     twice(&key, errors);
                 }
-                part.places.extend(overriding(&key, overrides, errors).map(|all| (place, all)));
+                part.places
+                    .extend(overriding(&key, overrides, errors).map(|all| (place, all)));
                 placed.push(key);
                 continue;
             }

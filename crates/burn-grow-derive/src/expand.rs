@@ -349,12 +349,7 @@ fn together(names: &Names, container: &Container) -> Option<TokenStream> {
 }
 
 /// Runs `body` below a map of axes, if there is one. `receiver` is a `Describer` or `Constants`.
-fn mapped(
-    names: &Names,
-    receiver: &Ident,
-    axes: &Option<Axes>,
-    body: TokenStream,
-) -> TokenStream {
+fn mapped(names: &Names, receiver: &Ident, axes: &Option<Axes>, body: TokenStream) -> TokenStream {
     let Some(axes) = axes else { return body };
     let map = &names.map;
     let entries = map_entries(axes);
@@ -472,7 +467,10 @@ fn layout_expr(layout: &Layout) -> TokenStream {
 }
 
 fn layout_suffix(layout: &Layout) -> TokenStream {
-    let groups = layout.groups.iter().map(|groups| quote!(.with_groups(#groups)));
+    let groups = layout
+        .groups
+        .iter()
+        .map(|groups| quote!(.with_groups(#groups)));
     let unit = layout.unit.iter().map(|unit| quote!(.with_unit(#unit)));
     quote!(#(#groups)* #(#unit)*)
 }

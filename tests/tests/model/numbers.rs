@@ -105,7 +105,19 @@ impl Forgetful {
 #[test]
 fn every_number_that_follows_a_width_and_is_not_declared_is_found() {
     let error = two_width_check(&Forgetful::of(8, 2, 3), &Forgetful::of(16, 3, 5)).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"
+    `hidden` changes 8 -> 16 as axis hidden does and is not declared: `#[grow(width = "hidden")]`
+    `scale` changes 0.3536 -> 0.25 and is not declared: `recomputed` or `kept` says of which width it is a function, `skip` that it may differ
+    `pair.1` changes 2 -> 3 as axis kv_heads does and is not declared: `#[grow(width = "kv_heads")]`
+    dimension 1 of `mask` changes 8 -> 16 as axis hidden does and is not declared: it cannot grow; make it from the widths in `forward`
+    dimension 0 of `loss.weights` changes 8 -> 16 as axis hidden does and is not declared: it cannot grow; make it from the widths in `forward`
+    `config.hidden_size` changes 8 -> 16 as axis hidden does and is not declared: `#[grow(widths(hidden_size = "hidden"))]`
+    `config.n_heads` changes 6 -> 15 as axis kv_heads x queries does and is not declared: `#[grow(widths(n_heads("kv_heads", "queries")))]`
+    `config.seed` changes 9 -> 17 and is not declared: `#[grow(widths(seed = _))]` if it may differ
+    `config.rope.dim` changes 16 -> 32 as axis hidden x 2 does and is not declared: `#[grow(widths(rope.dim("hidden", unit = 2)))]`
+    dimension 0 of `cached` changes 8 -> 16 as axis hidden does and is not declared: it cannot grow; make it from the widths in `forward`
+    the length of `sizes` changes 3 -> 5 as axis queries does and is not declared: it cannot grow; make it from the widths in `forward`
+    "#);
     let GrowError::Roles { mismatches } = error else {
         panic!("{error}");
     };
@@ -189,7 +201,10 @@ impl Declared {
 #[test]
 fn every_number_that_is_declared_follows() {
     let narrow = Declared::of(8, 2, 3);
-    assert_eq!(two_width_check(&narrow, &Declared::of(16, 3, 5)), Ok(vec![]));
+    assert_eq!(
+        two_width_check(&narrow, &Declared::of(16, 3, 5)),
+        Ok(vec![])
+    );
     let grown = grown(
         &narrow,
         Expansion::by("hidden", 2.0)
@@ -197,7 +212,10 @@ fn every_number_that_is_declared_follows() {
             .and_to("queries", 5),
     );
     let built = Declared::of(16, 3, 5);
-    assert_eq!((grown.n_heads, grown.doubled), (built.n_heads, built.doubled));
+    assert_eq!(
+        (grown.n_heads, grown.doubled),
+        (built.n_heads, built.doubled)
+    );
     assert_eq!(grown.scale, built.scale);
     assert_eq!(grown.foreign, built.foreign);
     // What is said to stay does.
@@ -210,7 +228,10 @@ fn every_number_that_is_declared_follows() {
     assert_eq!((grown.kept, grown.seed), (narrow.kept, narrow.seed));
     // Other axes leave them alone.
     let other = self::grown(&narrow, Expansion::by("queries", 2.0));
-    assert_eq!((other.scale, other.doubled, other.n_heads), (narrow.scale, 16, 12));
+    assert_eq!(
+        (other.scale, other.doubled, other.n_heads),
+        (narrow.scale, 16, 12)
+    );
 }
 
 #[test]
@@ -264,7 +285,10 @@ fn a_stored_product_that_fits_no_widths_is_rejected() {
         ..Declared::of(8, 2, 3)
     };
     let error = Blueprint::of(&model).unwrap_err();
-    assert!(matches!(&error, GrowError::StoredWidth { path, .. } if path == "n_heads"), "{error}");
+    assert!(
+        matches!(&error, GrowError::StoredWidth { path, .. } if path == "n_heads"),
+        "{error}"
+    );
     let model = Declared {
         n_heads: 8,
         ..Declared::of(8, 2, 3)
@@ -324,5 +348,8 @@ fn blueprints_of_before_still_load() {
     }"#;
     let blueprint: Blueprint = serde_json::from_str(text).unwrap();
     let again: serde_json::Value = serde_json::to_value(&blueprint).unwrap();
-    assert_eq!(again, serde_json::from_str::<serde_json::Value>(text).unwrap());
+    assert_eq!(
+        again,
+        serde_json::from_str::<serde_json::Value>(text).unwrap()
+    );
 }

@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::module::{Module, Param};
+use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear,
     LinearConfig, Lstm, LstmConfig, Relu,
 };
-use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::tensor::{Device, Tensor};
 use burn_grow::describe::{
-    ActiveFraction, Axis, AxisMap, Constants, Describer, Layout, LayerRoles, Role,
+    ActiveFraction, Axis, AxisMap, Constants, Describer, LayerRoles, Layout, Role,
 };
 use burn_grow::verify::{RoleWarning, two_width_check};
 use burn_grow::{Blueprint, Expansion, GrowError, Growable, Plan};
@@ -107,10 +107,13 @@ impl Classifier {
 
 #[test]
 fn one_block_lies_on_the_axes_of_each_place() {
-    let model = seeded(Classifier::of(4, 6), 1);
+    let model = Classifier::of(4, 6);
     let lines = described(&model);
     assert_eq!(lines[0], "first.conv.weight: fan_out(c1), -, -, -");
-    assert_eq!(lines[6], "second.conv.weight: fan_out(c2), fan_in(c1), -, -");
+    assert_eq!(
+        lines[6],
+        "second.conv.weight: fan_out(c2), fan_in(c1), -, -"
+    );
     assert_eq!(widths(&model), [("c1".into(), 4), ("c2".into(), 6)]);
     assert_eq!(two_width_check(&model, &Classifier::of(6, 11)), Ok(vec![]));
     let wide = grown(&model, Expansion::by("c1", 2.0).and_by("c2", 2.0));
@@ -186,13 +189,25 @@ fn maps_nest_and_the_first_of_a_stack_may_differ() {
     };
     assert_eq!(of("first.blocks.0.up.weight"), "-, fan_out(i1)");
     assert_eq!(of("first.blocks.1.up.weight"), "fan_in(c1), fan_out(i1)");
-    assert_eq!(of("second.blocks.0.shortcut.weight"), "fan_in(c1), fan_out(c2 x 2)");
-    assert_eq!(of("second.blocks.1.down.weight"), "fan_in(i2), fan_out(c2 x 2)");
+    assert_eq!(
+        of("second.blocks.0.shortcut.weight"),
+        "fan_in(c1), fan_out(c2 x 2)"
+    );
+    assert_eq!(
+        of("second.blocks.1.down.weight"),
+        "fan_in(i2), fan_out(c2 x 2)"
+    );
     let wide = grown(&model, Expansion::by("c2", 2.0).and_by("i2", 2.0));
     assert_eq!(wide.second.blocks[0].down.weight.dims(), [42, 24]);
     assert_eq!(wide.second.blocks[1].up.weight.dims(), [24, 42]);
     // Constants go through the same maps.
-    let inner = |stage: &Stage| stage.blocks.iter().map(|block| block.inner).collect::<Vec<_>>();
+    let inner = |stage: &Stage| {
+        stage
+            .blocks
+            .iter()
+            .map(|block| block.inner)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(inner(&wide.first), [9, 9]);
     assert_eq!(inner(&wide.second), [42, 42]);
     assert_eq!(two_width_check(&model, &ResNet::of(5, 7)), Ok(vec![]));
@@ -248,7 +263,12 @@ impl Everything {
 
 #[derive(Module, Growable, Debug)]
 struct Uses {
-    #[grow(axes(heads("groups", "queries"), inner("a", "b"), experts = "e", top_k = "k"))]
+    #[grow(axes(
+        heads("groups", "queries"),
+        inner("a", "b"),
+        experts = "e",
+        top_k = "k"
+    ))]
     all: [Everything; 1],
     #[grow(axes(heads = _, inner = "c", experts = _, top_k = _))]
     fixed: Option<Everything>,
@@ -271,13 +291,27 @@ fn a_map_holds_for_everything_that_a_description_names() {
     let model = Uses::of(2, 4);
     assert_eq!(
         widths(&model),
-        [("a", 1), ("b", 3), ("c", 3), ("e", 4), ("groups", 2), ("k", 2), ("queries", 3)]
-            .map(|(axis, width)| (axis.to_owned(), width))
+        [
+            ("a", 1),
+            ("b", 3),
+            ("c", 3),
+            ("e", 4),
+            ("groups", 2),
+            ("k", 2),
+            ("queries", 3)
+        ]
+        .map(|(axis, width)| (axis.to_owned(), width))
     );
     let lines = described(&model);
-    assert!(lines.contains(&"all.0.norm.gamma: gain(groups x queries x 4)".into()), "{lines:?}");
+    assert!(
+        lines.contains(&"all.0.norm.gamma: gain(groups x queries x 4)".into()),
+        "{lines:?}"
+    );
     assert!(lines.contains(&"fixed.norm.gamma: -".into()), "{lines:?}");
-    assert!(lines.contains(&"fixed.layer.weight: -, fan_out(c)".into()), "{lines:?}");
+    assert!(
+        lines.contains(&"fixed.layer.weight: -, fan_out(c)".into()),
+        "{lines:?}"
+    );
 
     let wide = grown(
         &model,
@@ -354,7 +388,11 @@ struct Stacks {
     layers: Vec<Linear>,
     #[grow(fan_in = "hidden", fan_out = "hidden", first(fan_in = _))]
     recurrent: Vec<Lstm>,
-    #[grow(fan_in = "hidden", fan_out = "inner", rest(fan_in = "inner", gate = "inner"))]
+    #[grow(
+        fan_in = "hidden",
+        fan_out = "inner",
+        rest(fan_in = "inner", gate = "inner")
+    )]
     array: [Linear; 2],
 }
 
@@ -362,7 +400,11 @@ impl Stacks {
     fn of(pixels: usize, inner: usize, hidden: usize) -> Self {
         let lstm = |input| LstmConfig::new(input, hidden, true).init(&device());
         Self {
-            layers: vec![linear(pixels, inner), linear(inner, inner), linear(inner, 10)],
+            layers: vec![
+                linear(pixels, inner),
+                linear(inner, inner),
+                linear(inner, 10),
+            ],
             recurrent: vec![lstm(7), lstm(hidden)],
             array: [linear(hidden, inner), linear(inner, inner)],
         }
@@ -383,8 +425,14 @@ fn the_ends_of_a_stack_have_roles_of_their_own() {
             "layers.2.weight: fan_in(inner), -",
         ]
     );
-    assert!(weights[3].starts_with("recurrent.0") && weights[3].contains("-, "), "{weights:?}");
-    assert_eq!(weights[weights.len() - 1], "array.1.weight: fan_in(inner), gate(inner)");
+    assert!(
+        weights[3].starts_with("recurrent.0") && weights[3].contains("-, "),
+        "{weights:?}"
+    );
+    assert_eq!(
+        weights[weights.len() - 1],
+        "array.1.weight: fan_in(inner), gate(inner)"
+    );
     assert_eq!(two_width_check(&model, &Stacks::of(13, 6, 9)), Ok(vec![]));
     let wide = grown(&model, Expansion::by("hidden", 2.0).and_by("inner", 2.0));
     let hidden: Vec<_> = wide.recurrent.iter().map(|lstm| lstm.d_hidden).collect();
@@ -417,7 +465,9 @@ impl ByHand {
 
 impl Growable for ByHand {
     fn describe(&self, describer: &mut Describer) {
-        describer.axes(&Self::axes(), |describer| describer.child("first", &self.first));
+        describer.axes(&Self::axes(), |describer| {
+            describer.child("first", &self.first)
+        });
         let roles = LayerRoles {
             fan_in: Some(Role::fan_in("a")),
             ..LayerRoles::default()
@@ -427,7 +477,9 @@ impl Growable for ByHand {
     }
 
     fn update_constants(&mut self, constants: &Constants<'_>) {
-        constants.axes(&Self::axes(), |constants| self.first.update_constants(constants));
+        constants.axes(&Self::axes(), |constants| {
+            self.first.update_constants(constants)
+        });
         constants.layer(&mut self.norm, &LayerRoles::default());
     }
 }
@@ -442,7 +494,10 @@ fn maps_of_axes_work_by_hand() {
     let lines = described(&model);
     assert_eq!(lines[0], "first.up.weight: fan_in(a x b), fan_out(i)");
     let wide = grown(&model, Expansion::by("b", 2.0).and_by("i", 3.0));
-    assert_eq!((wide.first.up.weight.dims(), wide.first.inner), ([12, 15], 15));
+    assert_eq!(
+        (wide.first.up.weight.dims(), wide.first.inner),
+        ([12, 15], 15)
+    );
 }
 
 #[test]
@@ -457,7 +512,9 @@ fn a_name_that_nothing_uses_is_a_warning() {
     };
     let warnings = two_width_check(&of(3), &of(5)).unwrap();
     assert_eq!(warnings.len(), 1);
-    assert!(matches!(&warnings[0], RoleWarning::Unused { unused, .. } if unused == &["inptu".into()]));
+    assert!(
+        matches!(&warnings[0], RoleWarning::Unused { unused, .. } if unused == &["inptu".into()])
+    );
     insta::assert_snapshot!(
         warnings[0],
         @"`axes(..)` of `block` names `inptu`, but what it describes has `input`, `output`"
@@ -552,7 +609,9 @@ fn the_statistics_of_the_original_stay_wherever_a_batch_norm_is() {
         let blocks = model.blocks.iter().map(|block| &block.norm);
         let mut norms = vec![&model.child.norm, &model.layer, &model.with, &model.skipped];
         norms.extend(model.stack.iter().chain(blocks));
-        let widths = norms.into_iter().map(|norm| norm.running_mean.value().dims()[0]);
+        let widths = norms
+            .into_iter()
+            .map(|norm| norm.running_mean.value().dims()[0]);
         widths.collect::<Vec<_>>()
     };
     let before = norms(&model);
@@ -565,9 +624,42 @@ fn the_statistics_of_the_original_stay_wherever_a_batch_norm_is() {
     assert_eq!(wide.child.forward(x).dims()[1], 8);
 }
 
+/// A description that forgets to update the norm.
+#[derive(Module, Growable, Debug)]
+struct Forgets {
+    #[grow(with = forgetful)]
+    norm: BatchNorm,
+}
+
+mod forgetful {
+    use super::*;
+
+    pub(super) use super::by_hand::describe;
+
+    pub(super) fn update_constants(_: &mut BatchNorm, _: &Constants<'_>) {}
+}
+
+#[test]
+fn a_statistic_that_would_grow_in_clones_is_rejected() {
+    let model = Forgets {
+        norm: BatchNormConfig::new(4).init(&device()),
+    };
+    let plan = Expansion::by("c", 2.0).plan(&model).unwrap();
+    let error = plan.apply(model.clone()).unwrap_err();
+    assert!(
+        matches!(&error, GrowError::SharedState { path } if path == "norm.running_mean"),
+        "{error}"
+    );
+    assert_eq!(model.norm.running_mean.value().dims(), [4]);
+    assert_eq!(model.norm.running_var.value().dims(), [4]);
+    assert_eq!(model.norm.gamma.dims(), [4]);
+}
+
 #[test]
 fn plans_of_a_mapped_model_are_data() {
-    let plan = Expansion::by("c1", 2.0).plan(&Classifier::of(4, 6)).unwrap();
+    let plan = Expansion::by("c1", 2.0)
+        .plan(&Classifier::of(4, 6))
+        .unwrap();
     let text = serde_json::to_string(&plan).unwrap();
     assert!(!text.contains("kept") && !text.contains("_ "), "{text}");
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);

@@ -62,7 +62,9 @@ impl ActiveFraction {
 
     /// Iterates over both sides of the ratios.
     pub(crate) fn layouts_mut(&mut self) -> impl Iterator<Item = &mut Layout> {
-        self.ratios.iter_mut().flat_map(|(part, whole)| [part, whole])
+        self.ratios
+            .iter_mut()
+            .flat_map(|(part, whole)| [part, whole])
     }
 
     /// Computes the fraction at these widths.

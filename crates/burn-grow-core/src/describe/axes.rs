@@ -84,7 +84,11 @@ impl Frames {
         let Names::Map { map, used } = self.0.pop()?.names else {
             return None;
         };
-        let unused: Vec<_> = map.0.into_keys().filter(|axis| !used.contains(axis)).collect();
+        let unused: Vec<_> = map
+            .0
+            .into_keys()
+            .filter(|axis| !used.contains(axis))
+            .collect();
         let some = !unused.is_empty() && !used.is_empty();
         some.then(|| (unused, used.into_iter().collect()))
     }
@@ -175,7 +179,10 @@ mod tests {
         // Both at once, not one after the other.
         assert_eq!(resolved(&mut frames, "b"), "a");
         assert_eq!(resolved(&mut frames, "other"), "other");
-        assert_eq!(resolved(&mut frames, "c"), Axis::fixed("", &"c".into()).to_string());
+        assert_eq!(
+            resolved(&mut frames, "c"),
+            Axis::fixed("", &"c".into()).to_string()
+        );
     }
 
     #[test]

@@ -27,6 +27,12 @@ impl Axis {
         self.0.starts_with(FIXED)
     }
 
+    /// Returns the name that the description gives the axis, if nobody gave it another one.
+    pub(crate) fn own(&self) -> Self {
+        let fixed = self.0.strip_prefix(FIXED).and_then(|name| name.split_once(' '));
+        fixed.map_or_else(|| self.clone(), |(_, name)| name.into())
+    }
+
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0

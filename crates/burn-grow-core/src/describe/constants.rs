@@ -82,7 +82,11 @@ impl<'a> Constants<'a> {
     pub fn size(&self, role: Option<&Role>, value: &mut usize) {
         if let Some(role) = role {
             let role = self.frames.clone().role(role, &[]);
-            let parts: Vec<_> = role.parts.iter().map(|part| part.terms.as_slice()).collect();
+            let parts: Vec<_> = role
+                .parts
+                .iter()
+                .map(|part| part.terms.as_slice())
+                .collect();
             *value = self.resized(&parts, *value);
         }
     }
@@ -128,11 +132,7 @@ impl<'a> Constants<'a> {
 
     /// Updates the constants of a layer by roles as the maps of [`axes`](Self::axes) around it make
     /// them, as [`Describer::with_roles`](super::Describer::with_roles) does.
-    pub fn with_roles(
-        &self,
-        roles: &LayerRoles,
-        update: impl FnOnce(&LayerRoles, &Constants<'_>),
-    ) {
+    pub fn with_roles(&self, roles: &LayerRoles, update: impl FnOnce(&LayerRoles, &Constants<'_>)) {
         let mut frames = self.frames.clone();
         let roles = roles.map(|role| frames.role(role, &[]));
         frames.push_resolved(roles.axes(), 0);
@@ -146,7 +146,9 @@ impl<'a> Constants<'a> {
     /// Updates the constants of a layer that is described by hand. Running statistics are set apart
     /// from those of clones.
     pub fn layer<L: Layer>(&self, layer: &mut L, roles: &LayerRoles) {
-        self.with_roles(roles, |roles, constants| layer.update_constants(roles, constants));
+        self.with_roles(roles, |roles, constants| {
+            layer.update_constants(roles, constants)
+        });
     }
 
     fn layout(&self, layout: impl Into<Layout>) -> Layout {
@@ -169,7 +171,9 @@ impl<'a> Constants<'a> {
         }
         // At most one of them grows, or the description was rejected.
         let rest = value.saturating_sub(old);
-        let growing = fixed.iter().find(|part| self.old(part) != self.new_size(part));
+        let growing = fixed
+            .iter()
+            .find(|part| self.old(part) != self.new_size(part));
         new.saturating_add(match growing {
             Some(part) => rest / self.old(part).max(1) * self.new_size(part),
             None => rest,

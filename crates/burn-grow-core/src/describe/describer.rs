@@ -314,13 +314,18 @@ impl Describer {
         let functions = self.functions.iter().map(|function| &function.constant);
         let numbers = functions.chain(&self.multipliers);
         let numbers = numbers.map(|constant| constant.path.as_str());
-        widths.chain(numbers).chain(self.free.iter().map(String::as_str))
+        widths
+            .chain(numbers)
+            .chain(self.free.iter().map(String::as_str))
     }
 
     /// Returns what a role is outside of all maps.
     fn role(&mut self, role: &Role) -> Role {
         let role = self.frames.role(role, &self.path);
-        let fixed = role.parts.iter().filter(|part| part.axes().any(Axis::is_fixed));
+        let fixed = role
+            .parts
+            .iter()
+            .filter(|part| part.axes().any(Axis::is_fixed));
         let fixed: Vec<_> = fixed.collect();
         let grows = |part: &&Part| part.axes().any(|axis| !axis.is_fixed());
         if fixed.len() > 1 && fixed.iter().any(grows) {

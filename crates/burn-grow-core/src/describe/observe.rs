@@ -85,6 +85,14 @@ impl<const D: usize, K: Basic> ObserveTensor for &&Observe<'_, Tensor<D, K>> {
     }
 }
 
+impl<const D: usize, K: Basic> ObserveTensor for &&Observe<'_, Option<Tensor<D, K>>> {
+    fn observe(&self, describer: &mut Describer) {
+        if let Some(tensor) = self.0 {
+            describer.observe_shape(|| tensor.dims().to_vec(), true);
+        }
+    }
+}
+
 /// Looks at what prints itself.
 pub trait ObserveDebug {
     /// Notes the numbers in the text.
@@ -369,8 +377,13 @@ mod tests {
         let tensor = Tensor::<2>::ones([2, 3], &device);
         let shape = ["config Dimension(0, 2)", "config Dimension(1, 3)"];
         assert_eq!(observed(|d| (&&&Observe(&tensor)).observe(d)), shape);
-        let inside = observed(|d| (&&&Observe(&Some(tensor))).observe(d));
-        assert!(inside.iter().all(|line| line.contains("shape")), "{inside:?}");
+        let maybe = Some(tensor);
+        assert_eq!(observed(|d| (&&&Observe(&maybe)).observe(d)), shape);
+        let inside = observed(|d| (&&&Observe(&[maybe])).observe(d));
+        assert!(
+            inside.iter().all(|line| line.contains("shape")),
+            "{inside:?}"
+        );
     }
 
     #[test]

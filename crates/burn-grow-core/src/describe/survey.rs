@@ -71,7 +71,10 @@ impl Survey {
         let mut fixed = voted(&self.params, stored);
         fixed.retain(|axis, _| axis.is_fixed());
         for role in self.params.iter_mut().flat_map(|param| &mut param.roles) {
-            if role.as_ref().is_some_and(|role| !role.grows() && role.axes().next().is_some()) {
+            if role
+                .as_ref()
+                .is_some_and(|role| !role.grows() && role.axes().next().is_some())
+            {
                 *role = None;
             }
             for part in role.iter_mut().flat_map(|role| &mut role.parts) {

@@ -169,7 +169,8 @@ pub(crate) fn scalars(
 /// Checks the axes that grow together.
 pub(crate) fn together(together: &[Together], widths: &Widths) -> Result<(), GrowError> {
     let axes = together.iter().flat_map(|together| &together.axes);
-    axes.map(|axis| known(widths, axis)).try_for_each(|width| width.map(|_| ()))
+    axes.map(|axis| known(widths, axis))
+        .try_for_each(|width| width.map(|_| ()))
 }
 
 /// Checks that a number is neither NaN nor infinite.

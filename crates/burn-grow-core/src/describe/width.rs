@@ -170,11 +170,14 @@ impl Dim<'_> {
             return Err(GrowError::UndeterminedAxis {
                 path: self.place.path.to_owned(),
                 dim: self.place.dim,
-                axis: axis.clone(),
+                axis: axis.own(),
                 role: self.text(),
             });
         }
-        let sizes = self.parts.iter().map(|part| part.size(|axis| known[axis].0));
+        let sizes = self
+            .parts
+            .iter()
+            .map(|part| part.size(|axis| known[axis].0));
         if sizes.fold(0, usize::saturating_add) == self.size {
             return Ok(());
         }
@@ -219,7 +222,9 @@ impl Dim<'_> {
             Some(_) => parts.map(Part::to_string).collect(),
             None => parts.map(|part| part.layout().to_string()).collect(),
         };
-        parts.join(" + ")
+        let text = parts.join(" + ");
+        let fixed = self.axes().filter(|axis| axis.is_fixed());
+        fixed.fold(text, |text, axis| text.replace(axis.as_str(), "_"))
     }
 }
 

@@ -97,10 +97,7 @@ fn plan_axes(
 }
 
 /// Checks that axes that grow together do.
-fn check_together(
-    blueprint: &Blueprint,
-    axes: &BTreeMap<Axis, AxisPlan>,
-) -> Result<(), GrowError> {
+fn check_together(blueprint: &Blueprint, axes: &BTreeMap<Axis, AxisPlan>) -> Result<(), GrowError> {
     for together in &blueprint.together {
         let grows = |axis: &&Axis| axes.get(*axis).is_some_and(AxisPlan::grows);
         let (growing, missing): (Vec<_>, Vec<_>) = together.axes.iter().partition(grows);
@@ -176,7 +173,9 @@ fn growing<'a>(
     layout: &'a Layout,
     axes: &'a BTreeMap<Axis, AxisPlan>,
 ) -> impl Iterator<Item = (&'a Axis, &'a AxisPlan)> {
-    let planned = layout.axes().filter_map(|axis| Some((axis, axes.get(axis)?)));
+    let planned = layout
+        .axes()
+        .filter_map(|axis| Some((axis, axes.get(axis)?)));
     planned.filter(|(_, planned)| planned.grows())
 }
 

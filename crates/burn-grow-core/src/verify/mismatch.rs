@@ -128,7 +128,9 @@ impl RoleMismatch {
     pub(crate) fn lines(mismatches: &[Self]) -> String {
         let mut causes: Vec<(&Self, Vec<&str>)> = Vec::new();
         for mismatch in mismatches {
-            let cause = causes.iter_mut().find(|(first, _)| first.same_cause(mismatch));
+            let cause = causes
+                .iter_mut()
+                .find(|(first, _)| first.same_cause(mismatch));
             match cause {
                 Some((_, paths)) => paths.push(mismatch.path()),
                 None => causes.push((mismatch, vec![mismatch.path()])),
@@ -187,10 +189,9 @@ impl RoleMismatch {
                 let parameters = if many { "parameters" } else { "parameter" };
                 let role = match role {
                     None => "has no role".into(),
-                    Some(role) => format!(
-                        "is {role}, which changes {} -> {},",
-                        expected.0, expected.1
-                    ),
+                    Some(role) => {
+                        format!("is {role}, which changes {} -> {},", expected.0, expected.1)
+                    }
                 };
                 let changes = if sizes.0 == sizes.1 {
                     format!("stays {}: it has no such role", sizes.0)
@@ -235,7 +236,9 @@ impl RoleMismatch {
                 };
                 let advice = advice(path, *skipped, *quantity, alike);
                 let (narrow, wide) = (short(values.0), short(values.1));
-                format!("{what} changes {narrow} -> {wide}{alike_text} and is not declared: {advice}")
+                format!(
+                    "{what} changes {narrow} -> {wide}{alike_text} and is not declared: {advice}"
+                )
             }
             Self::Function {
                 layout,
@@ -255,14 +258,17 @@ impl RoleMismatch {
 /// Says what to write for a number that changes.
 fn advice(path: &str, skipped: Option<usize>, quantity: Quantity, alike: &[Layout]) -> String {
     let Quantity::Number = quantity else {
-        return "it cannot grow; make it from the widths in `forward`, or a parameter of it".into();
+        return "it cannot grow; make it from the widths in `forward`".into();
     };
     let inside = skipped.and_then(|field| path.get(field + 1..));
     match (alike.first(), inside) {
-        (Some(layout), Some(inside)) => {
+        (Some(layout), Some(inside)) if !inside.is_empty() => {
             format!("`#[grow(widths({inside}{}))]`", attribute(layout))
         }
-        (Some(layout), None) => format!("`#[grow(width{})]`", attribute(layout)),
+        (Some(layout), _) => format!("`#[grow(width{})]`", attribute(layout)),
+        (None, Some(inside)) if !inside.is_empty() => {
+            format!("`#[grow(widths({inside} = _))]` if it may differ")
+        }
         (None, _) => "`recomputed` or `kept` says of which width it is a function, `skip` that it \
                       may differ"
             .into(),
@@ -321,6 +327,11 @@ mod tests {
             "parameters `a`, `b`, `c` and 2 more: dimension 0 has no role but changes 8 -> 16 as \
              axis inner does"
         );
-        assert_eq!(RoleMismatch::lines(&[of("a", 0), of("b", 1)]).lines().count(), 2);
+        assert_eq!(
+            RoleMismatch::lines(&[of("a", 0), of("b", 1)])
+                .lines()
+                .count(),
+            2
+        );
     }
 }

@@ -37,7 +37,11 @@ pub(super) fn undeclared(
             });
         }
     }
-    lists.extend(others.values().map(|number| (list(&number.path), number.skipped)));
+    lists.extend(
+        others
+            .values()
+            .map(|number| (list(&number.path), number.skipped)),
+    );
     let mut seen = BTreeSet::new();
     lists.retain(|(path, _)| seen.insert(*path));
     mismatches.extend(lists.into_iter().map(|(path, skipped)| {
