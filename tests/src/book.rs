@@ -132,6 +132,10 @@ pages! {
     Readme: "README.md";
     Quickstart: "docs/src/guide/quickstart.md";
     MarkYourModel: "docs/src/guide/mark-your-model.md";
+    BlocksUsedInSeveralPlaces: "docs/src/guide/blocks-used-in-several-places.md";
+    StacksWhoseEndsDiffer: "docs/src/guide/stacks-whose-ends-differ.md";
+    NumbersThatFollowAWidth: "docs/src/guide/numbers-that-follow-a-width.md";
+    GroupedQueryAttention: "docs/src/guide/grouped-query-attention.md";
     PlanBeforeYouTrain: "docs/src/guide/plan-before-you-train.md";
     Attach: "docs/src/guide/attach.md";
     Optimizers: "docs/src/guide/optimizers.md";

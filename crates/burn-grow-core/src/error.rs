@@ -1,6 +1,7 @@
 //! The errors of the crate.
 
 use crate::describe::axis::Axis;
+use crate::describe::layout::Layout;
 use crate::plan::init::InitPair;
 use crate::verify::mismatch::RoleMismatch;
 
@@ -97,12 +98,12 @@ pub enum GrowError {
         "axis `{part}` would be {part_width} wide, but there are only {whole_width} of `{whole}`"
     )]
     PartExceedsWhole {
-        /// Axis of the units that take part.
-        part: Axis,
+        /// Axis of the units that take part, or a product.
+        part: Layout,
         /// Width of that axis after the expansion.
         part_width: usize,
-        /// Axis of all units.
-        whole: Axis,
+        /// Axis of all units, or a product.
+        whole: Layout,
         /// Width of that axis after the expansion.
         whole_width: usize,
     },
@@ -172,32 +173,90 @@ pub enum GrowError {
     },
     /// More than one width of a product of axes is unknown.
     #[error(
-        "parameter `{path}`: dimension {dim} is `{role}`, but the width of `{axis}` does not \
-         follow from any other dimension: store it in a field with `#[grow(width = \"{axis}\")]`"
+        "{place} is `{role}`, but the width of `{axis}` does not follow from any other dimension: \
+         store it in a field with `#[grow(width = \"{axis}\")]`",
+        place = described(path, *dim)
     )]
     UndeterminedAxis {
-        /// Path of the parameter.
+        /// Path of the parameter or constant.
         path: String,
-        /// Index of the dimension.
-        dim: usize,
+        /// Index of the dimension of a parameter.
+        dim: Option<usize>,
         /// Axis whose width is unknown.
         axis: Axis,
         /// Role of the dimension.
         role: String,
     },
     /// Two parameters, or a parameter and a constant, disagree about a width.
-    #[error("axis `{axis}` has width {expected} in `{other}` but {found} in `{path}`")]
+    #[error(
+        "axis `{axis}` has width {expected} in {} but {found} in {}",
+        place(other, *other_dim, path),
+        place(path, *dim, other)
+    )]
     WidthDisagreement {
         /// Axis at fault.
         axis: Axis,
         /// Path of the parameter or constant at which it was noticed.
         path: String,
+        /// Dimension of the parameter.
+        dim: Option<usize>,
         /// Width there.
         found: usize,
         /// Path of the parameter or constant that fixed the width first.
         other: String,
+        /// Dimension of the parameter.
+        other_dim: Option<usize>,
         /// Width there.
         expected: usize,
+    },
+    /// A stored width is not a multiple of what its layout says.
+    #[error("constant `{path}` is {found}, which does not fit `{layout}`")]
+    StoredWidth {
+        /// Path of the constant.
+        path: String,
+        /// Value of the constant.
+        found: usize,
+        /// The product of axes that it stores.
+        layout: String,
+    },
+    /// A constant is not what its function says.
+    #[error(
+        "constant `{path}` is {found}, but its function of `{layout}`, {width} wide, gives \
+         {expected}"
+    )]
+    NotTheFunction {
+        /// Path of the constant.
+        path: String,
+        /// The axis or product that it is a function of.
+        layout: String,
+        /// Present width.
+        width: usize,
+        /// Value of the function.
+        expected: f64,
+        /// Value of the constant.
+        found: f64,
+    },
+    /// A map of axes fixes one factor of a product, and what is left cannot be followed.
+    #[error(
+        "`{path}` lies on a product of an axis that grows and of one that `axes(..)` makes `_`, \
+         and its size does not tell the two: name an axis instead of `_`"
+    )]
+    FixedFactor {
+        /// Path of the parameter, layer or constant.
+        path: String,
+    },
+    /// An expansion names some of several axes that grow together.
+    #[error(
+        "axis `{axis}` grows together with {missing}, which the expansion does not grow: {reason}",
+        missing = list(missing)
+    )]
+    Together {
+        /// Axis that grows.
+        axis: Axis,
+        /// Axes that have to grow as well.
+        missing: Vec<Axis>,
+        /// Reason that the model gives.
+        reason: String,
     },
     /// A parameter is not described.
     #[error(
@@ -209,7 +268,11 @@ pub enum GrowError {
         path: String,
     },
     /// A parameter stands at two places of the module tree.
-    #[error("parameter `{path}` is the same as `{other}`: shared parameters cannot grow")]
+    #[error(
+        "parameter `{path}` is the same as `{other}`: shared parameters cannot grow. Build each \
+         block by itself instead of cloning one; tie an embedding to the output in `forward` and \
+         scale its logits by a field with `#[grow(multiplier = \"..\")]`"
+    )]
     Shared {
         /// Path of the parameter.
         path: String,
@@ -217,7 +280,10 @@ pub enum GrowError {
         other: String,
     },
     /// A layer has no dimension for a role.
-    #[error("layer `{path}`: {layer} has no `{role}`")]
+    #[error(
+        "layer `{path}`: {layer} has no `{role}`, it takes {takes}",
+        takes = names(supported)
+    )]
     UnsupportedRole {
         /// Path of the layer.
         path: String,
@@ -225,6 +291,8 @@ pub enum GrowError {
         layer: &'static str,
         /// Name of the attribute.
         role: &'static str,
+        /// Names of the attributes that it takes.
+        supported: &'static [&'static str],
     },
     /// A layer cannot grow as its attribute asks.
     #[error("layer `{path}`: {layer} cannot grow this way: {reason}")]
@@ -275,6 +343,15 @@ pub enum GrowError {
         /// Shape found.
         found: Vec<usize>,
     },
+    /// A running statistic that grows is shared with clones of the model.
+    #[error(
+        "statistic `{path}` is shared with clones of the model, and expanding it would break them: \
+         the `update_constants` of what holds it has to call `Constants::layer` on the norm"
+    )]
+    SharedState {
+        /// Path of the statistic.
+        path: String,
+    },
     /// A parameter is in the plan but not in the model, or the other way round.
     #[error("parameter `{path}` is in the {has} but not in the {lacks}")]
     Missing {
@@ -286,7 +363,7 @@ pub enum GrowError {
         lacks: &'static str,
     },
     /// A model built at another width contradicts the roles.
-    #[error("{}", lines(mismatches))]
+    #[error("{}", RoleMismatch::lines(mismatches))]
     Roles {
         /// Every mistake, in the order of the module tree.
         mismatches: Vec<RoleMismatch>,
@@ -301,9 +378,25 @@ pub enum GrowError {
     },
 }
 
-fn lines(mismatches: &[RoleMismatch]) -> String {
-    let lines: Vec<_> = mismatches.iter().map(RoleMismatch::to_string).collect();
-    lines.join("\n")
+/// Names a parameter, with its dimension if the other place is another one of the same parameter.
+fn place(path: &str, dim: Option<usize>, other: &str) -> String {
+    match dim {
+        Some(dim) if path == other => format!("dimension {dim} of `{path}`"),
+        _ => format!("`{path}`"),
+    }
+}
+
+/// Names a dimension of a parameter, or a constant.
+fn described(path: &str, dim: Option<usize>) -> String {
+    match dim {
+        Some(dim) => format!("parameter `{path}`: dimension {dim}"),
+        None => format!("constant `{path}`"),
+    }
+}
+
+fn names(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 fn list(axes: &[Axis]) -> String {

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::error::{Errors, unknown};
 
-const FIELD: [&str; 16] = [
+const FIELD: [&str; 23] = [
     "fan_in",
     "fan_out",
     "gate",
@@ -20,15 +20,26 @@ const FIELD: [&str; 16] = [
     "heads",
     "concat",
     "dims",
+    "axes",
+    "first",
+    "rest",
+    "last",
     "width",
+    "widths",
     "count",
     "multiplier",
+    "recomputed",
+    "kept",
     "frozen",
     "skip",
     "with",
     "active",
 ];
-const CONTAINER: [&str; 1] = ["crate"];
+const CONTAINER: [&str; 3] = ["crate", "axes", "together"];
+/// What an element of a stack may have of its own.
+const ELEMENT: [&str; 9] = [
+    "fan_in", "fan_out", "gate", "gain", "vocab", "inner", "heads", "concat", "axes",
+];
 const ROLES: [&str; 6] = ["fan_in", "fan_out", "gate", "gain", "vocab", "concat"];
 const PARTS: [&str; 6] = ["fan_in", "fan_out", "gate", "gain", "vocab", "fixed"];
 const LAYOUT: [&str; 2] = ["groups", "unit"];
@@ -36,6 +47,14 @@ const LAYOUT: [&str; 2] = ["groups", "unit"];
 /// The attributes of the type.
 pub(crate) struct Container {
     pub(crate) krate: Path,
+    pub(crate) axes: Option<Axes>,
+    pub(crate) together: Vec<Together>,
+}
+
+/// Axes that grow together, and why.
+pub(crate) struct Together {
+    pub(crate) axes: Vec<LitStr>,
+    pub(crate) reason: LitStr,
 }
 
 /// One entry of a field attribute, such as `fan_in = "hidden"`.
@@ -47,13 +66,58 @@ pub(crate) struct Entry {
 pub(crate) enum Value {
     Role(Role),
     Dims(Dims),
-    Width(LitStr),
+    Axes(Axes),
+    Place(Place, Vec<Override>),
+    Width(Layout),
+    Widths(Vec<Stored>),
     Count(LitStr),
     Multiplier(LitStr),
+    Function(Function),
     Frozen { axis: LitStr, reason: LitStr },
     Skip,
     With(Path),
     Active(Path),
+}
+
+/// A product of axes: `"axis", "axis inside it", .., groups = expr, unit = expr`.
+pub(crate) struct Layout {
+    pub(crate) axes: Vec<LitStr>,
+    pub(crate) groups: Option<Expr>,
+    pub(crate) unit: Option<Expr>,
+}
+
+/// What the names of axes stand for; `None` never grows.
+pub(crate) struct Axes {
+    pub(crate) span: Span,
+    pub(crate) entries: Vec<(LitStr, Option<Layout>)>,
+}
+
+/// Elements of a stack, in the order in which what they have of their own is applied.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    First,
+    Rest,
+    Last,
+}
+
+/// What elements at one place have of their own.
+pub(crate) enum Override {
+    /// A role; `None` never grows.
+    Role(Ident, Option<Role>),
+    Axes(Axes),
+}
+
+/// A width inside a field, as in `config.hidden_size`; without a layout it may differ.
+pub(crate) struct Stored {
+    pub(crate) path: Vec<Ident>,
+    pub(crate) layout: Option<Layout>,
+}
+
+/// A constant that is a function of a width.
+pub(crate) struct Function {
+    pub(crate) layout: Layout,
+    pub(crate) function: Path,
+    pub(crate) kept: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -73,12 +137,7 @@ pub(crate) struct Role {
 }
 
 pub(crate) enum Part {
-    Axes {
-        kind: RoleKind,
-        axes: Vec<LitStr>,
-        groups: Option<Box<Expr>>,
-        unit: Option<Box<Expr>>,
-    },
+    Axes { kind: RoleKind, layout: Layout },
     Fixed(Box<Expr>),
 }
 
@@ -101,30 +160,52 @@ pub(crate) struct Dims {
 /// Parses the attributes of the type. `None` if they are wrong.
 pub(crate) fn container(attrs: &[Attribute], errors: &mut Errors) -> Option<Container> {
     let mut krate = None;
+    let mut axes = None;
+    let mut together = Vec::new();
     let mut sound = true;
     for attr in grow(attrs) {
         entries(attr, errors, |input| {
-            let path = Ident::parse_any(input).and_then(|key| match key.to_string().as_str() {
-                "crate" => path(input, &key),
-                name if FIELD.contains(&name) => {
-                    let message = format!("`{name}` belongs on a field, not on the type");
-                    Err(syn::Error::new(key.span(), message))
-                }
-                _ => Err(unknown(&key, "attribute", &CONTAINER)),
-            });
-            sound &= path.is_ok();
-            let path = path?;
-            if krate.is_some() {
-                sound = false;
-                return Err(syn::Error::new_spanned(path, "`crate` is given twice"));
-            }
-            krate = Some(path);
-            Ok(())
+            let parsed = container_entry(input, &mut krate, &mut axes, &mut together);
+            sound &= parsed.is_ok();
+            parsed
         });
     }
     sound.then(|| Container {
         krate: krate.unwrap_or_else(|| parse_quote!(::burn_grow)),
+        axes,
+        together,
     })
+}
+
+fn container_entry(
+    input: ParseStream,
+    krate: &mut Option<Path>,
+    axes: &mut Option<Axes>,
+    all_together: &mut Vec<Together>,
+) -> syn::Result<()> {
+    let key = Ident::parse_any(input)?;
+    match key.to_string().as_str() {
+        "crate" => {
+            let path = path(input, &key)?;
+            if krate.is_some() {
+                return Err(syn::Error::new_spanned(path, "`crate` is given twice"));
+            }
+            *krate = Some(path);
+        }
+        "axes" => {
+            if axes.is_some() {
+                return Err(syn::Error::new(key.span(), "`axes` is given twice"));
+            }
+            *axes = Some(map(input, &key)?);
+        }
+        "together" => all_together.push(together(input, &key)?),
+        name if FIELD.contains(&name) => {
+            let message = format!("`{name}` belongs on a field, not on the type");
+            return Err(syn::Error::new(key.span(), message));
+        }
+        _ => return Err(unknown(&key, "attribute", &CONTAINER)),
+    }
+    Ok(())
 }
 
 /// Parses the entries of all attributes of a field.
@@ -217,7 +298,14 @@ fn entry(input: ParseStream) -> syn::Result<Entry> {
     let name = key.to_string();
     let value = match name.as_str() {
         "dims" => Value::Dims(dims(input, &key)?),
-        "width" => Value::Width(assigned_axis(input, &key)?),
+        "axes" => Value::Axes(map(input, &key)?),
+        "first" => Value::Place(Place::First, overrides(input, &key)?),
+        "rest" => Value::Place(Place::Rest, overrides(input, &key)?),
+        "last" => Value::Place(Place::Last, overrides(input, &key)?),
+        "width" => Value::Width(layout(input, &key)?),
+        "widths" => Value::Widths(widths(input, &key)?),
+        "recomputed" => Value::Function(function(input, &key, false)?),
+        "kept" => Value::Function(function(input, &key, true)?),
         "count" => Value::Count(assigned_axis(input, &key)?),
         "frozen" => frozen(input, &key)?,
         "multiplier" => Value::Multiplier(assigned_axis(input, &key)?),
@@ -229,8 +317,8 @@ fn entry(input: ParseStream) -> syn::Result<Entry> {
         }
         "with" => Value::With(path(input, &key)?),
         "active" => Value::Active(path(input, &key)?),
-        "crate" => {
-            let message = "`crate` belongs on the type, not on a field";
+        "crate" | "together" => {
+            let message = format!("`{name}` belongs on the type, not on a field");
             return Err(syn::Error::new(key.span(), message));
         }
         layout if LAYOUT.contains(&layout) => {
@@ -268,50 +356,220 @@ fn part(input: ParseStream, key: &Ident, what: &str, legal: &[&str]) -> syn::Res
     if !legal.contains(&name.as_str()) {
         return Err(unknown(key, what, legal));
     }
-    let mut axes = Vec::new();
-    let (mut groups, mut unit) = (None, None);
+    let layout = layout(input, key)?;
+    Ok(Part::Axes { kind, layout })
+}
+
+/// Parses `= "axis"` or `("axis", .., groups = expr, unit = expr)` after a name.
+fn layout(input: ParseStream, key: &Ident) -> syn::Result<Layout> {
     if !input.peek(token::Paren) {
-        axes.push(assigned_axis(input, key)?);
-        return Ok(Part::Axes {
-            kind,
-            axes,
-            groups,
-            unit,
+        return Ok(Layout {
+            axes: vec![assigned_axis(input, key)?],
+            groups: None,
+            unit: None,
         });
     }
     let content;
     parenthesized!(content in input);
     drained(&content, |content| {
-        axes.push(axis(content, key)?);
-        while !content.is_empty() {
-            content.parse::<Token![,]>()?;
-            if content.is_empty() {
-                break;
-            }
-            if content.peek(LitStr) {
-                axes.push(axis(content, key)?);
-                continue;
-            }
-            let name = Ident::parse_any(content)?;
-            let slot = match name.to_string().as_str() {
-                "groups" => &mut groups,
-                "unit" => &mut unit,
-                _ => return Err(unknown(&name, "layout", &LAYOUT)),
-            };
-            if slot.is_some() {
-                let message = format!("`{name}` is given twice");
-                return Err(syn::Error::new(name.span(), message));
-            }
-            content.parse::<Token![=]>()?;
-            *slot = Some(content.parse()?);
+        let (layout, function) = layout_entries(content, key, false)?;
+        debug_assert!(function.is_none(), "only allowed where it is asked for");
+        Ok(layout)
+    })
+}
+
+/// Parses `"axis", .., groups = expr, unit = expr`, and `with = path` if there may be a function.
+fn layout_entries(
+    content: ParseStream,
+    key: &Ident,
+    function: bool,
+) -> syn::Result<(Layout, Option<Path>)> {
+    let mut layout = Layout {
+        axes: vec![axis(content, key)?],
+        groups: None,
+        unit: None,
+    };
+    let mut with = None;
+    while !content.is_empty() {
+        content.parse::<Token![,]>()?;
+        if content.is_empty() {
+            break;
         }
-        Ok(Part::Axes {
-            kind,
-            axes,
-            groups,
-            unit,
+        if content.peek(LitStr) {
+            layout.axes.push(axis(content, key)?);
+            continue;
+        }
+        let name = Ident::parse_any(content)?;
+        let twice = match name.to_string().as_str() {
+            "groups" => assigned(content, &mut layout.groups)?,
+            "unit" => assigned(content, &mut layout.unit)?,
+            "with" if function => {
+                let twice = with.is_some();
+                with = Some(path(content, &name)?);
+                twice
+            }
+            _ if function => return Err(unknown(&name, "layout", &["groups", "unit", "with"])),
+            _ => return Err(unknown(&name, "layout", &LAYOUT)),
+        };
+        if twice {
+            let message = format!("`{name}` is given twice");
+            return Err(syn::Error::new(name.span(), message));
+        }
+    }
+    Ok((layout, with))
+}
+
+/// Parses `= expr`. Returns `true` if there was one already.
+fn assigned(content: ParseStream, slot: &mut Option<Expr>) -> syn::Result<bool> {
+    if slot.is_some() {
+        return Ok(true);
+    }
+    content.parse::<Token![=]>()?;
+    *slot = Some(content.parse()?);
+    Ok(false)
+}
+
+/// Parses `("axis", .., with = path)`.
+fn function(input: ParseStream, key: &Ident, kept: bool) -> syn::Result<Function> {
+    let message = format!("expected `{key}(\"axis\", with = function_of_the_width)`");
+    if !input.peek(token::Paren) {
+        return Err(syn::Error::new(key.span(), message));
+    }
+    let content;
+    parenthesized!(content in input);
+    drained(&content, |content| {
+        let (layout, function) = layout_entries(content, key, true)?;
+        let function = function.ok_or_else(|| syn::Error::new(key.span(), message))?;
+        Ok(Function {
+            layout,
+            function,
+            kept,
         })
     })
+}
+
+/// Parses `(name = "axis", name("axis", unit = expr), name = _)`.
+fn map(input: ParseStream, key: &Ident) -> syn::Result<Axes> {
+    let example = "`axes(name = \"axis\")`: what an axis of the description is called here, `_` if \
+                   it never grows";
+    let mut entries: Vec<(LitStr, Option<Layout>)> = Vec::new();
+    let span = listed(input, key, example, |content| {
+        let (name, key) = if content.peek(LitStr) {
+            let name = axis(content, key)?;
+            let key = Ident::new("axes", name.span());
+            (name, key)
+        } else {
+            let key = Ident::parse_any(content)?;
+            (LitStr::new(&key.unraw().to_string(), key.span()), key)
+        };
+        if entries
+            .iter()
+            .any(|(other, _)| other.value() == name.value())
+        {
+            let message = format!("`{}` is given twice", name.value());
+            return Err(syn::Error::new(name.span(), message));
+        }
+        let layout = if nothing(content)? {
+            None
+        } else {
+            Some(layout(content, &key)?)
+        };
+        entries.push((name, layout));
+        Ok(())
+    })?;
+    Ok(Axes { span, entries })
+}
+
+/// Parses `(role = "axis", role = _, axes(..))`.
+fn overrides(input: ParseStream, key: &Ident) -> syn::Result<Vec<Override>> {
+    let example = format!(
+        "`{key}(fan_in = \"axis\")` or `{key}(axes(name = \"axis\"))`: what these elements have of \
+         their own, `_` where nothing grows"
+    );
+    let mut overrides = Vec::new();
+    listed(input, key, &example, |content| {
+        let key = Ident::parse_any(content)?;
+        if key == "axes" {
+            overrides.push(Override::Axes(map(content, &key)?));
+        } else if ELEMENT.contains(&key.to_string().as_str()) && nothing(content)? {
+            overrides.push(Override::Role(key, None));
+        } else {
+            let role = role(content, &key, "attribute", &ELEMENT)?;
+            overrides.push(Override::Role(key, Some(role)));
+        }
+        Ok(())
+    })?;
+    Ok(overrides)
+}
+
+/// Parses `(name = "axis", name.inner("axis", "axis"), name = _)`.
+fn widths(input: ParseStream, key: &Ident) -> syn::Result<Vec<Stored>> {
+    let example = "`widths(name = \"axis\")`: the widths that the field holds, by their names in \
+                   it, `_` for a number that may differ";
+    let mut widths = Vec::new();
+    listed(input, key, example, |content| {
+        let key = Ident::parse_any(content)?;
+        let mut path = vec![key.clone()];
+        while content.parse::<Option<Token![.]>>()?.is_some() {
+            path.push(Ident::parse_any(content)?);
+        }
+        let layout = if nothing(content)? {
+            None
+        } else {
+            Some(layout(content, &key)?)
+        };
+        widths.push(Stored { path, layout });
+        Ok(())
+    })?;
+    Ok(widths)
+}
+
+/// Parses `("axis", "axis", .., "reason")`.
+fn together(input: ParseStream, key: &Ident) -> syn::Result<Together> {
+    let example = "`together(\"axis\", \"axis\", \"why they grow together\")`";
+    let mut texts = Vec::new();
+    let span = listed(input, key, example, |content| {
+        texts.push(content.parse::<LitStr>()?);
+        Ok(())
+    })?;
+    let reason = texts.pop().filter(|_| texts.len() > 1);
+    let Some(reason) = reason else {
+        return Err(syn::Error::new(span, format!("expected {example}")));
+    };
+    Ok(Together {
+        axes: texts,
+        reason,
+    })
+}
+
+/// Parses `= _` if it comes next.
+fn nothing(input: ParseStream) -> syn::Result<bool> {
+    let nothing = input.peek(Token![=]) && input.peek2(Token![_]);
+    if nothing {
+        input.parse::<Token![=]>()?;
+        input.parse::<Token![_]>()?;
+    }
+    Ok(nothing)
+}
+
+/// Parses a list in parentheses, which is not empty. Returns its span.
+fn listed(
+    input: ParseStream,
+    key: &Ident,
+    example: &str,
+    parse: impl FnMut(ParseStream) -> syn::Result<()>,
+) -> syn::Result<Span> {
+    if !input.peek(token::Paren) {
+        return Err(syn::Error::new(key.span(), format!("expected {example}")));
+    }
+    let content;
+    let span = parenthesized!(content in input).span.join();
+    if content.is_empty() {
+        return Err(syn::Error::new(span, format!("expected {example}")));
+    }
+    let mut errors = Errors::default();
+    separated(&content, &mut errors, parse);
+    errors.into_error().map_or(Ok(span), Err)
 }
 
 /// Parses `(part, part, ..)`: the parts of a dimension, one after another.

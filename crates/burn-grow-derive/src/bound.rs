@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{DeriveInput, Generics, WherePredicate, parse_quote};
 
-use crate::check::{Form, Part};
+use crate::check::{self, Form, Part};
 
 /// Returns the bounds that the type declares, and that it is a module, which `Growable` requires.
 ///
@@ -27,7 +27,8 @@ pub(crate) fn growable(input: &DeriveInput, parts: &[&Part]) -> Generics {
     let params: Vec<&Ident> = input.generics.type_params().map(|p| &p.ident).collect();
     let mut generics = module(input);
     for part in parts {
-        let ty = part.field.ty;
+        let element = check::element(part.field.ty).filter(|_| !part.places.is_empty());
+        let ty = element.unwrap_or(part.field.ty);
         if !mentions(ty.to_token_stream(), &params) {
             continue;
         }

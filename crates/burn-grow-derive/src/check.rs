@@ -4,7 +4,9 @@ use proc_macro2::Ident;
 use syn::{GenericArgument, LitStr, Path, PathArguments, Type};
 
 use crate::ast::{Body, Field};
-use crate::attr::{self, Dims, Entry, Role, RoleKind, Value};
+use crate::attr::{
+    self, Axes, Dims, Entry, Function, Layout, Override, Place, Role, RoleKind, Stored, Value,
+};
 use crate::error::Errors;
 
 /// A field, and its place in the description.
@@ -13,21 +15,47 @@ pub(crate) struct Part<'a> {
     pub(crate) form: Form,
     /// Function that returns the fraction of the parameters that takes part in one token.
     pub(crate) active: Option<Path>,
+    /// What the axes of the description are called here.
+    pub(crate) axes: Option<Axes>,
+    /// What elements of a stack have of their own.
+    pub(crate) places: Vec<(Place, Overrides)>,
+}
+
+/// What elements at one place have of their own.
+pub(crate) enum Overrides {
+    Roles(Vec<(Slot, Option<Role>)>),
+    Axes(Axes),
+}
+
+/// A role of a layer.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Slot {
+    FanIn,
+    /// A fan-out or a gate.
+    FanOut,
+    Gain,
+    Vocab,
+    Inner,
+    Heads,
 }
 
 /// The form of a field in the description.
 pub(crate) enum Form {
-    /// Holds no parameters for Burn.
+    /// Holds no parameters for Burn, and nothing that is declared.
     Passed,
+    /// Holds no parameters for Burn, and numbers that may differ.
+    Free,
     Child,
     Layer(Roles),
     Param {
         dims: Dims,
         optional: bool,
     },
-    Width(LitStr),
+    Width(Layout),
+    Widths(Vec<Stored>),
     Count(LitStr),
     Multiplier(LitStr),
+    Function(Function),
     Frozen {
         axis: LitStr,
         reason: LitStr,
@@ -38,15 +66,7 @@ pub(crate) enum Form {
 
 /// The roles of a layer, side by side.
 #[derive(Default)]
-pub(crate) struct Roles {
-    pub(crate) fan_in: Option<Role>,
-    /// A fan-out or a gate.
-    pub(crate) fan_out: Option<Role>,
-    pub(crate) gain: Option<Role>,
-    pub(crate) vocab: Option<Role>,
-    pub(crate) inner: Option<Role>,
-    pub(crate) heads: Option<Role>,
-}
+pub(crate) struct Roles(pub(crate) Vec<(Slot, Role)>);
 
 pub(crate) fn body<'a>(body: Body<Field<'a>>, errors: &mut Errors) -> Body<Part<'a>> {
     body.map(|field| part(field, errors))
@@ -56,21 +76,28 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
     let mut part = Part {
         form: Form::Child,
         active: None,
+        axes: None,
+        places: Vec::new(),
         field,
     };
-    if attr::is_module_skip(part.field.attrs) {
+    let skipped = attr::is_module_skip(part.field.attrs);
+    if skipped {
         part.form = Form::Passed;
-        for attr in attr::grow(part.field.attrs) {
-            let message = "`#[module(skip)]` fields hold no parameters and are passed over: \
-                           remove one of the two attributes";
-            errors.push(syn::Error::new_spanned(attr, message));
-        }
-        return part;
     }
-    // The entry that decided the form, and one that came with `active`.
+    // The entry that decided the form, and those that came beside it.
     let mut decided: Option<Ident> = None;
     let mut active: Option<Ident> = None;
+    let mut placed: Vec<Ident> = Vec::new();
     for Entry { key, value } in attr::field(part.field.attrs, errors) {
+        if skipped && !fits_skipped(&value) {
+            let message = format!(
+                "`{key}` is for parameters, and a `#[module(skip)]` field holds none: it takes \
+                 `width`, `widths`, `count`, `multiplier`, `recomputed`, `kept`, `frozen`, `skip` \
+                 or `with`"
+            );
+            errors.at(key.span(), message);
+            continue;
+        }
         let value = match value {
             Value::Active(path) => {
                 if part.active.is_some() {
@@ -80,11 +107,30 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
                 active = Some(key);
                 continue;
             }
+            Value::Axes(axes) => {
+                if part.axes.is_some() {
+                    twice(&key, errors);
+                }
+                part.axes = Some(axes);
+                continue;
+            }
+            Value::Place(place, overrides) => {
+                if part.places.iter().any(|(other, _)| *other == place) {
+                    twice(&key, errors);
+                }
+                part.places
+                    .extend(overriding(&key, overrides, errors).map(|all| (place, all)));
+                placed.push(key);
+                continue;
+            }
             value => value,
         };
         match (&mut part.form, value) {
             (Form::Layer(roles), Value::Role(role)) => add_role(roles, &key, role, errors),
-            (form @ Form::Child, value) => *form = first(part.field.ty, &key, value, errors),
+            (Form::Passed, Value::Skip) => part.form = Form::Free,
+            (form @ (Form::Child | Form::Passed), value) => {
+                *form = first(part.field.ty, &key, value, errors);
+            }
             (_, _) => match &decided {
                 Some(other) if *other == key => twice(&key, errors),
                 other => {
@@ -92,8 +138,9 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
                     let message = format!(
                         "`{key}` contradicts `{other}`: a field is a layer (`fan_in`, `fan_out`, \
                          `gate`, `gain`, `vocab`, `inner`, `heads`, `concat`), a parameter \
-                         (`dims`), a constant (`width`, `count`, `multiplier`, `frozen`), or \
-                         described elsewhere (`skip`, `with`)"
+                         (`dims`), a constant (`width`, `widths`, `count`, `multiplier`, \
+                         `recomputed`, `kept`, `frozen`), or described elsewhere (`axes`, `skip`, \
+                         `with`)"
                     );
                     errors.at(key.span(), message);
                 }
@@ -103,14 +150,120 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
     }
     let constant = matches!(
         part.form,
-        Form::Width(_) | Form::Count(_) | Form::Multiplier(_) | Form::Frozen { .. }
+        Form::Width(_)
+            | Form::Widths(_)
+            | Form::Count(_)
+            | Form::Multiplier(_)
+            | Form::Function(_)
+            | Form::Frozen { .. }
     );
     if let (Some(key), true) = (active, constant) {
         let message = "`active` is the fraction of parameters that takes part in one token, and a \
                        constant holds none";
         errors.at(key.span(), message);
     }
+    if let Some(axes) = &part.axes
+        && !matches!(part.form, Form::Child | Form::With(_))
+    {
+        let message = "`axes` names the axes of a description from elsewhere, of a module of your \
+                       own or `with` functions; here the attributes name them";
+        errors.at(axes.span, message);
+    }
+    places(&part, &placed, errors);
+    part.places.sort_by_key(|(place, _)| *place);
     part
+}
+
+/// Returns `true` if a field without parameters can have the attribute.
+fn fits_skipped(value: &Value) -> bool {
+    match value {
+        Value::Width(_) | Value::Widths(_) | Value::Count(_) | Value::Multiplier(_) => true,
+        Value::Function(_) | Value::Frozen { .. } | Value::Skip | Value::With(_) => true,
+        Value::Role(_) | Value::Dims(_) | Value::Axes(_) | Value::Place(..) | Value::Active(_) => {
+            false
+        }
+    }
+}
+
+/// Sorts what elements at one place have of their own.
+fn overriding(key: &Ident, overrides: Vec<Override>, errors: &mut Errors) -> Option<Overrides> {
+    let mut roles = Vec::new();
+    let mut all_axes = None;
+    for entry in overrides {
+        match entry {
+            Override::Role(key, Some(role)) => {
+                let slot = slot(&key, &role, errors)?;
+                roles.push((slot, Some(role)));
+            }
+            Override::Role(key, None) => {
+                let slot = match key.to_string().as_str() {
+                    "fan_in" => Slot::FanIn,
+                    "fan_out" | "gate" => Slot::FanOut,
+                    "gain" => Slot::Gain,
+                    "vocab" => Slot::Vocab,
+                    "inner" => Slot::Inner,
+                    "heads" => Slot::Heads,
+                    _ => {
+                        errors.at(key.span(), format!("`{key}` takes the parts of a side"));
+                        return None;
+                    }
+                };
+                roles.push((slot, None));
+            }
+            Override::Axes(axes) => all_axes = Some(axes),
+        }
+    }
+    match all_axes {
+        Some(_) if !roles.is_empty() => {
+            let message = format!("`{key}` names either roles, of a layer, or `axes`, of a module");
+            errors.at(key.span(), message);
+            None
+        }
+        Some(axes) => Some(Overrides::Axes(axes)),
+        None => Some(Overrides::Roles(roles)),
+    }
+}
+
+/// Checks that what elements have of their own fits the field.
+fn places(part: &Part, placed: &[Ident], errors: &mut Errors) {
+    let Some(key) = placed.first() else { return };
+    if element(part.field.ty).is_none() {
+        let message = format!("`{key}` is for an element of a `Vec` or an array");
+        return errors.push(syn::Error::new_spanned(part.field.ty, message));
+    }
+    for (_, overrides) in &part.places {
+        match (overrides, &part.form) {
+            (Overrides::Roles(_), Form::Layer(_)) | (Overrides::Axes(_), Form::Child) => {}
+            (Overrides::Roles(_), _) => errors.at(
+                key.span(),
+                format!("the roles of `{key}` are those of a layer, and the field names none"),
+            ),
+            (Overrides::Axes(axes), _) => errors.at(
+                axes.span,
+                "`axes` names the axes of a description from elsewhere; here the attributes name \
+                 them",
+            ),
+        }
+    }
+}
+
+/// Returns the type of the elements of a `Vec` or an array.
+pub(crate) fn element(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Array(array) => Some(&array.elem),
+        Type::Group(group) => element(&group.elem),
+        Type::Paren(paren) => element(&paren.elem),
+        _ => {
+            let segment = last_segment(ty).filter(|segment| segment.ident == "Vec")?;
+            let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+                return None;
+            };
+            match arguments.args.first() {
+                Some(GenericArgument::Type(ty)) => Some(ty),
+                _ => None,
+            }
+        }
+    }
 }
 
 /// Returns the form that the first entry gives the field.
@@ -134,6 +287,8 @@ fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
             );
             Form::Width(axis)
         }
+        Value::Widths(widths) => Form::Widths(widths),
+        Value::Function(function) => Form::Function(function),
         Value::Count(axis) => {
             let what = "`count` marks a field that is an axis of its own";
             primitive(ty, "usize", what, errors);
@@ -156,41 +311,43 @@ fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
         Value::Skip => Form::Fixed,
         Value::With(path) => Form::With(path),
         // Taken before the form is decided.
-        Value::Active(_) => Form::Child,
+        Value::Active(_) | Value::Axes(_) | Value::Place(..) => Form::Child,
     }
 }
 
 fn add_role(roles: &mut Roles, key: &Ident, role: Role, errors: &mut Errors) {
-    // A gate is on the output side.
-    let side = |kind| match kind {
-        RoleKind::Gate => RoleKind::FanOut,
-        kind => kind,
-    };
-    let Some(first) = role.kinds().next() else {
+    let Some(slot) = slot(key, &role, errors) else {
         return;
     };
-    if role.kinds().any(|kind| side(kind) != side(first)) {
-        let message = "the parts of a layer's `concat` lie on one side: all `fan_in`, all \
-                       `fan_out` or `gate`, or all `gain`";
-        return errors.at(key.span(), message);
-    }
-    let slot = match first {
-        RoleKind::FanIn => &mut roles.fan_in,
-        RoleKind::FanOut | RoleKind::Gate => &mut roles.fan_out,
-        RoleKind::Gain => &mut roles.gain,
-        RoleKind::Vocab => &mut roles.vocab,
-        RoleKind::Inner => &mut roles.inner,
-        RoleKind::Heads => &mut roles.heads,
-    };
-    match slot {
-        Some(other) if other.kinds().eq(role.kinds()) => twice(key, errors),
+    match roles.0.iter().find(|(other, _)| *other == slot) {
+        Some((_, other)) if other.kinds().eq(role.kinds()) => twice(key, errors),
         Some(_) => errors.at(
             key.span(),
             "`gate` and `fan_out` exclude each other: a gate is the fan-out that multiplies \
              another one; `concat` puts both into one dimension",
         ),
-        None => *slot = Some(role),
+        None => roles.0.push((slot, role)),
     }
+}
+
+/// Returns the side that a role belongs to.
+fn slot(key: &Ident, role: &Role, errors: &mut Errors) -> Option<Slot> {
+    let slot = |kind| match kind {
+        RoleKind::FanIn => Slot::FanIn,
+        RoleKind::FanOut | RoleKind::Gate => Slot::FanOut,
+        RoleKind::Gain => Slot::Gain,
+        RoleKind::Vocab => Slot::Vocab,
+        RoleKind::Inner => Slot::Inner,
+        RoleKind::Heads => Slot::Heads,
+    };
+    let first = slot(role.kinds().next()?);
+    if role.kinds().any(|kind| slot(kind) != first) {
+        let message = "the parts of a layer's `concat` lie on one side: all `fan_in`, all \
+                       `fan_out` or `gate`, or all `gain`";
+        errors.at(key.span(), message);
+        return None;
+    }
+    Some(first)
 }
 
 fn twice(key: &Ident, errors: &mut Errors) {

@@ -3,13 +3,14 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Generics, Path, Token};
 
 use crate::ast::{Body, Variant};
-use crate::attr::{self, Container, Dims, Role, RoleKind};
+use crate::attr::{self, Axes, Container, Dims, Layout, Place, Role, RoleKind, Stored};
 use crate::bound;
-use crate::check::{Form, Part, Roles};
+use crate::check::{Form, Overrides, Part, Roles, Slot};
 
 /// How the generated code reaches a field.
 struct Access {
@@ -27,6 +28,9 @@ struct Names {
     constants: Ident,
     field: Ident,
     roles: Ident,
+    map: Ident,
+    index: Ident,
+    count: Ident,
 }
 
 impl Names {
@@ -37,6 +41,9 @@ impl Names {
             constants: name("constants"),
             field: name("field"),
             roles: name("roles"),
+            map: name("map"),
+            index: name("index"),
+            count: name("count"),
         }
     }
 }
@@ -49,22 +56,50 @@ pub(crate) fn growable(
     let names = Names::new();
     let generics = bound::growable(input, &body.fields());
     let describe = method(&names, body, None, describe);
+    let together = together(&names, container);
+    let describe = match together {
+        Some(together) => Some(quote!(#together #describe)),
+        None => describe,
+    };
+    let describe = describe.map(|body| mapped(&names, &names.describe, &container.axes, body));
     let mutable = Some(Token![mut](Span::call_site()));
     let update_constants = method(&names, body, mutable, update_constants);
-    implementation(input, container, &generics, describe, update_constants)
+    let update_constants =
+        update_constants.map(|body| mapped(&names, &names.constants, &container.axes, body));
+    let observes = body
+        .fields()
+        .iter()
+        .any(|part| matches!(part.form, Form::Passed | Form::Widths(_)));
+    let traits = observes.then(|| {
+        quote! {
+            #[allow(unused_imports)]
+            use _grow::describe::{
+                ObserveDebug as _, ObserveNothing as _, ObserveTensor as _,
+            };
+        }
+    });
+    implementation(
+        input,
+        container,
+        &generics,
+        traits,
+        describe,
+        update_constants,
+    )
 }
 
 /// Writes an implementation that says nothing, so that one error about the attributes stays one
 /// error.
 pub(crate) fn fallback(input: &DeriveInput, container: &Container) -> TokenStream {
     let generics = bound::module(input);
-    implementation(input, container, &generics, None, None)
+    implementation(input, container, &generics, None, None, None)
 }
 
 fn implementation(
     input: &DeriveInput,
     container: &Container,
     generics: &Generics,
+    traits: Option<TokenStream>,
     describe: Option<TokenStream>,
     update_constants: Option<TokenStream>,
 ) -> TokenStream {
@@ -83,6 +118,7 @@ fn implementation(
     quote! {
         const _: () = {
             use #krate as _grow;
+            #traits
 
             #[automatically_derived]
             impl #impl_generics _grow::Growable for #ident #ty_generics #where_clause {
@@ -161,20 +197,23 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
     let ty = part.field.ty;
     // `<Ty as Trait>::..` lets the compiler point at the whole type when the trait is missing.
     let statement = match &part.form {
-        Form::Passed => return None,
-        Form::Child => scope(
-            describe,
-            name,
-            quote!(<#ty as _grow::Growable>::describe(#reference, #describe)),
-        ),
-        Form::Layer(layer) => {
-            let roles = layer_roles(layer);
-            scope(
-                describe,
-                name,
-                quote!(<#ty as _grow::describe::Layer>::describe(#reference, &#roles, #describe)),
-            )
+        Form::Free => return None,
+        Form::Passed => scope(describe, name, observe(describe, reference)),
+        Form::Child if part.places.is_empty() => {
+            let child = quote!(<#ty as _grow::Growable>::describe(#reference, #describe));
+            scope(describe, name, mapped(names, describe, &part.axes, child))
         }
+        Form::Layer(layer) if part.places.is_empty() => {
+            let roles = layer_roles(layer);
+            let names = &names.roles;
+            let layer = quote! {
+                #describe.with_roles(&#roles, |#names, #describe| {
+                    <#ty as _grow::describe::Layer>::describe(#reference, #names, #describe)
+                })
+            };
+            scope(describe, name, layer)
+        }
+        Form::Child | Form::Layer(_) => scope(describe, name, each(names, part, access, false)),
         Form::Param { dims, optional } => {
             let roles = dims_roles(dims);
             let statement = if *optional {
@@ -189,14 +228,43 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
             };
             scope(describe, name, statement)
         }
-        Form::Width(axis) => quote!(#describe.width(#name, #axis, #value);),
+        Form::Width(layout) => {
+            let layout = layout_expr(layout);
+            quote!(#describe.width(#name, #layout, #value);)
+        }
+        Form::Widths(widths) => {
+            let widths = widths.iter().map(|Stored { path, layout }| {
+                let segments: Vec<_> = path.iter().map(|name| name.unraw().to_string()).collect();
+                let name = segments.join(".");
+                match layout {
+                    Some(layout) => {
+                        let layout = layout_expr(layout);
+                        quote!(#describe.width(#name, #layout, (#reference).#(#path).*);)
+                    }
+                    None => quote!(#describe.free(#name);),
+                }
+            });
+            let observe = observe(describe, reference);
+            scope(describe, name, quote!(#(#widths)* #observe))
+        }
         Form::Count(axis) => quote!(#describe.count(#name, #axis, #value);),
         Form::Frozen { axis, reason } => quote!(#describe.frozen(#axis, #reason);),
         Form::Multiplier(axis) => quote!(#describe.multiplier(#name, #axis, #value);),
+        Form::Function(function) => {
+            let path = &function.function;
+            let method = if function.kept {
+                quote!(kept)
+            } else {
+                quote!(recomputed)
+            };
+            let layout = layout_expr(&function.layout);
+            quote!(#describe.#method(#name, #layout, #value, #path);)
+        }
         Form::Fixed => quote_spanned!(ty.span()=> #describe.fixed(#reference);),
         Form::With(path) => {
             let function = function_in(path, "describe");
-            scope(describe, name, quote!(#function(#reference, #describe)))
+            let child = quote!(#function(#reference, #describe));
+            scope(describe, name, mapped(names, describe, &part.axes, child))
         }
     };
     Some(match &part.active {
@@ -215,23 +283,159 @@ fn update_constants(names: &Names, part: &Part, access: &Access) -> Option<Token
     let Access { reference, .. } = access;
     let ty = part.field.ty;
     match &part.form {
-        Form::Passed | Form::Param { .. } | Form::Frozen { .. } | Form::Fixed => None,
-        // The roles may name fields of `self`, so they come before the borrow.
-        Form::Layer(layer) => {
+        Form::Passed | Form::Free | Form::Param { .. } | Form::Frozen { .. } | Form::Fixed => None,
+        Form::Layer(layer) if part.places.is_empty() => {
+            // The roles may name fields of `self`, so they come before the borrow.
             let made = layer_roles(layer);
             Some(quote! {
-                let #roles = #made;
-                <#ty as _grow::describe::Layer>::update_constants(#reference, &#roles, #constants);
+                #constants.with_roles(&#made, |#roles, #constants| {
+                    <#ty as _grow::describe::Layer>::update_constants(
+                        #reference, #roles, #constants,
+                    )
+                });
             })
         }
-        Form::Child => Some(quote! {
-            <#ty as _grow::Growable>::update_constants(#reference, #constants);
-        }),
-        Form::Width(axis) | Form::Count(axis) => Some(quote!(#constants.width(#axis, #reference);)),
+        Form::Child if part.places.is_empty() => {
+            let child = quote!(<#ty as _grow::Growable>::update_constants(#reference, #constants));
+            let child = mapped(names, constants, &part.axes, child);
+            Some(quote!(#child;))
+        }
+        Form::Child | Form::Layer(_) => {
+            let each = each(names, part, access, true);
+            Some(quote!({ #each }))
+        }
+        Form::Width(layout) => {
+            let layout = layout_expr(layout);
+            Some(quote!(#constants.width(#layout, #reference);))
+        }
+        Form::Widths(widths) => {
+            let widths = widths.iter().filter_map(|Stored { path, layout }| {
+                let layout = layout_expr(layout.as_ref()?);
+                Some(quote!(#constants.width(#layout, &mut (#reference).#(#path).*);))
+            });
+            let widths: Vec<_> = widths.collect();
+            (!widths.is_empty()).then(|| quote!(#(#widths)*))
+        }
+        Form::Count(axis) => Some(quote!(#constants.width(#axis, #reference);)),
         Form::Multiplier(axis) => Some(quote!(#constants.multiplier(#axis, #reference);)),
+        Form::Function(function) if function.kept => None,
+        Form::Function(function) => {
+            let path = &function.function;
+            let layout = layout_expr(&function.layout);
+            Some(quote!(#constants.recomputed(#layout, #reference, #path);))
+        }
         Form::With(path) => {
             let function = function_in(path, "update_constants");
-            Some(quote!(#function(#reference, #constants);))
+            let child = quote!(#function(#reference, #constants));
+            let child = mapped(names, constants, &part.axes, child);
+            Some(quote!(#child;))
+        }
+    }
+}
+
+/// Looks at a field of any type.
+fn observe(describe: &Ident, reference: &TokenStream) -> TokenStream {
+    quote!((&&&_grow::describe::Observe(#reference)).observe(#describe);)
+}
+
+/// Says which axes grow together.
+fn together(names: &Names, container: &Container) -> Option<TokenStream> {
+    let describe = &names.describe;
+    let together = container.together.iter().map(|together| {
+        let attr::Together { axes, reason } = together;
+        quote!(#describe.together(&[#(#axes),*], #reason);)
+    });
+    (!container.together.is_empty()).then(|| quote!(#(#together)*))
+}
+
+/// Runs `body` below a map of axes, if there is one. `receiver` is a `Describer` or `Constants`.
+fn mapped(names: &Names, receiver: &Ident, axes: &Option<Axes>, body: TokenStream) -> TokenStream {
+    let Some(axes) = axes else { return body };
+    let map = &names.map;
+    let entries = map_entries(axes);
+    quote!({
+        let #map = _grow::describe::AxisMap::new() #entries;
+        #receiver.axes(&#map, |#receiver| { #body });
+    })
+}
+
+fn map_entries(axes: &Axes) -> TokenStream {
+    let entries = axes.entries.iter().map(|(name, layout)| match layout {
+        Some(layout) => {
+            let layout = layout_expr(layout);
+            quote!(.with(#name, #layout))
+        }
+        None => quote!(.without(#name)),
+    });
+    quote!(#(#entries)*)
+}
+
+/// Goes through the elements of a stack, some of which have roles or axes of their own.
+fn each(names: &Names, part: &Part, access: &Access, update: bool) -> TokenStream {
+    let Names {
+        describe,
+        constants,
+        roles,
+        map,
+        index,
+        count,
+        ..
+    } = names;
+    let Access { reference, .. } = access;
+    let places = part.places.iter().map(|(place, overrides)| {
+        let condition = match place {
+            Place::First => quote!(#index == 0),
+            Place::Rest => quote!(#index > 0),
+            Place::Last => quote!(#index + 1 == #count),
+        };
+        let overrides = match overrides {
+            Overrides::Roles(all) => {
+                let all = all.iter().map(|(slot, role)| {
+                    let (slot, role) = (slot_name(*slot), option(role.as_ref()));
+                    quote!(#roles.#slot = #role;)
+                });
+                quote!(#(#all)*)
+            }
+            Overrides::Axes(axes) => {
+                let entries = map_entries(axes);
+                quote!(#map = #map #entries;)
+            }
+        };
+        quote!(if #condition { #overrides })
+    });
+    let (context, visit) = match &part.form {
+        Form::Layer(layer) => {
+            let made = layer_roles(layer);
+            let visit = if update {
+                quote!(#constants.layer(&mut (#reference)[#index], &#roles);)
+            } else {
+                quote!(#describe.layer(&#index.to_string(), &(#reference)[#index], &#roles);)
+            };
+            (quote!(let mut #roles = #made;), visit)
+        }
+        _ => {
+            let entries = part.axes.as_ref().map(map_entries);
+            let made = quote!(let mut #map = _grow::describe::AxisMap::new() #entries;);
+            let visit = if update {
+                quote!(#constants.axes(&#map, |#constants| {
+                    _grow::Growable::update_constants(&mut (#reference)[#index], #constants)
+                });)
+            } else {
+                quote!(#describe.scope(&#index.to_string(), |#describe| {
+                    #describe.axes(&#map, |#describe| {
+                        _grow::Growable::describe(&(#reference)[#index], #describe)
+                    })
+                });)
+            };
+            (made, visit)
+        }
+    };
+    quote! {
+        let #count = (#reference).len();
+        for #index in 0..#count {
+            #context
+            #(#places)*
+            #visit
         }
     }
 }
@@ -240,27 +444,41 @@ fn scope(describe: &Ident, name: &str, statement: TokenStream) -> TokenStream {
     quote!(#describe.scope(#name, |#describe| { #statement });)
 }
 
+fn slot_name(slot: Slot) -> Ident {
+    let name = match slot {
+        Slot::FanIn => "fan_in",
+        Slot::FanOut => "fan_out",
+        Slot::Gain => "gain",
+        Slot::Vocab => "vocab",
+        Slot::Inner => "inner",
+        Slot::Heads => "heads",
+    };
+    Ident::new(name, Span::call_site())
+}
+
+fn layout_expr(layout: &Layout) -> TokenStream {
+    let Layout { axes, groups, unit } = layout;
+    if let ([axis], None, None) = (axes.as_slice(), groups, unit) {
+        return quote!(#axis);
+    }
+    let (first, rest) = (axes.first(), axes.iter().skip(1));
+    let suffix = layout_suffix(layout);
+    quote!(_grow::describe::Layout::of(#first) #(.and(#rest))* #suffix)
+}
+
+fn layout_suffix(layout: &Layout) -> TokenStream {
+    let groups = layout
+        .groups
+        .iter()
+        .map(|groups| quote!(.with_groups(#groups)));
+    let unit = layout.unit.iter().map(|unit| quote!(.with_unit(#unit)));
+    quote!(#(#groups)* #(#unit)*)
+}
+
 fn layer_roles(roles: &Roles) -> TokenStream {
-    let Roles {
-        fan_in,
-        fan_out,
-        gain,
-        vocab,
-        inner,
-        heads,
-    } = roles;
-    let named = [
-        ("fan_in", fan_in),
-        ("fan_out", fan_out),
-        ("gain", gain),
-        ("vocab", vocab),
-        ("inner", inner),
-        ("heads", heads),
-    ];
-    let fields = named.iter().filter_map(|(name, role)| {
-        let name = Ident::new(name, Span::call_site());
-        let role = role_expr(role.as_ref()?);
-        Some(quote!(#name: ::core::option::Option::Some(#role)))
+    let fields = roles.0.iter().map(|(slot, role)| {
+        let (name, role) = (slot_name(*slot), role_expr(role));
+        quote!(#name: ::core::option::Option::Some(#role))
     });
     quote! {
         _grow::describe::LayerRoles {
@@ -294,14 +512,9 @@ fn role_expr(role: &Role) -> TokenStream {
 }
 
 fn part_expr(part: &attr::Part) -> TokenStream {
-    let (kind, axes, groups, unit) = match part {
+    let (kind, layout) = match part {
         attr::Part::Fixed(size) => return quote!(_grow::describe::Role::fixed(#size)),
-        attr::Part::Axes {
-            kind,
-            axes,
-            groups,
-            unit,
-        } => (kind, axes, groups, unit),
+        attr::Part::Axes { kind, layout } => (kind, layout),
     };
     let constructor = match kind {
         RoleKind::FanIn => quote!(fan_in),
@@ -311,10 +524,9 @@ fn part_expr(part: &attr::Part) -> TokenStream {
         RoleKind::Gain => quote!(gain),
         RoleKind::Vocab => quote!(vocab),
     };
-    let (first, rest) = (axes.first(), axes.iter().skip(1));
-    let groups = groups.iter().map(|groups| quote!(.with_groups(#groups)));
-    let unit = unit.iter().map(|unit| quote!(.with_unit(#unit)));
-    quote!(_grow::describe::Role::#constructor(#first) #(.and(#rest))* #(#groups)* #(#unit)*)
+    let (first, rest) = (layout.axes.first(), layout.axes.iter().skip(1));
+    let suffix = layout_suffix(layout);
+    quote!(_grow::describe::Role::#constructor(#first) #(.and(#rest))* #suffix)
 }
 
 /// Writes `path::name`, so that a missing function is an error on `path`.

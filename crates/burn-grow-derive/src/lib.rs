@@ -29,8 +29,9 @@ use crate::error::Errors;
 /// #         #[derive(Default)]
 /// #         pub struct Describer(pub Vec<String>);
 /// #         pub struct Constants<'a>(pub &'a ());
+/// #         #[derive(Clone)]
 /// #         pub struct Role(&'static str, &'static str);
-/// #         #[derive(Default)]
+/// #         #[derive(Clone, Default)]
 /// #         pub struct LayerRoles { pub fan_in: Option<Role>, pub fan_out: Option<Role> }
 /// #         impl Role {
 /// #             pub fn fan_in(axis: &'static str) -> Self { Self("fan_in", axis) }
@@ -41,6 +42,22 @@ use crate::error::Errors;
 /// #             pub fn scope(&mut self, name: &str, describe: impl FnOnce(&mut Self)) {
 /// #                 self.0.push(name.into());
 /// #                 describe(self);
+/// #             }
+/// #             pub fn with_roles(
+/// #                 &mut self,
+/// #                 roles: &LayerRoles,
+/// #                 describe: impl FnOnce(&LayerRoles, &mut Self),
+/// #             ) {
+/// #                 describe(roles, self);
+/// #             }
+/// #         }
+/// #         impl Constants<'_> {
+/// #             pub fn with_roles(
+/// #                 &self,
+/// #                 roles: &LayerRoles,
+/// #                 update: impl FnOnce(&LayerRoles, &Constants<'_>),
+/// #             ) {
+/// #                 update(roles, self);
 /// #             }
 /// #         }
 /// #         pub trait Layer {
@@ -95,11 +112,16 @@ use crate::error::Errors;
 /// | `heads = "axis"` | an attention layer | its heads |
 /// | `concat(..)` | a layer | several parts on one side, one after another (see below) |
 /// | `dims(_, fan_in = "axis", ..)` | a bare parameter | one role per dimension; `_` never grows |
-/// | `width = "axis"` | `usize` | stores the width of the axis |
+/// | `axes(name = "axis", ..)` | a module, or `with` | what its axes are called here (see below) |
+/// | `first(..)`, `rest(..)`, `last(..)` | a `Vec` or array | what these elements have of their own |
+/// | `width = "axis"` | `usize` | stores the width of the axis, or a product: `width("a", "b")` |
+/// | `widths(name = "axis", ..)` | any struct | the widths that it stores, by their names in it |
 /// | `count = "axis"` | `usize` | an axis without parameters, such as experts per token |
 /// | `frozen("axis", "reason")` | `usize` | stores a width that cannot grow, and says why |
 /// | `multiplier = "axis"` | `f64` | absorbs the fan-in factor of the axis (tied embeddings) |
-/// | `skip` | a module or parameter | never grows |
+/// | `recomputed("axis", with = path)` | a number | `path(width)`, computed anew after an expansion |
+/// | `kept("axis", with = path)` | a number | `path(width)` when built, left alone by an expansion |
+/// | `skip` | a module, parameter or number | never grows, and may differ between widths |
 /// | `with = path` | a foreign type | described by functions of yours (see below) |
 /// | `active = path` | parameters | how much of them takes part in one token (see below) |
 ///
@@ -107,6 +129,15 @@ use crate::error::Errors;
 ///   `role("axis", "axis inside it", .., groups = expr, unit = expr)` gives the layout of the
 ///   dimension: `size = groups * width * .. * unit`, the last factor fastest. The expressions have
 ///   type `usize` and may use `self`.
+/// - **`axes(input = "hidden", output("heads", unit = self.d_k), image = _)`** says what the names in
+///   the description of a child stand for here: another axis, a product, or `_`, a width that never
+///   grows. It holds for roles, constants and active fractions, and maps nest. On the type it names
+///   layouts once for all fields.
+/// - **`first(..)`, `rest(..)`, `last(..)`** take roles, `fan_in = "pixels"` or `fan_out = _`, on a
+///   stack of layers, and `axes(..)` on a stack of modules. They replace what the field says, for
+///   the first element, for all behind it, and for the last one, in this order.
+/// - **`widths(hidden_size = "hidden", rope.dim("heads", unit = 2), seed = _)`** marks numbers inside
+///   a configuration that the module keeps; `_` one that may differ.
 /// - **`concat(gate = "axis", fan_out = "axis", ..)`** names what lies along one dimension, part by
 ///   part, as in a fused matrix; `fixed = expr` is a part that never grows.
 /// - **`with = path`** calls `path::describe(&T, &mut Describer)` and
@@ -114,13 +145,18 @@ use crate::error::Errors;
 /// - **`active = path`** calls `fn(&Self) -> ActiveFraction` (or `f64`), and goes with any other
 ///   attribute of a field that holds parameters.
 /// - A bare parameter is a `Param<Tensor<D>>` or an `Option` of one.
-/// - A field with `#[module(skip)]` holds no parameters for Burn and is passed over.
+/// - A field with `#[module(skip)]` holds no parameters for Burn. It takes the attributes of
+///   constants, `skip` and `with`.
+/// - Numbers in fields without an attribute are looked at by the check of two widths, which reports
+///   those that change.
 ///
 /// # Attributes of the type
 ///
 /// | attribute | meaning |
 /// |---|---|
 /// | `crate = path` | the crate that exports `Growable` and `describe`; `::burn_grow` by default |
+/// | `axes(name("axis", unit = expr), ..)` | a map of axes around all fields |
+/// | `together("axis", "axis", .., "reason")` | axes that one expansion grows all or none of |
 ///
 /// # Types
 ///

@@ -3,7 +3,7 @@
 use burn_core as burn;
 use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
-use burn_grow_core::describe::{Describer, Layer, LayerRoles};
+use burn_grow_core::describe::{Constants, Describer, Layer, LayerRoles};
 use burn_grow_kernels::rms_norm;
 use burn_nn::RmsNorm;
 
@@ -67,4 +67,6 @@ impl Layer for HeadNorm {
         };
         describe.param(&self.gamma, [role]);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }

@@ -28,4 +28,10 @@ enum Variant {
     Dense(Linear),
 }
 
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core, together("experts", "why"), axes(a = "b"), axes(b = "a"))]
+struct Together {
+    layer: burn::nn::Relu,
+}
+
 fn main() {}

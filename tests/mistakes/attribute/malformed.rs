@@ -34,6 +34,30 @@ struct Malformed {
     with: Linear,
     #[grow(active)]
     active: Linear,
+    #[grow(axes)]
+    no_map: Linear,
+    #[grow(axes())]
+    empty_map: Linear,
+    #[grow(axes(hidden))]
+    no_place: Linear,
+    #[grow(axes(hidden = _, hidden = "inner"))]
+    two_places: Linear,
+    #[grow(fan_in = _)]
+    nothing: Linear,
+    #[grow(first = "hidden")]
+    no_roles: Vec<Linear>,
+    #[grow(rest(width = "hidden"))]
+    no_role: Vec<Linear>,
+    #[grow(widths = "hidden")]
+    no_widths: usize,
+    #[grow(kept("hidden"))]
+    no_function: f64,
+    #[grow(recomputed = "hidden")]
+    no_parentheses: f64,
+    #[grow(kept("hidden", with = root, with = root))]
+    two_functions: f64,
+    #[grow(together("a", "b", "why"))]
+    container: Linear,
 }
 
 fn main() {}

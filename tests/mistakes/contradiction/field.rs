@@ -37,8 +37,26 @@ struct Duplicates {
 #[grow(crate = burn_grow_core)]
 struct Passed {
     #[module(skip)]
-    #[grow(width = "hidden")]
-    width: usize,
+    #[grow(fan_in = "hidden")]
+    layer: Linear,
+    #[module(skip)]
+    #[grow(axes(hidden = "inner"), active = fraction)]
+    config: usize,
+}
+
+#[derive(Module, Growable, Debug)]
+#[grow(crate = burn_grow_core)]
+struct Misplaced {
+    #[grow(fan_in = "hidden", axes(hidden = "inner"))]
+    layer: Linear,
+    #[grow(fan_in = "hidden", first(fan_in = "pixels"))]
+    one: Linear,
+    #[grow(first(fan_in = "pixels"))]
+    children: Vec<Linear>,
+    #[grow(fan_in = "hidden", first(axes(hidden = "inner")))]
+    layers: Vec<Linear>,
+    #[grow(axes(hidden = "inner"), first(axes(hidden = _), fan_in = "pixels"))]
+    both: Vec<Linear>,
 }
 
 fn main() {}

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use burn::module::{Lora, Module, Param, ParamGroup, Quantizer};
 use burn::nn::{
-    Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig, RmsNorm,
-    RmsNormConfig,
+    BatchNorm, BatchNormConfig, Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, Linear,
+    LinearConfig, RmsNorm, RmsNormConfig,
 };
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor};
 use burn_grow::baseline::Baseline;
-use burn_grow::describe::{ActiveFraction, Constants, Describer, LayerRoles, Role};
+use burn_grow::describe::{ActiveFraction, Constants, Describer, Layer as _, LayerRoles, Role};
 use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::optim::{
     AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
@@ -128,6 +128,70 @@ struct Routed {
 impl Routed {
     fn active(&self) -> ActiveFraction {
         ActiveFraction::ratio("top_k", "experts")
+    }
+}
+
+/// Constants of one axis, and another axis that goes with it.
+#[derive(Module, Growable, Debug)]
+#[grow(together("inner", "other", "one reads the other"))]
+struct Stored {
+    #[grow(fan_in = "other", fan_out = "inner")]
+    up: Linear,
+    #[grow(recomputed("inner", with = inverse))]
+    scale: f64,
+    #[grow(width("inner", unit = 2))]
+    twice: usize,
+}
+
+fn inverse(width: usize) -> f64 {
+    1.0 / width as f64
+}
+
+fn constants(scale: f64, twice: usize) -> Stored {
+    Stored {
+        up: linear(3, 2),
+        scale,
+        twice,
+    }
+}
+
+/// Two products of one axis.
+#[derive(Module, Growable, Debug)]
+struct FusedProducts {
+    #[grow(concat(fan_out("outer", "inner"), fan_out("outer", "other")))]
+    up: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Half {
+    #[grow(axes(outer = _))]
+    fused: FusedProducts,
+}
+
+/// A norm whose statistics nobody sets apart.
+#[derive(Module, Growable, Debug)]
+struct Shared {
+    #[grow(with = forgetful)]
+    norm: BatchNorm,
+}
+
+mod forgetful {
+    use super::*;
+
+    pub(super) fn describe(norm: &BatchNorm, describer: &mut Describer) {
+        let roles = LayerRoles {
+            gain: Some(Role::gain("inner")),
+            ..LayerRoles::default()
+        };
+        describer.with_roles(&roles, |roles, describer| norm.describe(roles, describer));
+    }
+
+    pub(super) fn update_constants(_: &mut BatchNorm, _: &Constants<'_>) {}
+}
+
+fn shared() -> Shared {
+    Shared {
+        norm: BatchNormConfig::new(2).init(&Device::flex()),
     }
 }
 
@@ -450,6 +514,31 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             ),
             &["`norm.gamma`", "in the model", "not in the plan"],
         ),
+        (
+            planned(constants(0.5, 4), Expansion::by("inner", 2.0)),
+            &["`inner`", "`other`", "one reads the other"],
+        ),
+        (
+            described(constants(0.25, 4)),
+            &["`scale`", "0.25", "`inner`", "0.5"],
+        ),
+        (
+            described(constants(0.5, 5)),
+            &["`twice`", "5", "`inner x 2`"],
+        ),
+        (
+            described(Half {
+                fused: FusedProducts { up: linear(3, 8) },
+            }),
+            &["`fused.up`", "`_`"],
+        ),
+        (
+            {
+                let plan = growth::plan(&shared(), &Expansion::by("inner", 2.0));
+                plan.apply(shared()).unwrap_err()
+            },
+            &["`norm.running_mean`", "`Constants::layer`"],
+        ),
     ]
 }
 
@@ -522,9 +611,9 @@ fn the_messages_read_well() {
     axis `inner` has width 4 in `up.weight` but 5 in `down.weight`
     axis `inner` has width 4 in `up.weight` but 6 in `inner`
     parameter `gain.gamma` is not described: give its field a `#[grow(..)]` attribute, or `#[grow(skip)]` if it never grows
-    parameter `down.weight` is the same as `up.weight`: shared parameters cannot grow
-    layer `up`: Linear has no `gain`
-    layer `embedding`: Embedding has no `fan_in`
+    parameter `down.weight` is the same as `up.weight`: shared parameters cannot grow. Build each block by itself instead of cloning one; tie an embedding to the output in `forward` and scale its logits by a field with `#[grow(multiplier = "..")]`
+    layer `up`: Linear has no `gain`, it takes `fan_in`, `fan_out`, `vocab`
+    layer `embedding`: Embedding has no `fan_in`, it takes `vocab`, `fan_out`
     layer `norm`: GroupNorm cannot grow this way: `gain` would copy channels of one of its 2 groups into another: lay them out group by group, `gain("inner", groups = 2)`, here and wherever these channels are made or read
     parameter `up.weight` is quantized (QFloat(QuantScheme { value: Q8S, store: Native, mode: Symmetric, tensor: None, block: None })): grow the model before quantizing it
     parameter `up.weight` is reparameterized (lora): call `materialize` before growing the model
@@ -533,6 +622,11 @@ fn the_messages_read_well() {
     parameter `up.weight`: the plan expects shape [3, 4], found [3, 8]
     parameter `norm.gamma` is in the plan but not in the model
     parameter `norm.gamma` is in the model but not in the plan
+    axis `inner` grows together with `other`, which the expansion does not grow: one reads the other
+    constant `scale` is 0.25, but its function of `inner`, 2 wide, gives 0.5
+    constant `twice` is 5, which does not fit `inner x 2`
+    `fused.up` lies on a product of an axis that grows and of one that `axes(..)` makes `_`, and its size does not tell the two: name an axis instead of `_`
+    statistic `norm.running_mean` is shared with clones of the model, and expanding it would break them: the `update_constants` of what holds it has to call `Constants::layer` on the norm
     "##);
 }
 

@@ -7,6 +7,8 @@ mod errors;
 mod golden;
 mod identity;
 mod layers;
+mod numbers;
 mod pairs;
 mod plan;
+mod reuse;
 mod verify;

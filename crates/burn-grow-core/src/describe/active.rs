@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
+use super::layout::Layout;
 
 /// The fraction of a parameter that takes part in one token: a number times ratios of widths.
 ///
@@ -14,9 +15,9 @@ use super::axis::Axis;
 pub struct ActiveFraction {
     /// A constant fraction.
     pub fraction: f64,
-    /// Pairs of axes, `(part, whole)`: the width of the first divided by the width of the second
-    /// multiplies the fraction.
-    pub ratios: Vec<(Axis, Axis)>,
+    /// Pairs of axes or products, `(part, whole)`: the width of the first divided by the width of
+    /// the second multiplies the fraction.
+    pub ratios: Vec<(Layout, Layout)>,
 }
 
 impl Default for ActiveFraction {
@@ -39,7 +40,7 @@ impl From<f64> for ActiveFraction {
 
 impl ActiveFraction {
     /// Creates the fraction of `part` units out of `whole`.
-    pub fn ratio(part: impl Into<Axis>, whole: impl Into<Axis>) -> Self {
+    pub fn ratio(part: impl Into<Layout>, whole: impl Into<Layout>) -> Self {
         Self {
             ratios: vec![(part.into(), whole.into())],
             ..Self::default()
@@ -55,15 +56,23 @@ impl ActiveFraction {
 
     /// Iterates over the axes of the ratios.
     pub(crate) fn axes(&self) -> impl Iterator<Item = &Axis> {
-        self.ratios.iter().flat_map(|(part, whole)| [part, whole])
+        let layouts = self.ratios.iter().flat_map(|(part, whole)| [part, whole]);
+        layouts.flat_map(Layout::axes)
+    }
+
+    /// Iterates over both sides of the ratios.
+    pub(crate) fn layouts_mut(&mut self) -> impl Iterator<Item = &mut Layout> {
+        self.ratios
+            .iter_mut()
+            .flat_map(|(part, whole)| [part, whole])
     }
 
     /// Computes the fraction at these widths.
     pub fn fraction(&self, widths: &BTreeMap<Axis, usize>) -> f64 {
-        let width = |axis: &Axis| widths.get(axis).copied().unwrap_or(1) as f64;
+        let width = |axis: &Axis| widths.get(axis).copied().unwrap_or(1);
         let ratios = self.ratios.iter();
         ratios.fold(self.fraction, |fraction, (part, whole)| {
-            fraction * width(part) / width(whole)
+            fraction * part.size(width) as f64 / whole.size(width) as f64
         })
     }
 }

@@ -9,6 +9,7 @@ use super::constants::Constant;
 use super::growable::Growable;
 use super::param::ParamBlueprint;
 use super::survey::{Shapes, Survey};
+use super::together::Together;
 use super::validate::{self, Widths, deserialize_checked, known};
 use super::width::widths;
 use crate::cost::{Cost, StateSize};
@@ -55,6 +56,10 @@ pub struct Blueprint {
     pub(crate) constants: Vec<Constant<usize>>,
     pub(crate) multipliers: Vec<Constant<f64>>,
     pub(crate) frozen: BTreeMap<Axis, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kept: Vec<Constant<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) together: Vec<Together>,
 }
 
 deserialize_checked! {
@@ -64,6 +69,10 @@ deserialize_checked! {
         constants: Vec<Constant<usize>>,
         multipliers: Vec<Constant<f64>>,
         frozen: BTreeMap<Axis, String>,
+        #[serde(default)]
+        kept: Vec<Constant<f64>>,
+        #[serde(default)]
+        together: Vec<Together>,
     }
 }
 
@@ -103,7 +112,17 @@ impl Blueprint {
             constants,
             multipliers: describer.multipliers,
             frozen: describer.frozen,
+            kept: Vec::new(),
+            together: describer.together,
         };
+        let mut blueprint = blueprint.checked()?;
+        for function in describer.functions {
+            if function.kept {
+                blueprint.kept.push(function.constant);
+            } else {
+                function.check(&blueprint.widths)?;
+            }
+        }
         blueprint.checked()
     }
 
@@ -114,7 +133,7 @@ impl Blueprint {
 
     /// Returns the width of every axis.
     ///
-    /// Together with [`multipliers`](Self::multipliers) it is the part of a grown model's
+    /// Together with [`multipliers`](Self::multipliers) and [`kept`](Self::kept) it is the part of a grown model's
     /// configuration that its record does not hold.
     pub fn widths(&self) -> &BTreeMap<Axis, usize> {
         &self.widths
@@ -123,6 +142,12 @@ impl Blueprint {
     /// Returns the scalars that absorb fan-in factors, with their present values.
     pub fn multipliers(&self) -> &[Constant<f64>] {
         &self.multipliers
+    }
+
+    /// Returns the numbers that an expansion keeps though they follow from a width when the model is
+    /// built, with their present values.
+    pub fn kept(&self) -> &[Constant<f64>] {
+        &self.kept
     }
 
     /// Counts the parameters.
@@ -156,10 +181,11 @@ impl Blueprint {
         let shapes = self.params.iter().map(|param| (&param.path, &param.shape));
         validate::elements(shapes)?;
         for constant in &self.constants {
-            let (axis, path) = (&constant.axis, &constant.path);
-            validate::width(&self.widths, axis, path, constant.value)?;
+            validate::stored(&self.widths, constant)?;
         }
-        validate::multipliers(&self.multipliers, &self.widths)?;
+        validate::scalars(&self.multipliers, "multiplier", &self.widths)?;
+        validate::scalars(&self.kept, "kept constant", &self.widths)?;
+        validate::together(&self.together, &self.widths)?;
         Ok(self)
     }
 }

@@ -72,7 +72,7 @@ use super::describer::Describer;
     message = "`{Self}` does not say how it grows",
     label = "has parameters that no `#[grow(..)]` attribute describes",
     note = "a layer takes `#[grow(fan_in = \"..\", fan_out = \"..\")]` (or `gate`, `gain`), a bare parameter `#[grow(dims(..))]`",
-    note = "a module of your own derives `Growable`; a foreign one takes `#[grow(with = path)]`",
+    note = "a module of your own derives `Growable`, and `#[grow(axes(..))]` says what its axes are called here; a foreign one takes `#[grow(with = path)]`",
     note = "what never grows takes `#[grow(skip)]`"
 )]
 pub trait Growable: Module {

@@ -2,6 +2,7 @@
 
 use burn_core::module::Module;
 
+use super::axis::Axis;
 use super::constants::Constants;
 use super::describer::Describer;
 use super::role::Role;
@@ -9,21 +10,22 @@ use crate::error::GrowError;
 
 /// A layer with parameters, described by the roles that its field attribute names.
 ///
-/// Implemented for the layers of burn-nn, and for their `Option`, `Vec` and arrays. Implement it
-/// for a layer of your own that is used on different axes in different places; a layer that always
-/// lies on the same axes derives [`Growable`](crate::Growable) instead.
+/// Implemented for the layers of burn-nn, and for their `Option`, `Vec` and arrays. A module of
+/// your own derives [`Growable`](crate::Growable) instead; where it is used on different axes in
+/// different places, the field says which, `#[grow(axes(input = "hidden"))]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be described by `fan_in`, `fan_out`, `gate` and `gain`",
-    note = "a bare parameter takes `#[grow(dims(..))]`, a module of your own derives `Growable` and takes no roles, a foreign module takes `#[grow(with = path)]`"
+    note = "a module of your own derives `Growable` and takes no roles: `#[grow(axes(input = \"hidden\"))]` says which axes its own axes are here",
+    note = "a bare parameter takes `#[grow(dims(..))]`, a foreign module takes `#[grow(with = path)]`"
 )]
 pub trait Layer: Module {
     /// Names the roles of the layer's parameters.
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer);
 
-    /// Rewrites the constants of the layer that depend on a width, after an expansion.
-    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-        let _ = (roles, constants);
-    }
+    /// Rewrites the constants of the layer that depend on a width, after an expansion, and passes
+    /// the call on to the layers and modules inside: running statistics have to be set apart from
+    /// those of clones.
+    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>);
 }
 
 /// The roles that the attribute of a layer field names.
@@ -45,20 +47,53 @@ pub struct LayerRoles {
 
 impl LayerRoles {
     /// Rejects the roles that `layer` has no dimension for.
-    pub(crate) fn only(&self, supported: &[&str], layer: &'static str, describer: &mut Describer) {
-        let named = [
-            ("fan_in", self.fan_in.is_some()),
-            ("fan_out", self.fan_out.is_some()),
-            ("gain", self.gain.is_some()),
-            ("vocab", self.vocab.is_some()),
-            ("inner", self.inner.is_some()),
-            ("heads", self.heads.is_some()),
-        ];
-        for (role, present) in named {
-            if present && !supported.contains(&role) {
+    pub(crate) fn only(
+        &self,
+        supported: &'static [&'static str],
+        layer: &'static str,
+        describer: &mut Describer,
+    ) {
+        for (role, slot) in self.slots() {
+            if slot.is_some() && !supported.contains(&role) {
                 let path = describer.path();
-                describer.reject(GrowError::UnsupportedRole { path, layer, role });
+                describer.reject(GrowError::UnsupportedRole {
+                    path,
+                    layer,
+                    role,
+                    supported,
+                });
             }
+        }
+    }
+
+    /// Returns every role with its name.
+    fn slots(&self) -> [(&'static str, &Option<Role>); 6] {
+        [
+            ("fan_in", &self.fan_in),
+            ("fan_out", &self.fan_out),
+            ("gain", &self.gain),
+            ("vocab", &self.vocab),
+            ("inner", &self.inner),
+            ("heads", &self.heads),
+        ]
+    }
+
+    /// Iterates over the axes of all roles.
+    pub(crate) fn axes(&self) -> impl Iterator<Item = &Axis> {
+        let roles = self.slots().into_iter();
+        roles.flat_map(|(_, role)| role.iter().flat_map(Role::axes))
+    }
+
+    /// Replaces every role.
+    pub(crate) fn map(&self, mut map: impl FnMut(&Role) -> Role) -> Self {
+        let mut map = |role: &Option<Role>| role.as_ref().map(&mut map);
+        Self {
+            fan_in: map(&self.fan_in),
+            fan_out: map(&self.fan_out),
+            gain: map(&self.gain),
+            vocab: map(&self.vocab),
+            inner: map(&self.inner),
+            heads: map(&self.heads),
         }
     }
 
@@ -69,6 +104,7 @@ impl LayerRoles {
                 path: describer.path(),
                 layer,
                 role: "vocab beside fan_out",
+                supported: &["fan_out", "vocab"],
             });
         }
         self.fan_out.clone().or_else(|| self.vocab.clone())
@@ -78,6 +114,8 @@ impl LayerRoles {
 impl Describer {
     /// Describes a layer through the roles that its field attribute names.
     pub fn layer<L: Layer>(&mut self, name: &str, layer: &L, roles: &LayerRoles) {
-        self.scope(name, |describer| layer.describe(roles, describer));
+        self.scope(name, |describer| {
+            describer.with_roles(roles, |roles, describer| layer.describe(roles, describer));
+        });
     }
 }

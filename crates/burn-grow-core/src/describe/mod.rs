@@ -5,22 +5,33 @@
 //! constants that depend on one.
 
 pub(crate) mod active;
+pub(crate) mod axes;
 pub(crate) mod axis;
 pub(crate) mod blueprint;
 pub(crate) mod constants;
 pub(crate) mod describer;
 pub(crate) mod growable;
 pub(crate) mod layer;
+pub(crate) mod layout;
+pub(crate) mod observe;
 pub(crate) mod param;
 pub(crate) mod role;
 pub(crate) mod survey;
+pub(crate) mod together;
 pub(crate) mod validate;
 pub(crate) mod width;
 
 pub use active::ActiveFraction;
+pub use axes::AxisMap;
 pub use axis::Axis;
-pub use constants::{Constant, Constants};
+pub use constants::{Constant, Constants, Number};
 pub use describer::Describer;
 pub use layer::{Layer, LayerRoles};
+pub use layout::Layout;
 pub use param::ParamBlueprint;
 pub use role::{Part, Role, RoleKind, Term};
+pub use together::Together;
+
+// For generated code.
+#[doc(hidden)]
+pub use observe::{Observe, ObserveDebug, ObserveNothing, ObserveTensor};

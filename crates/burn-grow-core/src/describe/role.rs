@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
+use super::layout::Layout;
 
 /// The relation of a dimension to the axis it lies on, which decides what its new coordinates hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ impl fmt::Display for RoleKind {
 }
 
 /// One factor of the size of a [`Part`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Term {
     /// A constant number, which never grows.
@@ -70,11 +71,14 @@ impl Part {
 
     /// Counts the coordinates, given the width of every axis. Saturates at the largest number.
     pub fn size(&self, width: impl Fn(&Axis) -> usize) -> usize {
-        let size = |term: &Term| match term {
-            Term::Fixed(size) => *size,
-            Term::Axis(axis) => width(axis),
-        };
-        self.terms.iter().map(size).fold(1, usize::saturating_mul)
+        self.layout().size(width)
+    }
+
+    /// Returns the factors of the size without the role.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            terms: self.terms.clone(),
+        }
     }
 }
 
@@ -183,6 +187,11 @@ impl Role {
         self
     }
 
+    /// Returns `true` if the dimension lies on an axis that may grow.
+    pub(crate) fn grows(&self) -> bool {
+        self.axes().any(|axis| !axis.is_fixed())
+    }
+
     /// Iterates over the axes along the dimension, part by part, outermost first.
     pub fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.parts.iter().flat_map(Part::axes)
@@ -197,14 +206,10 @@ impl Role {
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let terms = self.terms.iter().map(|term| match term {
-            Term::Fixed(size) => size.to_string(),
-            Term::Axis(axis) => axis.to_string(),
-        });
-        let terms = terms.collect::<Vec<_>>().join(" x ");
+        let terms = self.layout();
         match self.axes().next() {
             Some(_) => write!(f, "{}({terms})", self.kind),
-            None => f.write_str(&terms),
+            None => terms.fmt(f),
         }
     }
 }

@@ -8,6 +8,9 @@ use burn_core::tensor::{DType, Tensor};
 use super::describer::{Describer, Description};
 use super::growable::Growable;
 use super::param::ParamBlueprint;
+use super::role::Term;
+use super::validate::Widths;
+use super::width::voted;
 use crate::error::GrowError;
 use crate::visit::{ParamVisitor, for_each_param};
 
@@ -28,7 +31,19 @@ pub(crate) struct Survey {
 
 impl Survey {
     pub(crate) fn of<G: Growable>(model: &G, shapes: Shapes) -> Result<Self, GrowError> {
-        let mut describer = Describer::default();
+        Self::with(Describer::default(), model, shapes)
+    }
+
+    /// Describes `model`, and looks at the numbers that it does not declare.
+    pub(crate) fn observing<G: Growable>(model: &G) -> Result<Self, GrowError> {
+        Self::with(Describer::observing(), model, Shapes::Initialized)
+    }
+
+    fn with<G: Growable>(
+        mut describer: Describer,
+        model: &G,
+        shapes: Shapes,
+    ) -> Result<Self, GrowError> {
         model.describe(&mut describer);
         if !describer.errors.is_empty() {
             return Err(describer.errors.swap_remove(0));
@@ -43,10 +58,58 @@ impl Survey {
         for_each_param(model, &mut visitor);
         match visitor.error {
             Some(error) => Err(error),
-            None => Ok(Self {
-                params: visitor.params,
-                describer,
-            }),
+            None => {
+                let params = visitor.params;
+                Ok(Self { params, describer }.settled())
+            }
+        }
+    }
+
+    /// Replaces the axes that never grow by their widths.
+    fn settled(mut self) -> Self {
+        let stored = self.describer.widths.iter().chain(&self.describer.counts);
+        let mut fixed = voted(&self.params, stored);
+        fixed.retain(|axis, _| axis.is_fixed());
+        for role in self.params.iter_mut().flat_map(|param| &mut param.roles) {
+            if role
+                .as_ref()
+                .is_some_and(|role| !role.grows() && role.axes().next().is_some())
+            {
+                *role = None;
+            }
+            for part in role.iter_mut().flat_map(|role| &mut role.parts) {
+                settle(&mut part.terms, &fixed);
+            }
+        }
+        for param in &mut self.params {
+            for layout in param.active.layouts_mut() {
+                settle(&mut layout.terms, &fixed);
+            }
+        }
+        let describer = &mut self.describer;
+        for constants in [&mut describer.widths, &mut describer.counts] {
+            for constant in constants.iter_mut() {
+                settle(&mut constant.axis.terms, &fixed);
+            }
+            constants.retain(|constant| constant.axis.axes().next().is_some());
+        }
+        for multiplier in &mut describer.multipliers {
+            settle(&mut multiplier.axis.terms, &fixed);
+        }
+        describer
+            .multipliers
+            .retain(|constant| constant.axis.axes().next().is_some());
+        self
+    }
+}
+
+/// Writes widths instead of axes that never grow.
+fn settle(terms: &mut [Term], fixed: &Widths) {
+    for term in terms {
+        if let Term::Axis(axis) = term
+            && let Some(width) = fixed.get(axis)
+        {
+            *term = Term::Fixed(*width);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::axis::Axis;
 use super::constants::Constant;
 use super::role::Role;
+use super::together::Together;
 use crate::error::GrowError;
 
 /// The largest width of a planned axis, far more than any in use: a plan lists its units one by
@@ -23,10 +24,10 @@ pub(crate) type Widths = BTreeMap<Axis, usize>;
 /// Declares the serialized fields of a type, and deserializes the type through its `checked`
 /// method.
 macro_rules! deserialize_checked {
-    ($fields:ident => $whole:ident { $($name:ident: $type:ty,)+ }) => {
+    ($fields:ident => $whole:ident { $($(#[$attr:meta])* $name:ident: $type:ty,)+ }) => {
         #[derive(Deserialize)]
         struct $fields {
-            $($name: $type,)+
+            $($(#[$attr])* $name: $type,)+
         }
 
         impl TryFrom<$fields> for $whole {
@@ -65,9 +66,29 @@ pub(crate) fn width(
     Err(GrowError::WidthDisagreement {
         axis: axis.clone(),
         path: path.to_owned(),
+        dim: None,
         found,
         other: "the widths".into(),
+        other_dim: None,
         expected,
+    })
+}
+
+/// Checks the width that a constant stores.
+pub(crate) fn stored(widths: &Widths, constant: &Constant<usize>) -> Result<(), GrowError> {
+    if let Some(axis) = constant.axis.single() {
+        return width(widths, axis, &constant.path, constant.value);
+    }
+    for axis in constant.axis.axes() {
+        known(widths, axis)?;
+    }
+    if constant.axis.size(|axis| widths[axis]) == constant.value {
+        return Ok(());
+    }
+    Err(GrowError::StoredWidth {
+        path: constant.path.clone(),
+        found: constant.value,
+        layout: constant.axis.to_string(),
     })
 }
 
@@ -131,14 +152,25 @@ pub(crate) fn active(path: &str, fraction: f64) -> Result<(), GrowError> {
     })
 }
 
-/// Checks the scalars that absorb fan-in factors.
-pub(crate) fn multipliers(multipliers: &[Constant<f64>], widths: &Widths) -> Result<(), GrowError> {
-    multipliers.iter().try_for_each(|multiplier| {
-        known(widths, &multiplier.axis)?;
-        finite(multiplier.value, || {
-            format!("multiplier `{}`", multiplier.path)
-        })
+/// Checks scalars that depend on a width; `what` they are.
+pub(crate) fn scalars(
+    scalars: &[Constant<f64>],
+    what: &str,
+    widths: &Widths,
+) -> Result<(), GrowError> {
+    scalars.iter().try_for_each(|scalar| {
+        for axis in scalar.axis.axes() {
+            known(widths, axis)?;
+        }
+        finite(scalar.value, || format!("{what} `{}`", scalar.path))
     })
+}
+
+/// Checks the axes that grow together.
+pub(crate) fn together(together: &[Together], widths: &Widths) -> Result<(), GrowError> {
+    let axes = together.iter().flat_map(|together| &together.axes);
+    axes.map(|axis| known(widths, axis))
+        .try_for_each(|width| width.map(|_| ()))
 }
 
 /// Checks that a number is neither NaN nor infinite.

@@ -1,45 +1,54 @@
 //! Solves for the width of every axis, given the sizes of the dimensions it lies along.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::axis::Axis;
 use super::constants::Constant;
 use super::param::ParamBlueprint;
-use super::role::{Part, Role, Term};
+use super::role::{Part, RoleKind, Term};
 use crate::error::GrowError;
 
-/// The widths found so far, and the path that fixed each of them.
-type Known<'a> = BTreeMap<Axis, (usize, &'a str)>;
+/// The widths found so far, and what fixed each of them.
+type Known<'a> = BTreeMap<Axis, (usize, Place<'a>)>;
+
+/// A dimension of a parameter, or a constant.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    dim: Option<usize>,
+}
 
 /// Finds the width that all parameters and constants agree on, axis by axis.
 ///
-/// A dimension with one unknown axis determines it, so a product of axes is solved once the others
-/// are known. `widths` store the width of an axis that parameters lie on; `counts` are axes without
-/// parameters.
+/// A dimension or constant with one unknown axis determines it, so a product of axes is solved once
+/// the others are known. `widths` store widths of axes that parameters lie on; `counts` are axes
+/// without parameters.
 pub(crate) fn widths(
     params: &[ParamBlueprint],
     widths: &[Constant<usize>],
     counts: &[Constant<usize>],
 ) -> Result<BTreeMap<Axis, usize>, GrowError> {
     let mut known: Known<'_> = BTreeMap::new();
-    for count in counts {
-        agree(&mut known, &count.axis, count.value, &count.path)?;
-    }
-    let dims = || dims(params);
-    solve(params, &mut known)?;
+    let dims: Vec<_> = dims(params).collect();
+    let counts: Vec<_> = constants(counts).collect();
+    solve(&counts, &mut known)?;
+    solve(&dims, &mut known)?;
+    let lies = |axis: &Axis| dims.iter().any(|dim| dim.axes().any(|other| other == axis));
+    let mut stored = counts;
     for constant in widths {
-        let named = dims().any(|dim| dim.role.axes().any(|axis| *axis == constant.axis));
-        if !named {
+        if let Some(axis) = constant.axis.axes().find(|axis| !lies(axis)) {
             return Err(GrowError::UnknownAxis {
-                axis: constant.axis.clone(),
+                axis: axis.clone(),
                 known: known.into_keys().collect(),
             });
         }
-        agree(&mut known, &constant.axis, constant.value, &constant.path)?;
     }
+    stored.extend(constants(widths));
     // A constant may have been the missing factor of a product.
-    solve(params, &mut known)?;
-    for dim in dims() {
+    let all: Vec<_> = stored.iter().chain(&dims).cloned().collect();
+    solve(&all, &mut known)?;
+    for dim in &all {
         dim.verify(&known)?;
     }
     Ok(known
@@ -49,12 +58,12 @@ pub(crate) fn widths(
 }
 
 /// Adds every width that follows from the known ones.
-fn solve<'a>(params: &'a [ParamBlueprint], known: &mut Known<'a>) -> Result<(), GrowError> {
+fn solve<'a>(dims: &[Dim<'a>], known: &mut Known<'a>) -> Result<(), GrowError> {
     loop {
         let found = known.len();
-        for dim in dims(params) {
+        for dim in dims {
             if let Some((axis, width)) = dim.solve(known)? {
-                known.insert(axis, (width, &dim.param.path));
+                known.insert(axis, (width, dim.place));
             }
         }
         if known.len() == found {
@@ -68,31 +77,52 @@ fn dims(params: &[ParamBlueprint]) -> impl Iterator<Item = Dim<'_>> {
     params.iter().flat_map(|param| {
         let dims = param.roles.iter().zip(&param.shape).enumerate();
         dims.filter_map(move |(dim, (role, size))| {
-            let role = role.as_ref()?;
             Some(Dim {
-                param,
-                dim,
-                role,
+                place: Place {
+                    path: &param.path,
+                    dim: Some(dim),
+                },
+                parts: Cow::Borrowed(&role.as_ref()?.parts),
                 size: *size,
             })
         })
     })
 }
 
-/// One dimension with a role.
-#[derive(Clone, Copy)]
+/// Iterates over constants as if they were dimensions.
+fn constants<'a>(
+    constants: impl IntoIterator<Item = &'a Constant<usize>>,
+) -> impl Iterator<Item = Dim<'a>> {
+    constants.into_iter().map(|constant| Dim {
+        place: Place {
+            path: &constant.path,
+            dim: None,
+        },
+        parts: Cow::Owned(vec![Part {
+            kind: RoleKind::Gain,
+            terms: constant.axis.terms.clone(),
+        }]),
+        size: constant.value,
+    })
+}
+
+/// One dimension with a role, or a constant.
+#[derive(Clone)]
 struct Dim<'a> {
-    param: &'a ParamBlueprint,
-    dim: usize,
-    role: &'a Role,
+    place: Place<'a>,
+    parts: Cow<'a, [Part]>,
     size: usize,
 }
 
 impl Dim<'_> {
+    fn axes(&self) -> impl Iterator<Item = &Axis> {
+        self.parts.iter().flat_map(Part::axes)
+    }
+
     /// Solves for the one unknown axis of the dimension. Returns `None` if no axis or several are
     /// unknown.
     fn solve(&self, known: &Known<'_>) -> Result<Option<(Axis, usize)>, GrowError> {
-        let mut unknown = self.role.axes().filter(|axis| !known.contains_key(axis));
+        let mut unknown = self.axes().filter(|axis| !known.contains_key(axis));
         let Some(axis) = unknown.next() else {
             return Ok(None);
         };
@@ -108,7 +138,6 @@ impl Dim<'_> {
     /// Computes the width of `axis` that gives the dimension its size, all other axes being known.
     fn width(&self, axis: &Axis, known: &Known<'_>) -> Option<usize> {
         let (with, without): (Vec<&Part>, Vec<&Part>) = self
-            .role
             .parts
             .iter()
             .partition(|part| part.axes().any(|other| other == axis));
@@ -137,25 +166,31 @@ impl Dim<'_> {
 
     /// Checks that the dimension has the size that the widths give it.
     fn verify(&self, known: &Known<'_>) -> Result<(), GrowError> {
-        if let Some(axis) = self.role.axes().find(|axis| !known.contains_key(axis)) {
+        if let Some(axis) = self.axes().find(|axis| !known.contains_key(axis)) {
             return Err(GrowError::UndeterminedAxis {
-                path: self.param.path.clone(),
-                dim: self.dim,
-                axis: axis.clone(),
-                role: self.role.to_string(),
+                path: self.place.path.to_owned(),
+                dim: self.place.dim,
+                axis: axis.own(),
+                role: self.text(),
             });
         }
-        if self.role.size(|axis| known[axis].0) == self.size {
+        let sizes = self
+            .parts
+            .iter()
+            .map(|part| part.size(|axis| known[axis].0));
+        if sizes.fold(0, usize::saturating_add) == self.size {
             return Ok(());
         }
-        for axis in self.role.axes() {
+        for axis in self.axes() {
             if let Some(found) = self.width(axis, known) {
                 let (expected, other) = known[axis];
                 return Err(GrowError::WidthDisagreement {
                     axis: axis.clone(),
-                    path: self.param.path.clone(),
+                    path: self.place.path.to_owned(),
+                    dim: self.place.dim,
                     found,
-                    other: other.to_owned(),
+                    other: other.path.to_owned(),
+                    other_dim: other.dim,
                     expected,
                 });
             }
@@ -164,49 +199,47 @@ impl Dim<'_> {
     }
 
     fn layout(&self) -> GrowError {
-        GrowError::Layout {
-            path: self.param.path.clone(),
-            dim: self.dim,
-            size: self.size,
-            role: self.role.to_string(),
+        let path = self.place.path.to_owned();
+        match self.place.dim {
+            Some(dim) => GrowError::Layout {
+                path,
+                dim,
+                size: self.size,
+                role: self.text(),
+            },
+            None => GrowError::StoredWidth {
+                path,
+                found: self.size,
+                layout: self.text(),
+            },
         }
     }
-}
 
-fn agree<'a>(
-    known: &mut Known<'a>,
-    axis: &Axis,
-    width: usize,
-    path: &'a str,
-) -> Result<(), GrowError> {
-    let (expected, other) = *known.entry(axis.clone()).or_insert((width, path));
-    if expected == width {
-        return Ok(());
+    /// Formats the role, or the layout of a constant.
+    fn text(&self) -> String {
+        let parts = self.parts.iter();
+        let parts: Vec<_> = match self.place.dim {
+            Some(_) => parts.map(Part::to_string).collect(),
+            None => parts.map(|part| part.layout().to_string()).collect(),
+        };
+        let text = parts.join(" + ");
+        let fixed = self.axes().filter(|axis| axis.is_fixed());
+        fixed.fold(text, |text, axis| text.replace(axis.as_str(), "_"))
     }
-    Err(GrowError::WidthDisagreement {
-        axis: axis.clone(),
-        path: path.to_owned(),
-        found: width,
-        other: other.to_owned(),
-        expected,
-    })
 }
 
 /// Finds the width that most dimensions and constants ask for, axis by axis, in a description that
 /// may be wrong.
 pub(crate) fn voted<'a>(
-    params: &[ParamBlueprint],
-    constants: impl Iterator<Item = &'a Constant<usize>>,
+    params: &'a [ParamBlueprint],
+    stored: impl IntoIterator<Item = &'a Constant<usize>>,
 ) -> BTreeMap<Axis, usize> {
+    let dims: Vec<_> = constants(stored).chain(dims(params)).collect();
     let mut known: Known<'_> = BTreeMap::new();
     let mut votes: BTreeMap<Axis, BTreeMap<usize, usize>> = BTreeMap::new();
-    for constant in constants {
-        let votes = votes.entry(constant.axis.clone()).or_default();
-        *votes.entry(constant.value).or_default() += 1;
-    }
     // Dimensions on one axis vote first, then products with one unknown left.
     loop {
-        for dim in dims(params) {
+        for dim in &dims {
             if let Ok(Some((axis, width))) = dim.solve(&known) {
                 *votes.entry(axis).or_default().entry(width).or_default() += 1;
             }
@@ -215,7 +248,11 @@ pub(crate) fn voted<'a>(
         for (axis, votes) in std::mem::take(&mut votes) {
             let most = votes.into_iter().max_by_key(|(_, count)| *count);
             if let Some((width, _)) = most {
-                known.entry(axis).or_insert((width, ""));
+                let nowhere = Place {
+                    path: "",
+                    dim: None,
+                };
+                known.entry(axis).or_insert((width, nowhere));
             }
         }
         if known.len() == found {
@@ -231,7 +268,7 @@ pub(crate) fn voted<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::describe::{ActiveFraction, RoleKind};
+    use crate::describe::{ActiveFraction, Role};
 
     #[test]
     fn widths_follow_from_a_stored_one_through_any_number_of_products() {

@@ -3,8 +3,10 @@
 use burn_core::module::Param;
 use burn_core::tensor::{Tensor, TensorData};
 
+use super::apart::check_apart;
 use super::gather::gather;
 use super::random::randomize;
+use crate::describe::constants::Constants;
 use crate::describe::growable::Growable;
 use crate::error::GrowError;
 use crate::plan::coordinates::{Content, Coordinate, fixed};
@@ -23,7 +25,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// Fails when `model` is not the one that the plan was made for. The model is consumed all the
+    /// Fails when `model` is not the one that the plan was made for, or when a module that is
+    /// described by hand shares a running statistic with clones. The model is consumed all the
     /// same: to keep it, pass a clone, which copies no tensor.
     pub fn apply<G: Growable>(&self, mut model: G) -> Result<G, GrowError> {
         self.check(&model)?;
@@ -32,7 +35,11 @@ impl Plan {
         }
         // First, because running statistics are shared with clones until their layer sets them
         // apart.
-        model.update_constants(&self.constants());
+        let clone = model.clone();
+        model.update_constants(&Constants::new(&self.constant_widths()));
+        let model = check_apart(self, model, &clone)?;
+        // A clone would keep every old tensor to the end.
+        drop(clone);
         Ok(map_params(model, &mut Expand { plan: self }))
     }
 

@@ -18,6 +18,8 @@ impl Layer for PRelu {
         let role = roles.gain.clone().filter(|_| !shared);
         describer.param(&self.alpha, [role]);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Two linear layers, `[fan_in, fan_out]` each: `linear_inner` is the gate and multiplies
@@ -33,6 +35,8 @@ impl Layer for SwiGlu {
         describer.layer("linear_inner", &self.linear_inner, &gate);
         describer.layer("linear_outer", &self.linear_outer, roles);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Roles of the activation inside: the `gain` of a `PRelu`, the `fan_in` and `fan_out` of a

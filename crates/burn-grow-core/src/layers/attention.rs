@@ -103,6 +103,8 @@ impl Layer for CrossAttention {
         };
         for_each_param(self, &mut visitor);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Describes the private layers of a cross-attention by their names.

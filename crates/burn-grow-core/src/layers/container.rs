@@ -28,7 +28,7 @@ impl<G: Growable> Growable for Option<G> {
 impl<G: Growable> Growable for Vec<G> {
     fn describe(&self, describer: &mut Describer) {
         for (index, module) in self.iter().enumerate() {
-            describer.child(&index.to_string(), module);
+            describer.element(index, |describer| module.describe(describer));
         }
     }
 
@@ -43,7 +43,7 @@ impl<G: Growable> Growable for Vec<G> {
 impl<G: Growable, const N: usize> Growable for [G; N] {
     fn describe(&self, describer: &mut Describer) {
         for (index, module) in self.iter().enumerate() {
-            describer.child(&index.to_string(), module);
+            describer.element(index, |describer| module.describe(describer));
         }
     }
 
@@ -98,7 +98,7 @@ impl<L: Layer> Layer for Option<L> {
 impl<L: Layer> Layer for Vec<L> {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         for (index, layer) in self.iter().enumerate() {
-            describer.layer(&index.to_string(), layer, roles);
+            describer.element(index, |describer| layer.describe(roles, describer));
         }
     }
 
@@ -113,7 +113,7 @@ impl<L: Layer> Layer for Vec<L> {
 impl<L: Layer, const N: usize> Layer for [L; N] {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         for (index, layer) in self.iter().enumerate() {
-            describer.layer(&index.to_string(), layer, roles);
+            describer.element(index, |describer| layer.describe(roles, describer));
         }
     }
 

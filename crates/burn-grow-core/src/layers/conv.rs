@@ -57,7 +57,7 @@ impl<const D: usize> Conv<'_, D> {
         describer: &mut Describer,
     ) -> ([Option<Role>; 2], Option<Role>) {
         let mut within = |attribute, role: &Option<Role>, all: &[usize]| {
-            let role = role.as_ref()?;
+            let role = role.as_ref().filter(|role| role.grows())?;
             for groups in all {
                 if groups::within(role, *groups).is_none() {
                     let advice = groups::advice(attribute, role, *groups);

@@ -2,6 +2,7 @@
 
 use burn_nn::Embedding;
 
+use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
 use crate::describe::layer::{Layer, LayerRoles};
 
@@ -12,4 +13,6 @@ impl Layer for Embedding {
         roles.only(&["vocab", "fan_out"], "Embedding", describer);
         describer.param(&self.weight, [roles.vocab.clone(), roles.fan_out.clone()]);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }

@@ -2,6 +2,7 @@
 
 use burn_nn::Linear;
 
+use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
 use crate::describe::layer::{Layer, LayerRoles};
 
@@ -17,4 +18,6 @@ impl Layer for Linear {
             describer.param(bias, [output.clone()]);
         }
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }

@@ -19,6 +19,8 @@ impl Layer for RmsNorm {
         roles.only(&["gain"], "RmsNorm", describer);
         describer.param(&self.gamma, [roles.gain.clone()]);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Gain `[gain]`, bias `[gain]`.
@@ -31,6 +33,8 @@ impl Layer for LayerNorm {
             describer.param(beta, [roles.gain.clone()]);
         }
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Gain, bias, running mean and running variance `[gain]`. A copied channel has the statistics of
@@ -61,7 +65,7 @@ impl Layer for BatchNorm {
 impl Layer for GroupNorm {
     fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
         roles.only(&["gain"], "GroupNorm", describer);
-        if let Some(role) = &roles.gain {
+        if let Some(role) = roles.gain.as_ref().filter(|role| role.grows()) {
             let per_group = self.num_channels / self.num_groups;
             if groups::within(role, self.num_groups).is_none() && !groups::whole(role, per_group) {
                 reject(

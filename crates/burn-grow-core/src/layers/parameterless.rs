@@ -23,7 +23,7 @@ use burn_nn::{
     PairwiseDistance, PixelShuffle, PixelUnshuffle, RotaryEncoding, Unfold4d,
 };
 
-use crate::describe::constants::Constants;
+use crate::describe::constants::{Constants, Number};
 use crate::describe::describer::Describer;
 use crate::describe::growable::Growable;
 
@@ -38,9 +38,22 @@ macro_rules! parameterless {
     };
 }
 
-parameterless!(
-    bool, f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, String,
-);
+parameterless!(bool, String);
+
+macro_rules! number {
+    ($($number:ty),+) => {
+        $(#[diagnostic::do_not_recommend]
+        impl Growable for $number {
+            fn describe(&self, describer: &mut Describer) {
+                describer.observe(|| self.to_f64());
+            }
+
+            fn update_constants(&mut self, _constants: &Constants<'_>) {}
+        })+
+    };
+}
+
+number!(f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 
 parameterless!(
     AdaptiveAvgPool1d,
@@ -62,7 +75,6 @@ parameterless!(
     Param<Flag>,
     PixelShuffle,
     PixelUnshuffle,
-    RotaryEncoding,
     Unfold4d,
 );
 
@@ -95,10 +107,8 @@ parameterless!(
 );
 
 parameterless!(
-    BinaryCrossEntropyLoss,
     CTCLoss,
     CosineEmbeddingLoss,
-    CrossEntropyLoss,
     GaussianNLLLoss,
     HingeEmbeddingLoss,
     HuberLoss,
@@ -114,16 +124,46 @@ parameterless!(
     TripletMarginLoss,
 );
 
+/// The frequencies of a head cannot follow its width.
+#[diagnostic::do_not_recommend]
+impl Growable for RotaryEncoding {
+    fn describe(&self, describer: &mut Describer) {
+        describer.child("freq_complex", &self.freq_complex);
+    }
+
+    fn update_constants(&mut self, _constants: &Constants<'_>) {}
+}
+
+macro_rules! weighted {
+    ($($loss:ty),+) => {
+        $(/// The weights of classes cannot follow their number.
+        #[diagnostic::do_not_recommend]
+        impl Growable for $loss {
+            fn describe(&self, describer: &mut Describer) {
+                describer.child("weights", &self.weights);
+            }
+
+            fn update_constants(&mut self, _constants: &Constants<'_>) {}
+        })+
+    };
+}
+
+weighted!(BinaryCrossEntropyLoss, CrossEntropyLoss);
+
 #[diagnostic::do_not_recommend]
 impl<const D: usize> Growable for Param<Tensor<D, Int>> {
-    fn describe(&self, _describer: &mut Describer) {}
+    fn describe(&self, describer: &mut Describer) {
+        describer.observe_shape(|| self.dims().to_vec(), false);
+    }
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
-    fn describe(&self, _describer: &mut Describer) {}
+    fn describe(&self, describer: &mut Describer) {
+        describer.observe_shape(|| self.dims().to_vec(), false);
+    }
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }
@@ -131,7 +171,9 @@ impl<const D: usize> Growable for Param<Tensor<D, Bool>> {
 /// Plain tensor fields are not parameters and never grow.
 #[diagnostic::do_not_recommend]
 impl<const D: usize, K: Autodiff> Growable for Tensor<D, K> {
-    fn describe(&self, _describer: &mut Describer) {}
+    fn describe(&self, describer: &mut Describer) {
+        describer.observe_shape(|| self.dims().to_vec(), false);
+    }
 
     fn update_constants(&mut self, _constants: &Constants<'_>) {}
 }

@@ -32,6 +32,8 @@ impl Layer for GateController {
         describer.layer("input_transform", &self.input_transform, roles);
         describer.layer("hidden_transform", &self.hidden_transform, &hidden);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Implements `Layer` for layers of gate controllers: the controllers that multiply another one

@@ -45,6 +45,8 @@ impl Layer for PositionWiseFeedForward {
         describer.layer("linear_inner", &self.linear_inner, &inner);
         describer.layer("linear_outer", &self.linear_outer, &outer);
     }
+
+    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {}
 }
 
 /// Returns the roles of an attention, the feed-forward and the norms of a layer.

@@ -10,6 +10,7 @@ use crate::describe::axis::Axis;
 use crate::describe::blueprint::Blueprint;
 use crate::describe::constants::Constant;
 use crate::describe::growable::Growable;
+use crate::describe::layout::Layout;
 use crate::describe::param::ParamBlueprint;
 use crate::describe::validate::{Widths, known};
 use crate::error::GrowError;
@@ -37,7 +38,8 @@ impl Plan {
     ///   does not grow,
     /// - asks for a function-preserving scaling that its init pair cannot have,
     /// - scales by a number that is not finite, or the units of a tied axis differently,
-    /// - leaves fewer units of an axis than take part in a token.
+    /// - leaves fewer units of an axis than take part in a token,
+    /// - grows some of several axes that grow together.
     pub fn new(blueprint: &Blueprint, expansion: &Expansion) -> Result<Self, GrowError> {
         check_targets(blueprint, expansion)?;
         let axes = plan_axes(blueprint, expansion)?;
@@ -45,9 +47,11 @@ impl Plan {
         for (axis, planned) in &axes {
             new_widths.insert(axis.clone(), planned.new_width());
         }
+        check_together(blueprint, &axes)?;
         check_ratios(blueprint, &new_widths)?;
         let plan = Self {
             multipliers: plan_multipliers(blueprint, &axes)?,
+            kept: plan_kept(blueprint, &axes),
             axes,
             widths: blueprint.widths.clone(),
             params: plan_params(blueprint, &new_widths).into(),
@@ -92,11 +96,33 @@ fn plan_axes(
     axes.collect()
 }
 
+/// Checks that axes that grow together do.
+fn check_together(blueprint: &Blueprint, axes: &BTreeMap<Axis, AxisPlan>) -> Result<(), GrowError> {
+    for together in &blueprint.together {
+        let grows = |axis: &&Axis| axes.get(*axis).is_some_and(AxisPlan::grows);
+        let (growing, missing): (Vec<_>, Vec<_>) = together.axes.iter().partition(grows);
+        if let Some(axis) = growing.first()
+            && !missing.is_empty()
+        {
+            return Err(GrowError::Together {
+                axis: (*axis).clone(),
+                missing: missing.into_iter().cloned().collect(),
+                reason: together.reason.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Checks that no more units of an axis take part in a token than there are.
 fn check_ratios(blueprint: &Blueprint, new_widths: &Widths) -> Result<(), GrowError> {
     let params = blueprint.params.iter();
     for (part, whole) in params.flat_map(|param| &param.active.ratios) {
-        let (part_width, whole_width) = (known(new_widths, part)?, known(new_widths, whole)?);
+        let width = |layout: &Layout| layout.size(|axis| new_widths[axis]);
+        for axis in part.axes().chain(whole.axes()) {
+            known(new_widths, axis)?;
+        }
+        let (part_width, whole_width) = (width(part), width(whole));
         if part_width > whole_width {
             return Err(GrowError::PartExceedsWhole {
                 part: part.clone(),
@@ -116,22 +142,41 @@ fn plan_multipliers(
 ) -> Result<Vec<Constant<f64>>, GrowError> {
     let mut multipliers = Vec::new();
     for multiplier in &blueprint.multipliers {
-        let planned = axes.get(&multiplier.axis);
-        let Some(planned) = planned.filter(|planned| planned.grows()) else {
-            continue;
-        };
-        let Some(factor) = planned.tied_factor() else {
-            return Err(GrowError::Multiplier {
-                path: multiplier.path.clone(),
-                axis: multiplier.axis.clone(),
-            });
-        };
-        multipliers.push(Constant {
-            value: factor,
+        let mut factor = None;
+        for (axis, planned) in growing(&multiplier.axis, axes) {
+            let Some(tied) = planned.tied_factor() else {
+                return Err(GrowError::Multiplier {
+                    path: multiplier.path.clone(),
+                    axis: axis.clone(),
+                });
+            };
+            factor = Some(factor.unwrap_or(1.0) * tied);
+        }
+        multipliers.extend(factor.map(|value| Constant {
+            value,
             ..multiplier.clone()
-        });
+        }));
     }
     Ok(multipliers)
+}
+
+/// Lists the numbers that are kept though a width that they follow from changes.
+fn plan_kept(blueprint: &Blueprint, axes: &BTreeMap<Axis, AxisPlan>) -> Vec<Constant<f64>> {
+    let kept = blueprint.kept.iter();
+    kept.filter(|kept| growing(&kept.axis, axes).next().is_some())
+        .cloned()
+        .collect()
+}
+
+/// Iterates over the axes of `layout` that grow.
+fn growing<'a>(
+    layout: &'a Layout,
+    axes: &'a BTreeMap<Axis, AxisPlan>,
+) -> impl Iterator<Item = (&'a Axis, &'a AxisPlan)> {
+    let planned = layout
+        .axes()
+        .filter_map(|axis| Some((axis, axes.get(axis)?)));
+    planned.filter(|(_, planned)| planned.grows())
 }
 
 /// Plans every parameter.

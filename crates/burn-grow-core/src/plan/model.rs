@@ -10,7 +10,7 @@ use super::param::{ParamPlan, ParamPlans};
 use crate::cost::{Cost, CostChange, StateSize};
 use crate::describe::axis::Axis;
 use crate::describe::blueprint::Blueprint;
-use crate::describe::constants::{Constant, Constants, NewConstants};
+use crate::describe::constants::{self, Constant, NewConstants};
 use crate::describe::role::{Role, RoleKind};
 use crate::describe::validate::{self, Widths, deserialize_checked};
 use crate::error::GrowError;
@@ -62,6 +62,9 @@ pub struct Plan {
     pub(super) widths: Widths,
     pub(super) params: ParamPlans,
     pub(super) multipliers: Vec<Constant<f64>>,
+    /// Not in the hash of a plan without any, which checkpoints remember.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) kept: Vec<Constant<f64>>,
     pub(super) seed: u64,
 }
 
@@ -71,6 +74,8 @@ deserialize_checked! {
         widths: Widths,
         params: ParamPlans,
         multipliers: Vec<Constant<f64>>,
+        #[serde(default)]
+        kept: Vec<Constant<f64>>,
         seed: u64,
     }
 }
@@ -101,7 +106,8 @@ impl Plan {
         let params = self.params().iter();
         validate::elements(params.clone().map(|param| (&param.path, &param.old_shape)))?;
         validate::elements(params.map(|param| (&param.path, &param.new_shape)))?;
-        validate::multipliers(&self.multipliers, &self.widths)?;
+        validate::scalars(&self.multipliers, "multiplier", &self.widths)?;
+        validate::scalars(&self.kept, "kept constant", &self.widths)?;
         Ok(self)
     }
 
@@ -178,12 +184,12 @@ impl Plan {
         let planned = self.axis(axis).filter(|planned| planned.grows())?;
         let mut multipliers = self.multipliers.iter();
         let read = self.kinds(axis).contains(&RoleKind::FanIn)
-            || multipliers.any(|multiplier| multiplier.axis == *axis);
+            || multipliers.any(|multiplier| multiplier.axis.axes().any(|other| other == axis));
         read.then(|| planned.factor())
     }
 
-    /// Returns the new values of the constants that depend on a width.
-    pub(crate) fn constants(&self) -> Constants<'_> {
+    /// Returns what constants that depend on a width have to know.
+    pub(crate) fn constant_widths(&self) -> constants::Widths<'_> {
         let named = self.axes.iter().map(|(axis, planned)| {
             let constants = NewConstants {
                 width: planned.new_width(),
@@ -191,7 +197,10 @@ impl Plan {
             };
             (axis, constants)
         });
-        Constants::new(&self.widths, named.collect())
+        constants::Widths {
+            old: &self.widths,
+            named: named.collect(),
+        }
     }
 
     /// Counts the parameters before and after.
@@ -235,11 +244,12 @@ impl Blueprint {
             next.widths.insert(axis.clone(), planned.new_width());
         }
         for constant in &mut next.constants {
-            constant.value = next.widths[&constant.axis];
+            constant.value = constant.axis.size(|axis| next.widths[axis]);
         }
         for multiplier in &mut next.multipliers {
-            if let Some(planned) = plan.axis(&multiplier.axis) {
-                multiplier.value *= planned.tied_factor().unwrap_or(1.0);
+            let planned = multiplier.axis.axes().filter_map(|axis| plan.axis(axis));
+            for axis in planned {
+                multiplier.value *= axis.tied_factor().unwrap_or(1.0);
             }
         }
         next

@@ -33,6 +33,11 @@ impl fmt::Display for Plan {
             let row = [multiplier.path.as_str(), "", "", "multiplier", &factor];
             rows.push(row.map(String::from).to_vec());
         }
+        for kept in &self.kept {
+            let value = format!("{:.4}", kept.value);
+            let row = [kept.path.as_str(), &value, &value, "kept", ""];
+            rows.push(row.map(String::from).to_vec());
+        }
         f.write_str(&table(&rows))?;
         for (axis, planned) in &self.axes {
             let (old, new) = (planned.old_width(), planned.new_width());
@@ -44,6 +49,13 @@ impl fmt::Display for Plan {
         }
         for change in self.routing_changes() {
             writeln!(f, "{change}")?;
+        }
+        for kept in &self.kept {
+            writeln!(
+                f,
+                "`{}` keeps its value, which a model built at the new width of {} does not have",
+                kept.path, kept.axis
+            )?;
         }
         let (old, new) = self.num_params();
         writeln!(f, "parameters: {old} -> {new}")?;

@@ -5,13 +5,14 @@
 
 mod compare;
 pub(crate) mod mismatch;
+mod numbers;
 mod probe;
 mod rms;
 mod symmetry;
 mod two_widths;
 
 pub use compare::{SiteRms, Verification, verify};
-pub use mismatch::RoleMismatch;
+pub use mismatch::{Quantity, RoleMismatch, RoleWarning};
 pub use probe::{Activations, Probe};
 pub use rms::{GrownRms, grown_rms};
 pub use symmetry::{CopySymmetry, ParamTensors, Symmetry, symmetry, symmetry_of};

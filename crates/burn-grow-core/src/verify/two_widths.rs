@@ -2,25 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::mismatch::RoleMismatch;
+use super::mismatch::{RoleMismatch, RoleWarning};
+use super::numbers;
 use crate::describe::axis::Axis;
 use crate::describe::blueprint::Blueprint;
+use crate::describe::describer::UnusedNames;
 use crate::describe::growable::Growable;
 use crate::describe::param::ParamBlueprint;
 use crate::describe::role::Role;
-use crate::describe::survey::{Shapes, Survey};
+use crate::describe::survey::Survey;
 use crate::describe::validate::Widths;
 use crate::describe::width::voted;
 use crate::error::GrowError;
 
-/// Checks the roles of a model against the same model built at another width: every dimension must
-/// have the size that its role gives it.
+/// Checks the description of a model against the same model built at another width: every dimension
+/// must have the size that its role gives it, and every number that changes must be declared.
 ///
-/// Build both from one configuration and change only the widths of the axes. No two axes may have
-/// the same pair of widths. Every dimension at fault is named with the axis that it seems to lie
-/// on. Mistakes that keep the size right show up in [`verify`](crate::verify::verify) at twice the
-/// width. The method is [mup](https://github.com/microsoft/mup)'s, which infers infinite dimensions
-/// from two widths.
+/// Build both from one configuration and change only the widths of the axes, each in its own way.
+/// Every dimension at fault is named with the axis that it seems to lie on. Mistakes that keep the
+/// size right show up in [`verify`](crate::verify::verify) at twice the width. The method is
+/// [mup](https://github.com/microsoft/mup)'s, which infers infinite dimensions from two widths.
 ///
 /// ```
 /// # use burn_core as burn;
@@ -36,69 +37,67 @@ use crate::error::GrowError;
 ///     up: Linear,
 ///     #[grow(skip)] // Wrong: it consumes the axis.
 ///     down: Linear,
+///     inner: usize, // Wrong: it would stay what it is.
 /// }
 ///
 /// # let device = Device::flex();
 /// let mlp = |inner| Mlp {
 ///     up: LinearConfig::new(3, inner).init(&device),
 ///     down: LinearConfig::new(inner, 2).init(&device),
+///     inner,
 /// };
-/// let error = two_width_check(&mlp(8), &mlp(16)).expect_err("a wrong role");
+/// let error = two_width_check(&mlp(8), &mlp(16)).expect_err("two mistakes");
 /// assert_eq!(
 ///     error.to_string(),
-///     "parameter `down.weight`: dimension 0 has no role but changes 8 -> 16 as axis inner does"
+///     "parameter `down.weight`: dimension 0 has no role but changes 8 -> 16 as axis inner does\n\
+///      `inner` changes 8 -> 16 as axis inner does and is not declared: \
+///      `#[grow(width = \"inner\")]`"
 /// );
 /// ```
+///
+/// The numbers that are looked at: fields without an attribute, the shapes of tensors that are no
+/// parameters, and whatever stands in the `Debug` text of a field that Burn skips. `skip` on a
+/// field says that it may differ.
+///
+/// Returns what is no mistake in itself, such as axes that cannot be told apart.
 ///
 /// # Errors
 ///
 /// Fails with [`GrowError::Roles`], which lists every dimension without a role that changes, every
-/// one whose role gives it another size, every parameter that only one model has, and the axes that
-/// change in the same way. Also fails as [`Blueprint::of`] does on either model.
-pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<(), GrowError> {
+/// one whose role gives it another size, every parameter that only one model has, every undeclared
+/// number that changes, and every constant that is not the function that it is declared to be. Also
+/// fails as [`Blueprint::of`] does on either model.
+pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<Vec<RoleWarning>, GrowError> {
     // Any role may be wrong, so the majority of the dimensions decides about a width.
-    let (narrow_params, narrow_widths) = survey(narrow)?;
-    let (wide_params, wide_widths) = survey(wide)?;
+    let (narrow_survey, wide_survey) = (Survey::observing(narrow)?, Survey::observing(wide)?);
     let check = Check {
-        narrow: narrow_widths,
-        wide: wide_widths,
+        narrow: widths(&narrow_survey),
+        wide: widths(&wide_survey),
     };
-    let mut others: BTreeMap<&str, &ParamBlueprint> = wide_params
-        .iter()
-        .map(|param| (param.path.as_str(), param))
-        .collect();
-    let mut mismatches = Vec::new();
-    for param in &narrow_params {
-        match others.remove(param.path.as_str()) {
-            Some(other) if other.shape.len() == param.shape.len() => {
-                mismatches.extend(check.param(param, other));
-            }
-            other => mismatches.push(RoleMismatch::Parameter {
-                path: param.path.clone(),
-                narrow: Some(param.shape.clone()),
-                wide: other.map(|other| other.shape.clone()),
-            }),
-        }
-    }
-    mismatches.extend(others.into_values().map(|other| RoleMismatch::Parameter {
-        path: other.path.clone(),
-        narrow: None,
-        wide: Some(other.shape.clone()),
-    }));
-    mismatches.extend(check.twins());
+    let mut mismatches = check.params(&narrow_survey.params, &wide_survey.params);
+    mismatches.extend(numbers::undeclared(
+        &check.narrow,
+        &check.wide,
+        &narrow_survey.describer,
+        &wide_survey.describer,
+    ));
+    mismatches.extend(numbers::functions(&check.narrow, &narrow_survey.describer));
+    mismatches.extend(numbers::functions(&check.wide, &wide_survey.describer));
     if !mismatches.is_empty() {
         return Err(GrowError::Roles { mismatches });
     }
     // Every other mistake is one that comparing shapes cannot find.
     Blueprint::of(narrow)?;
     Blueprint::of(wide)?;
-    Ok(())
+    Ok(check.warnings(narrow_survey.describer.unused))
 }
 
-fn survey<G: Growable>(model: &G) -> Result<(Vec<ParamBlueprint>, Widths), GrowError> {
-    let Survey { params, describer } = Survey::of(model, Shapes::Initialized)?;
-    let widths = voted(&params, describer.widths.iter().chain(&describer.counts));
-    Ok((params, widths))
+fn widths(survey: &Survey) -> Widths {
+    let describer = &survey.describer;
+    voted(
+        &survey.params,
+        describer.widths.iter().chain(&describer.counts),
+    )
 }
 
 struct Check {
@@ -107,16 +106,50 @@ struct Check {
 }
 
 impl Check {
-    /// Lists the axes that change in the same way.
-    fn twins(&self) -> impl Iterator<Item = RoleMismatch> {
+    /// Lists what is no mistake in itself: axes that change in the same way, and names that a map of
+    /// axes has for nothing.
+    fn warnings(&self, unused: Vec<UnusedNames>) -> Vec<RoleWarning> {
         let mut axes: BTreeMap<(usize, usize), Vec<Axis>> = BTreeMap::new();
         for (axis, narrow) in &self.narrow {
             if let Some(wide) = self.wide.get(axis).filter(|wide| *wide != narrow) {
                 axes.entry((*narrow, *wide)).or_default().push(axis.clone());
             }
         }
-        let twins = axes.into_iter().filter(|(_, axes)| axes.len() > 1);
-        twins.map(|(widths, axes)| RoleMismatch::Axes { axes, widths })
+        let alike = axes.into_iter().filter(|(_, axes)| axes.len() > 1);
+        let alike = alike.map(|(widths, axes)| RoleWarning::Alike { axes, widths });
+        let unused = unused.into_iter().map(|names| RoleWarning::Unused {
+            path: names.path,
+            unused: names.unused,
+            used: names.used,
+        });
+        alike.chain(unused).collect()
+    }
+
+    /// Compares all parameters.
+    fn params(&self, narrow: &[ParamBlueprint], wide: &[ParamBlueprint]) -> Vec<RoleMismatch> {
+        let mut others: BTreeMap<&str, &ParamBlueprint> = wide
+            .iter()
+            .map(|param| (param.path.as_str(), param))
+            .collect();
+        let mut mismatches = Vec::new();
+        for param in narrow {
+            match others.remove(param.path.as_str()) {
+                Some(other) if other.shape.len() == param.shape.len() => {
+                    mismatches.extend(self.param(param, other));
+                }
+                other => mismatches.push(RoleMismatch::Parameter {
+                    path: param.path.clone(),
+                    narrow: Some(param.shape.clone()),
+                    wide: other.map(|other| other.shape.clone()),
+                }),
+            }
+        }
+        mismatches.extend(others.into_values().map(|other| RoleMismatch::Parameter {
+            path: other.path.clone(),
+            narrow: None,
+            wide: Some(other.shape.clone()),
+        }));
+        mismatches
     }
 
     fn param<'a>(

@@ -165,10 +165,10 @@ fn what_a_layer_cannot_do_is_refused_with_what_to_write() {
     CrossAttention: it has two inputs: name both, `concat(fan_in = "query", fan_in = "context")`, with `fixed = size` for one that never grows
     CrossAttention: Burn keeps the number of its heads private, so it cannot be updated
     PositionWiseFeedForward: Burn keeps the parameters of its activation private, so they cannot grow with `inner`
-    layer `layer`: SwiGlu has no `gain`
-    layer `layer`: Lstm has no `heads`
-    layer `layer`: BatchNorm has no `fan_in`
-    layer `layer`: Linear has no `heads`
+    layer `layer`: SwiGlu has no `gain`, it takes `fan_in`, `fan_out`
+    layer `layer`: Lstm has no `heads`, it takes `fan_in`, `fan_out`
+    layer `layer`: BatchNorm has no `fan_in`, it takes `gain`
+    layer `layer`: Linear has no `heads`, it takes `fan_in`, `fan_out`, `vocab`
     unknown axis `axis`: the model has none
     "#);
 }
