@@ -5,7 +5,7 @@ use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
 use burn_train::TrainingError;
 
-use crate::{At, CheckpointError, Position, TriggerFault, WatchedMetric};
+use crate::{At, CheckpointError, Position, RehearsalFault, TriggerFault, WatchedMetric};
 
 /// Reason why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they
 /// were.
@@ -126,6 +126,16 @@ pub enum TrainError {
         stage: usize,
         /// The reason.
         source: GrowError,
+    },
+    /// An expansion does not pass its rehearsal. Nothing has been trained.
+    #[error("expansion {stage} at {at} does not pass its rehearsal: {fault}")]
+    Rehearsal {
+        /// The expansion of the run, counted from 0.
+        stage: usize,
+        /// Its trigger.
+        at: At,
+        /// What a copy of the model did.
+        fault: RehearsalFault,
     },
     /// A candidate of a trial cannot be tried.
     #[error("candidate `{name}`: {source}")]

@@ -10,7 +10,8 @@
 //! launch
 //!   for each epoch
 //!     for each batch
-//!       Growing::step                    forward and backward of the model inside
+//!       Growing::step                    forward and backward of the model inside;
+//!                                        the first one rehearses the expansions
 //!       (gradients accumulate)
 //!       scheduler step
 //!       Growing::optimize
@@ -45,19 +46,22 @@ mod checkpoint;
 mod error;
 mod growth;
 mod monitor;
+mod panic;
+mod rehearsal;
 mod stage;
 mod sync;
 mod trial;
 mod trigger;
 
 pub use callback::{
-    Event, Growing, GrowthLoop, MetricCheckpointing, Resumed, TrainOptions, Trained,
-    WidthExpansionBuilder, WidthExpansionCallback,
+    Event, Growing, GrowthLoop, MetricCheckpointing, Rehearsed, Rehearses, Resumed, TrainOptions,
+    Trained, Unrehearsed, WidthExpansionBuilder, WidthExpansionCallback,
 };
 pub use checkpoint::{CheckpointError, Difference, ParamFault, discard_after, saved_epochs};
 pub use error::TrainError;
 pub use growth::Growth;
 pub use monitor::{AxisReport, ExpansionReport};
+pub use rehearsal::{Rehearsal, RehearsalFault, RehearsedStage};
 pub use stage::Stage;
 pub use trial::{CandidateReport, Trial, TrialReport};
 pub use trigger::{

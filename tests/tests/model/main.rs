@@ -9,4 +9,5 @@ mod identity;
 mod layers;
 mod pairs;
 mod plan;
+mod pullback;
 mod verify;

@@ -8,6 +8,7 @@ mod book;
 mod custom_loop;
 mod forgotten;
 mod offline;
+mod rehearsal;
 mod replicas;
 mod resume;
 mod saving_memory;

@@ -13,7 +13,7 @@ use burn_optim::ModuleOptimizer;
 use crate::checkpoint::{Marks, State};
 use crate::monitor::{GrowthLog, check_nan};
 use crate::trigger::Schedule;
-use crate::{Event, ExpansionReport, Growth, Position, TrainError};
+use crate::{Event, ExpansionReport, Growth, Position, Stage, TrainError};
 
 pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
@@ -53,6 +53,20 @@ impl Decisions {
             .schedule
             .is_due(state.position, &state.taken, &state.epochs);
         due.then(|| &self.plans[state.position.stage])
+    }
+
+    /// The stages, in order.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = Stage<'_>> {
+        let stages = self.schedule.stages.iter().zip(self.stages_from(0));
+        stages
+            .enumerate()
+            .map(|(index, ((at, _), (plan, growth)))| Stage {
+                index,
+                at,
+                step: self.schedule.known_step(index),
+                plan,
+                growth,
+            })
     }
 
     /// The plans of the stages from `stage` on, with the growths they belong to.

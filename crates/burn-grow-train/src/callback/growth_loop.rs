@@ -65,7 +65,7 @@ use crate::{Position, TrainError, WatchedMetric};
 /// ```
 #[derive(Clone, Debug)]
 pub struct GrowthLoop {
-    callback: WidthExpansionCallback,
+    pub(super) callback: WidthExpansionCallback,
     state: State,
     rates: Rates,
     rates_checked: bool,

@@ -13,7 +13,7 @@ use crate::checkpoint::State;
 use crate::growth::{check_rates, check_state};
 use crate::monitor::{Copies, EpochEnd};
 use crate::sync::lock;
-use crate::{Position, TrainError};
+use crate::{Position, Rehearsal, TrainError};
 
 /// What the callback, the wrapped model, its replicas, the metrics and the hooks share.
 pub(crate) struct Run {
@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) copies: Copies,
     optimizer_checked: bool,
     state_checked: bool,
+    rehearsing: bool,
+    rehearsal: Option<Rehearsal>,
 }
 
 /// How far the training is, for metrics and hooks.
@@ -112,6 +114,22 @@ impl Run {
     /// Why the run was stopped, for its caller to keep.
     pub(crate) fn take_failure(&self) -> Option<Arc<TrainError>> {
         self.session().failure.take()
+    }
+
+    /// Returns true the first time that it is asked in a training.
+    pub(crate) fn begin_rehearsal(&self) -> bool {
+        !core::mem::replace(&mut self.session().rehearsing, true)
+    }
+
+    /// Keeps what a rehearsal found.
+    pub(crate) fn rehearsed(&self, found: Rehearsal) {
+        log::info!("{found}");
+        self.session().rehearsal = Some(found);
+    }
+
+    /// Returns what the rehearsal found, if there was one.
+    pub(crate) fn rehearsal(&self) -> Option<Rehearsal> {
+        self.session().rehearsal.clone()
     }
 
     /// Adds to `state` the metrics of an epoch that ended just now.

@@ -1,7 +1,6 @@
 //! A whole training in one act, and what comes out of it.
 
 use core::fmt;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,8 +14,9 @@ use burn_train::{
 
 use super::attach::WidthExpansionCallback;
 use super::growing::Growing;
-use super::options::{TrainOptions, default_checkpointing};
-use crate::{Position, TrainError};
+use super::options::{Rehearsed, Rehearses, TrainOptions, default_checkpointing};
+use crate::panic::message;
+use crate::{Position, Rehearsal, TrainError};
 
 /// What [`WidthExpansionCallback::train`] returns of a run that was not stopped by an error.
 ///
@@ -49,6 +49,9 @@ pub struct Trained<M> {
     /// that was stopped early or goes on later has one, too; [`grown`](Self::grown) makes it an
     /// error.
     pub shortfall: Option<TrainError>,
+    /// What the rehearsal of the expansions found; `None` without one, as before a resumed run that
+    /// has no batch left.
+    pub rehearsal: Option<Rehearsal>,
     /// The stop through an [`Interrupter`](burn_train::Interrupter), if there was one.
     pub interrupted: Option<Interruption>,
     /// The renderer, for further training and evaluation.
@@ -77,6 +80,7 @@ impl<M: fmt::Debug> fmt::Debug for Trained<M> {
             .field("model", &self.model)
             .field("position", &self.position)
             .field("shortfall", &self.shortfall)
+            .field("rehearsal", &self.rehearsal)
             .field("interrupted", &self.interrupted)
             .finish_non_exhaustive()
     }
@@ -108,8 +112,9 @@ impl WidthExpansionCallback {
     ///
     /// In one act: wraps the model, makes the optimizer [`Asymmetric`](burn_grow_optim::Asymmetric)
     /// with everything its configuration says, gradient clipping included, attaches to the
-    /// training, lets checkpoints hold the metrics that triggers watch, launches, and returns the
-    /// model inside. To resume, ask [`resume`](Self::resume) first.
+    /// training, [rehearses](Rehearsal) the expansions on the first batch, lets checkpoints hold the
+    /// metrics that triggers watch, launches, and returns the model inside. To resume, ask
+    /// [`resume`](Self::resume) first.
     ///
     /// `optimizer` is one of Burn's configurations, or groups of parameters with a configuration
     /// each ([`IntoModuleOptimizer`]).
@@ -120,7 +125,8 @@ impl WidthExpansionCallback {
     ///
     /// # Errors
     ///
-    /// When the run was stopped by an error: of the callback, of burn-train
+    /// When an expansion does not pass its rehearsal ([`TrainError::Rehearsal`]): nothing is trained
+    /// then. When the run was stopped by an error: of the callback, of burn-train
     /// ([`TrainError::Training`]), or a panic, which burn-train has where it makes or loads a
     /// checkpoint ([`TrainError::Panicked`]). The checkpoints of earlier epochs are whole.
     ///
@@ -135,26 +141,28 @@ impl WidthExpansionCallback {
     ) -> Result<Trained<M>, TrainError>
     where
         M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+        Rehearsed: Rehearses<M>,
     {
         self.train_with(training, model, optimizer, scheduler, TrainOptions::new())
     }
 
     /// Trains as [`train`](Self::train) does, with an early stopping, a checkpointing strategy or a
-    /// progress logger of your own.
+    /// progress logger of your own, and without a rehearsal if the options say so.
     ///
     /// # Errors
     ///
     /// Those of [`train`](Self::train).
-    pub fn train_with<M>(
+    pub fn train_with<M, R>(
         &self,
         training: SupervisedTraining<Growing<M>>,
         model: M,
         optimizer: impl IntoModuleOptimizer,
         scheduler: impl Into<ModuleLrScheduler>,
-        options: TrainOptions,
+        options: TrainOptions<R>,
     ) -> Result<Trained<M>, TrainError>
     where
         M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+        R: Rehearses<M>,
     {
         let watches = self.run.decisions.schedule.watches(0);
         let training = match (options.checkpointing, watches) {
@@ -170,7 +178,8 @@ impl WidthExpansionCallback {
         };
         let training = self.attach_with(training, options.progress, options.early_stopping);
         let optimizer = optimizer.into_module_optimizer();
-        let learner = Learner::new(self.wrap(model), optimizer, scheduler);
+        let model = options.rehearsal.prepare(self.wrap(model));
+        let learner = Learner::new(model, optimizer, scheduler);
         let result = launch(training, learner);
         // The first failure is the cause, whatever Burn made of it.
         if let Some(failure) = self.run.take_failure() {
@@ -183,6 +192,7 @@ impl WidthExpansionCallback {
         Ok(Trained {
             position: result.model.position(),
             shortfall: result.model.shortfall(),
+            rehearsal: self.rehearsal(),
             model: result.model.into_inner(),
             interrupted: result.interrupted,
             renderer: result.renderer,
@@ -204,10 +214,4 @@ where
             message: message(&*payload),
         }
     })
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
 }
