@@ -23,7 +23,8 @@
 //!     validation
 //!     checkpointing strategy             reads the metrics that triggers watch
 //!     checkpoint                         model, record of the run, optimizer, scheduler
-//!     end-of-epoch hook                  Event::Epoch, the same metrics, your early stopping
+//!     end-of-epoch hook                  Event::Epoch, the same metrics, your early stopping;
+//!                                        the first one compares the run with its plan
 //! ```
 //!
 //! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by the
@@ -43,6 +44,7 @@
 mod atomic;
 mod callback;
 mod checkpoint;
+mod deviation;
 mod error;
 mod growth;
 mod monitor;
@@ -58,6 +60,7 @@ pub use callback::{
     Trained, Unrehearsed, WidthExpansionBuilder, WidthExpansionCallback,
 };
 pub use checkpoint::{CheckpointError, Difference, ParamFault, discard_after, saved_epochs};
+pub use deviation::Deviation;
 pub use error::TrainError;
 pub use growth::Growth;
 pub use monitor::{AxisReport, ExpansionReport};

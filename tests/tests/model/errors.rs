@@ -17,7 +17,7 @@ use burn_grow::optim::{
     AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
 };
 use burn_grow::plan::{Init, Method};
-use burn_grow::verify::{Activations, two_width_check, verify};
+use burn_grow::verify::{Activations, check_description, two_width_check, verify};
 use burn_grow::{
     At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
     StatePolicy, TrainError, WidthExpansionCallback,
@@ -450,6 +450,14 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             ),
             &["`norm.gamma`", "in the model", "not in the plan"],
         ),
+        (
+            {
+                let wide = Mlp::of([3, 8, 2], 1, &Device::flex());
+                let expected = Blueprint::of(&wide).unwrap();
+                check_description(&mlp(), &expected).unwrap_err()
+            },
+            &["`up.weight`", "[3, 8]", "[3, 4]"],
+        ),
     ]
 }
 
@@ -533,6 +541,7 @@ fn the_messages_read_well() {
     parameter `up.weight`: the plan expects shape [3, 4], found [3, 8]
     parameter `norm.gamma` is in the plan but not in the model
     parameter `norm.gamma` is in the model but not in the plan
+    parameter `up.weight`: the plan makes it [3, 8], but the wide model says [3, 4]: a role or a constant depends on a width that it does not follow
     "##);
 }
 

@@ -12,7 +12,6 @@ use self::models::{
 use crate::harness::{
     EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, parameters, scheduler, training,
 };
-use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn::train::TrainStep;
@@ -152,6 +151,7 @@ fn narrow() -> Net {
 fn two_stages() -> WidthExpansionCallback {
     let strategy = Strategy::Single;
     WidthExpansionCallback::builder(strategy.total_steps())
+        .in_parts()
         .expand(At::step(8), Expansion::by("inner", 1.5))
         .expand(
             At::step(15),
@@ -281,84 +281,52 @@ fn a_loop_of_ones_own_rehearses_by_a_closure() {
     assert_eq!(parameters(model), before);
 }
 
-/// Dropout and a batch norm, which behave in a rehearsal as in validation.
-mod quiet {
+/// The transformer, whose loss counts the experts.
+mod experts {
     use super::*;
-    use burn::module::ModuleVisitor;
-    use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
     use burn::optim::GradientsParams;
-    use burn::tensor::{Distribution, Tensor};
-    use burn_grow_tests::data::{random, values};
+    use burn::tensor::{Int, Tensor, TensorData};
+    use burn_grow::moe::{MoeConfig, MoeTransformer};
 
-    #[derive(Module, Growable, Debug)]
-    struct Regularized {
-        #[grow(fan_out = "inner")]
-        up: Linear,
-        #[grow(gain = "inner")]
-        norm: BatchNorm,
-        #[grow(skip)]
-        own: BatchNorm,
-        dropout: Dropout,
-        #[grow(fan_in = "inner")]
-        down: Linear,
-    }
-
-    impl Toy for Regularized {
-        fn new(device: &Device) -> Self {
-            Self {
-                up: LinearConfig::new(3, 4).init(device),
-                norm: BatchNormConfig::new(4).init(device),
-                own: BatchNormConfig::new(3).init(device),
-                dropout: DropoutConfig::new(0.5).init(),
-                down: LinearConfig::new(4, 2).init(device),
-            }
-        }
-
-        fn loss(&self) -> Tensor<1> {
-            let x: Tensor<2> = random([5, 3], 2, &self.up.weight.device());
-            let x = self.norm.forward(self.up.forward(self.own.forward(x)));
-            self.down.forward(self.dropout.forward(x)).square().mean()
-        }
-
-        fn grads(&self) -> GradientsParams {
-            GradientsParams::from_grads(self.loss().backward(), self)
-        }
-    }
-
-    fn everything(model: &Regularized) -> Vec<f32> {
-        struct All(Vec<f32>);
-        impl ModuleVisitor for All {
-            fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-                self.0.extend(values(param.val()));
-            }
-        }
-        // Applies what a forward pass has left pending.
-        let mut all = All(Vec::new());
-        model.valid().visit(&mut all);
-        all.0
+    fn rehearsed(expansion: Expansion) -> Rehearsal {
+        let device = device();
+        let model = MoeConfig::default().init(&device);
+        let grads = |model: &MoeTransformer| {
+            let tokens = |start: i64| {
+                let tokens: Vec<i64> = (start..start + 32).map(|it| it * 37 % 256).collect();
+                Tensor::<2, Int>::from_data(TensorData::new(tokens, [2, 16]), &device)
+            };
+            let loss = model.loss(tokens(0), tokens(1)).total;
+            GradientsParams::from_grads(loss.backward(), model)
+        };
+        WidthExpansionCallback::builder(10)
+            .expand(At::fraction(0.5), expansion)
+            .build(&model)
+            .unwrap()
+            .rehearse(&model, grads)
+            .unwrap()
     }
 
     #[test]
-    fn neither_running_statistics_nor_random_numbers_are_used_up() {
-        let device = device();
-        let model = Regularized::new(&device);
-        let callback = WidthExpansionCallback::builder(10)
-            .expand(At::fraction(0.5), Expansion::by("inner", 1.5))
-            .build(&model)
-            .unwrap();
-        let before = everything(&model);
-        let draw = || values(Tensor::<1>::random([8], Distribution::Default, &device));
-        device.seed(7);
-        let expected = draw();
-        device.seed(7);
-        let found = callback.rehearse(&model, Toy::grads).unwrap();
-        assert_eq!(draw(), expected);
-        assert_eq!(everything(&model), before);
-        assert!(found.compared, "{found}");
-        assert!(found.stages[0].difference.unwrap() < 1e-4, "{found}");
-        // The model itself still trains as before.
-        assert!(model.norm.training.is_enabled() && model.dropout.training.is_enabled());
-        model.loss();
-        assert_ne!(everything(&model), before);
+    fn every_axis_of_the_transformer_passes() {
+        let found = rehearsed(Expansion::by("inner", 1.5).and_by("hidden", 1.5));
+        assert!(found.stages[0].difference.unwrap() < 1e-2, "{found}");
+        assert!(found.stages[0].changed.is_empty(), "{found}");
+        let found = rehearsed(Expansion::by("kv_heads", 2.0).and_by("queries", 2.0));
+        assert!(found.stages[0].changed.is_empty(), "{found}");
+    }
+
+    #[test]
+    fn a_part_of_the_loss_that_counts_experts_is_no_fault() {
+        let found = rehearsed(Expansion::by("experts", 2.0).and_by("vocab", 2.0));
+        let row = &found.stages[0];
+        assert_eq!(row.doubled, axes(&["experts", "top_k"]));
+        assert_eq!(row.left_out, axes(&["vocab"]));
+        assert!(row.difference.is_some());
+        assert!(
+            row.changed.iter().any(|path| path.contains("router")),
+            "{found}"
+        );
+        assert!(found.to_string().contains("the number of units"), "{found}");
     }
 }

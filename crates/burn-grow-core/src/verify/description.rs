@@ -20,8 +20,8 @@ pub fn check_description<G: Growable>(model: &G, expected: &Blueprint) -> Result
     let found = Blueprint::of(model)?;
     let params = expected.params.iter().zip(&found.params);
     for (expected, found) in params {
-        let path = &expected.path;
-        same(path, path, &found.path)?;
+        let path = &format!("parameter `{}`", expected.path);
+        same(path, &expected.path, &found.path)?;
         same(path, &expected.shape, &found.shape)?;
         same(path, &expected.roles, &found.roles)?;
         same(path, &expected.active, &found.active)?;

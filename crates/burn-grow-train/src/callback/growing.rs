@@ -25,8 +25,10 @@ use crate::{Position, TrainError};
 /// [`WidthExpansionCallback::wrap`](crate::WidthExpansionCallback::wrap).
 ///
 /// Everything is delegated to the model inside, under its own parameter paths; the optimizer step
-/// also counts and expands. It steps in a training that the callback is attached to: anywhere else
-/// the model stays as it is, and [`grown`](Self::grown) returns the reason.
+/// also counts and expands. It steps in a training that the callback is attached to. Anywhere else,
+/// as in a loop that steps the optimizer itself, the model stays as it is from its first
+/// [`TrainStep::step`] on, and [`grown`](Self::grown) returns the reason. For such loops there is
+/// [`GrowthLoop`](crate::GrowthLoop).
 ///
 /// A record holds the model, the [`Position`] and what triggers decide on. It loads into the narrow
 /// model that the run began with, replaying the expansions for their shapes. It loads into the bare
@@ -81,7 +83,7 @@ impl<M> Growing<M> {
     /// Returns what did not go as planned so far: an expansion that has not come, or more optimizer
     /// steps than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]).
     pub fn shortfall(&self) -> Option<TrainError> {
-        self.run.decisions.schedule.shortfall(self.state.position)
+        self.run.shortfall(self.state.position)
     }
 
     /// Returns the model of a run that went as planned.
@@ -238,8 +240,12 @@ where
 impl<M: Growable> Growing<M> {
     /// Rehearses what is left of the run on `batch`, and stops the run if it does not pass.
     fn rehearse(&self, due: &RehearsalDue<M>, batch: &dyn Any) {
-        let step = |model: &M| (due.step)(model, batch);
-        let (run, stage) = (&self.run, self.state.position.stage);
+        let (run, Position { step, stage }) = (&self.run, self.state.position);
+        let devices = self.inner.devices();
+        let step = |model: &M| {
+            run.decisions.seed(&devices, step);
+            (due.step)(model, batch)
+        };
         let left = run.decisions.stages().skip(stage);
         match rehearse(left, &self.inner, due.limit, step) {
             Ok(found) => run.rehearsed(found),
@@ -254,10 +260,12 @@ impl<M: TrainStep + Growable> TrainStep for Growing<M> {
 
     fn step(&self, item: Self::Input) -> TrainOutput<Self::Output> {
         if let Some(rehearsal) = &self.rehearsal
+            && self.run.is_attached()
             && self.run.begin_rehearsal()
         {
             self.rehearse(rehearsal, &item);
         }
+        self.run.begin_step(&self.inner, self.state.position.step);
         self.inner.step(item)
     }
 
@@ -327,6 +335,10 @@ impl<M: Growable> Module for Growing<M> {
 
     // The state is not mapped: reading it back would cost a tensor every optimizer step.
     fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
+        // An optimizer that somebody else steps would train a model that never widens.
+        if self.run.is_astray() {
+            return self;
+        }
         self.map_inner(|inner| inner.map(mapper))
     }
 

@@ -6,7 +6,7 @@ use burn_optim::GradientsParams;
 use super::attach::WidthExpansionCallback;
 use super::growth_loop::GrowthLoop;
 use crate::rehearsal::rehearse;
-use crate::{Rehearsal, TrainError};
+use crate::{Deviation, Position, Rehearsal, TrainError};
 
 impl WidthExpansionCallback {
     /// Rehearses the run: copies of `model`, the narrow model that it begins with, take every
@@ -14,7 +14,8 @@ impl WidthExpansionCallback {
     /// in the long form [`Growing::rehearsing`](crate::Growing::rehearsing) does.
     ///
     /// `step` gives the gradients of a model on one batch, the same at every call. Every expansion
-    /// costs two steps of wide copies; [`Rehearsal`] says what is compared. `model` is not touched.
+    /// costs two steps of wide copies; [`Rehearsal`] says what is compared. `model` is not touched. A
+    /// [`random_seed`](crate::WidthExpansionBuilder::random_seed) of the builder seeds every call.
     ///
     /// ```
     /// # use burn_grow_core::Expansion;
@@ -42,12 +43,32 @@ impl WidthExpansionCallback {
         model: &M,
         step: impl Fn(&M) -> GradientsParams,
     ) -> Result<Rehearsal, TrainError> {
-        rehearse(self.stages(), model, None, step)
+        self.rehearse_from(Position::default(), model, step)
+    }
+
+    fn rehearse_from<M: Growable>(
+        &self,
+        Position { step, stage }: Position,
+        model: &M,
+        gradients: impl Fn(&M) -> GradientsParams,
+    ) -> Result<Rehearsal, TrainError> {
+        let devices = model.devices();
+        rehearse(self.stages().skip(stage), model, None, |model| {
+            self.run.decisions.seed(&devices, step);
+            gradients(model)
+        })
     }
 
     /// Returns what the rehearsal of the last training found, if there was one.
     pub fn rehearsal(&self) -> Option<Rehearsal> {
         self.run.rehearsal()
+    }
+
+    /// Returns how the first epoch of the last training differed from what the builder was told, so
+    /// far as the run could go on: [`Trained::deviations`](crate::Trained::deviations) in the long
+    /// form.
+    pub fn deviations(&self) -> Vec<Deviation> {
+        self.run.deviations()
     }
 }
 
@@ -63,7 +84,6 @@ impl GrowthLoop {
         model: &M,
         step: impl Fn(&M) -> GradientsParams,
     ) -> Result<Rehearsal, TrainError> {
-        let left = self.callback.stages().skip(self.position().stage);
-        rehearse(left, model, None, step)
+        self.callback.rehearse_from(self.position(), model, step)
     }
 }

@@ -15,8 +15,9 @@ use burn_train::{
 use super::attach::WidthExpansionCallback;
 use super::growing::Growing;
 use super::options::{Rehearsed, Rehearses, TrainOptions, default_checkpointing};
+use super::run::Reached;
 use crate::panic::message;
-use crate::{Position, Rehearsal, TrainError};
+use crate::{Deviation, Position, Rehearsal, TrainError};
 
 /// What [`WidthExpansionCallback::train`] returns of a run that was not stopped by an error.
 ///
@@ -28,8 +29,9 @@ use crate::{Position, Rehearsal, TrainError};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
-/// // Ten times the steps that the training has: the expansion never comes.
+/// // The training is the first of several, and ends before the expansion.
 /// let trained = WidthExpansionCallback::builder(10 * TOTAL_STEPS)
+///     .in_parts()
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
 ///     .build(&model)?
 ///     .train(training, model, AdamWConfig::new(), scheduler)?;
@@ -49,6 +51,9 @@ pub struct Trained<M> {
     /// that was stopped early or goes on later has one, too; [`grown`](Self::grown) makes it an
     /// error.
     pub shortfall: Option<TrainError>,
+    /// How the first epoch differed from what the builder was told, where the run could go on: its
+    /// length, the steps of an epoch, the tokens of a step.
+    pub deviations: Vec<Deviation>,
     /// What the rehearsal of the expansions found; `None` without one, as before a resumed run that
     /// has no batch left.
     pub rehearsal: Option<Rehearsal>,
@@ -80,6 +85,7 @@ impl<M: fmt::Debug> fmt::Debug for Trained<M> {
             .field("model", &self.model)
             .field("position", &self.position)
             .field("shortfall", &self.shortfall)
+            .field("deviations", &self.deviations)
             .field("rehearsal", &self.rehearsal)
             .field("interrupted", &self.interrupted)
             .finish_non_exhaustive()
@@ -130,8 +136,12 @@ impl WidthExpansionCallback {
     /// ([`TrainError::Training`]), or a panic, which burn-train has where it makes or loads a
     /// checkpoint ([`TrainError::Panicked`]). The checkpoints of earlier epochs are whole.
     ///
-    /// A run that ended without a planned expansion is no error, so that nothing it trained is
-    /// lost: see [`Trained::grown`].
+    /// When the first epoch shows that the training ends before a planned expansion
+    /// ([`TrainError::OutOfReach`]), unless it is one of several
+    /// ([`in_parts`](crate::WidthExpansionBuilder::in_parts)).
+    ///
+    /// A run that ended without a planned expansion all the same, as by an early stopping, is no
+    /// error, so that nothing it trained is lost: see [`Trained::grown`].
     pub fn train<M>(
         &self,
         training: SupervisedTraining<Growing<M>>,
@@ -180,18 +190,31 @@ impl WidthExpansionCallback {
         let optimizer = optimizer.into_module_optimizer();
         let model = options.rehearsal.prepare(self.wrap(model));
         let learner = Learner::new(model, optimizer, scheduler);
-        let result = launch(training, learner);
+        let launched = launch(training, learner);
+        let Reached {
+            position, taken, ..
+        } = self.run.session().reached.clone();
+        let last = taken.last().copied();
         // The first failure is the cause, whatever Burn made of it.
         if let Some(failure) = self.run.take_failure() {
             return Err(Arc::try_unwrap(failure).unwrap_or_else(TrainError::Shared));
         }
-        let result = result?;
+        let result = launched.map_err(|message| TrainError::Panicked {
+            position,
+            last,
+            message,
+        })?;
         if let Some(source) = result.error {
-            return Err(TrainError::Training { source });
+            return Err(TrainError::Training {
+                position,
+                last,
+                source,
+            });
         }
         Ok(Trained {
             position: result.model.position(),
             shortfall: result.model.shortfall(),
+            deviations: self.deviations(),
             rehearsal: self.rehearsal(),
             model: result.model.into_inner(),
             interrupted: result.interrupted,
@@ -200,18 +223,15 @@ impl WidthExpansionCallback {
     }
 }
 
-/// Launches `training`, and returns as an error what burn-train panics with.
+/// Launches `training`, and returns as an error the message that burn-train panics with.
 fn launch<M>(
     training: SupervisedTraining<Growing<M>>,
     learner: Learner<Growing<M>>,
-) -> Result<LearningResult<Growing<M>>, TrainError>
+) -> Result<LearningResult<Growing<M>>, String>
 where
     M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
 {
     // Nothing of the run is looked at afterwards.
-    catch_unwind(AssertUnwindSafe(|| training.launch(learner))).map_err(|payload| {
-        TrainError::Panicked {
-            message: message(&*payload),
-        }
-    })
+    let launched = catch_unwind(AssertUnwindSafe(|| training.launch(learner)));
+    launched.map_err(|payload| message(&*payload))
 }
