@@ -136,7 +136,7 @@ pub enum TrainError {
         /// Its trigger.
         at: At,
         /// What a copy of the model did.
-        fault: RehearsalFault,
+        fault: Box<RehearsalFault>,
     },
     /// A candidate of a trial cannot be tried.
     #[error("candidate `{name}`: {source}")]
@@ -235,7 +235,7 @@ pub enum TrainError {
         /// The optimizer steps before it.
         step: usize,
         /// Its trigger.
-        at: At,
+        at: Box<At>,
         /// The optimizer steps of the first epoch.
         steps: usize,
         /// The epochs of the training.

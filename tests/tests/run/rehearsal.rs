@@ -43,7 +43,7 @@ fn fault<T: Toy>(expansion: impl Into<Growth>) -> RehearsalFault {
     match rehearsed::<T>(expansion).unwrap_err() {
         TrainError::Rehearsal { stage, at, fault } => {
             assert_eq!((stage, at), (0, At::fraction(0.5)));
-            fault
+            *fault
         }
         other => panic!("{other}"),
     }
@@ -122,7 +122,7 @@ fn a_panic_of_the_wide_model_is_an_error_that_names_the_expansion() {
         panic!("{message}");
     };
     assert!(
-        matches!(fault, RehearsalFault::Panicked { params: 40, .. }),
+        matches!(*fault, RehearsalFault::Panicked { params: 40, .. }),
         "{fault}"
     );
 }
@@ -242,7 +242,7 @@ fn an_expansion_that_does_not_pass_stops_the_run_before_its_first_step() {
         panic!("{error}");
     };
     assert!(
-        matches!(fault, RehearsalFault::TooLarge { limit: 100, .. }),
+        matches!(**fault, RehearsalFault::TooLarge { limit: 100, .. }),
         "{fault}"
     );
     assert!(

@@ -168,7 +168,7 @@ impl Run {
             Some((stage, step)) => Err(TrainError::OutOfReach {
                 stage,
                 step,
-                at: schedule.stages[stage].0.clone(),
+                at: Box::new(schedule.stages[stage].0.clone()),
                 steps,
                 epochs,
                 projected,

@@ -53,12 +53,12 @@ pub(crate) fn rehearse<'a, M: Growable>(
         ..Rehearsal::default()
     };
     drop(again);
-    while let Some(stage) = stages.next() {
+    for stage in stages {
         let rehearsed = act.stage(&stage, narrow, found.compared);
         let (row, wide) = rehearsed.map_err(|fault| TrainError::Rehearsal {
             stage: stage.index,
             at: stage.at.clone(),
-            fault,
+            fault: Box::new(fault),
         })?;
         found.stages.push(row);
         narrow = wide;
