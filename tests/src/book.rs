@@ -139,7 +139,10 @@ pages! {
     PlanBeforeYouTrain: "docs/src/guide/plan-before-you-train.md";
     Attach: "docs/src/guide/attach.md";
     Optimizers: "docs/src/guide/optimizers.md";
+    Rehearsal: "docs/src/guide/rehearsal.md";
     Resume: "docs/src/guide/resume.md";
+    ExtendARun: "docs/src/guide/extend-a-run.md";
+    MovingAverages: "docs/src/guide/moving-averages.md";
     LoopsOfYourOwn: "docs/src/guide/loops-of-your-own.md";
     MigrateACheckpoint: "docs/src/guide/migrate-a-checkpoint.md";
     Rewarmup: "docs/src/concepts/re-warmup.md";

@@ -42,7 +42,7 @@ fn callback(directory: &Path) -> WidthExpansionCallback {
         .expand(At::step(steps), grow(Expansion::by("inner", 2.0)))
         .expand(At::step(2 * steps + 1), grow(Expansion::by("hidden", 1.5)))
         // Called in the middle of an expansion: the wide model is there, but not in its place.
-        .on_expand(move |_| {
+        .on_expand(move |_, _| {
             fs::write(&marker, "").unwrap();
             sleep(Duration::from_millis(15));
             fs::remove_file(&marker).unwrap();

@@ -40,6 +40,8 @@ enum What {
     Expansion,
     /// The peak memory of training, run by run (`tests/benches/memory.rs`)
     Memory,
+    /// What rehearsing a run costs (`tests/benches/rehearsal.rs`)
+    Rehearsal,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -67,6 +69,7 @@ impl Bench {
         match self.what {
             What::Growth => bench("burn-grow-tests", "cost", &[], &[]),
             What::Memory => bench("burn-grow-tests", "memory", &[], &[]),
+            What::Rehearsal => bench("burn-grow-tests", "rehearsal", &[], &[]),
             What::Expansion => {
                 let features = ["--features", self.device.name()];
                 let environment = [(DEVICE, self.device.name())];

@@ -368,6 +368,19 @@ pub enum GrowError {
         /// Every mistake, in the order of the module tree.
         mismatches: Vec<RoleMismatch>,
     },
+    /// A model that grew describes itself otherwise than its plan says.
+    #[error(
+        "{what}: the plan makes it {expected}, but the wide model says {found}: a role or a \
+         constant depends on a width that it does not follow"
+    )]
+    Description {
+        /// Path of the parameter, or what else differs.
+        what: String,
+        /// Description according to the plan.
+        expected: String,
+        /// Description that the wide model gives.
+        found: String,
+    },
     /// Two models have different outputs or activations.
     #[error("the models cannot be compared: {before} before, {after} after")]
     Incomparable {

@@ -5,7 +5,7 @@ use burn_grow_core::GrowError;
 use burn_grow_optim::OptimError;
 use burn_train::TrainingError;
 
-use crate::{At, CheckpointError, Position, TriggerFault, WatchedMetric};
+use crate::{At, CheckpointError, Position, RehearsalFault, TriggerFault, WatchedMetric};
 
 /// Reason why a run cannot be set up, resumed or expanded. Model, optimizer and files are as they
 /// were.
@@ -72,7 +72,8 @@ pub enum TrainError {
     /// Nothing could stop it there, or tell it of metrics.
     #[error(
         "the callback is not attached to the training: `WidthExpansionCallback::train` attaches it, as \
-         does `WidthExpansionCallback::attach` before the launch"
+         does `WidthExpansionCallback::attach` before the launch; a loop that steps the optimizer itself \
+         takes the model as it is and a `GrowthLoop`"
     )]
     Detached,
     /// A setting that only works through burn-train, in a training loop without it.
@@ -126,6 +127,16 @@ pub enum TrainError {
         stage: usize,
         /// The reason.
         source: GrowError,
+    },
+    /// An expansion does not pass its rehearsal. Nothing has been trained.
+    #[error("expansion {stage} at {at} does not pass its rehearsal: {fault}")]
+    Rehearsal {
+        /// The expansion of the run, counted from 0.
+        stage: usize,
+        /// Its trigger.
+        at: At,
+        /// What a copy of the model did.
+        fault: Box<RehearsalFault>,
     },
     /// A candidate of a trial cannot be tried.
     #[error("candidate `{name}`: {source}")]
@@ -196,7 +207,7 @@ pub enum TrainError {
     /// stopped early, or a metric never triggered it.
     #[error(
         "the run ended after {} of {total_steps} optimizer steps and {} of {planned} expansions: the \
-         next one was planned at {next}", position.step, position.stage
+         next one was planned at {next}{}", position.step, position.stage, stopped(*early_stopping)
     )]
     NotExpanded {
         /// The end of the run.
@@ -207,6 +218,32 @@ pub enum TrainError {
         planned: usize,
         /// The trigger of the one that is missing.
         next: At,
+        /// The epoch after which an early stopping ended the run.
+        early_stopping: Option<usize>,
+    },
+    /// The first epoch shows that the training ends before a planned expansion: its steps were
+    /// counted wrong. The run was stopped.
+    #[error(
+        "expansion {stage} at {at} would come after optimizer step {step}, but {epochs} epochs of {steps} \
+         steps end after step {projected}, and the builder was told {total_steps}: count the steps of the \
+         optimizer, with all accumulated batches and devices in one; or say `.in_parts()` if another \
+         training goes on"
+    )]
+    OutOfReach {
+        /// The expansion of the run, counted from 0.
+        stage: usize,
+        /// The optimizer steps before it.
+        step: usize,
+        /// Its trigger.
+        at: Box<At>,
+        /// The optimizer steps of the first epoch.
+        steps: usize,
+        /// The epochs of the training.
+        epochs: usize,
+        /// The optimizer steps at its end.
+        projected: usize,
+        /// The optimizer steps that the callback was told.
+        total_steps: usize,
     },
     /// The run was longer than the callback was told.
     #[error(
@@ -220,8 +257,12 @@ pub enum TrainError {
         total_steps: usize,
     },
     /// burn-train stopped the run.
-    #[error("the run was stopped. {source}")]
+    #[error("the run was stopped {}. {source}", place(*position, *last))]
     Training {
+        /// The last optimizer step that was taken, and the expansions by then.
+        position: Position,
+        /// The optimizer steps before the last expansion.
+        last: Option<usize>,
         /// The reason.
         source: Arc<TrainingError>,
     },
@@ -229,9 +270,29 @@ pub enum TrainError {
     #[error("{0}")]
     Shared(Arc<TrainError>),
     /// Burn panicked in the middle of a run.
-    #[error("the run was ended by a panic, and its last checkpoint is from before. {message}")]
+    #[error("the run was ended by a panic {}, and its last checkpoint is from before. {message}", place(*position, *last))]
     Panicked {
+        /// The last optimizer step that was taken, and the expansions by then.
+        position: Position,
+        /// The optimizer steps before the last expansion.
+        last: Option<usize>,
         /// The panic's message.
         message: String,
     },
+}
+
+fn stopped(epoch: Option<usize>) -> String {
+    let stopped = epoch.map(|epoch| format!("; it was stopped early after epoch {epoch}"));
+    stopped.unwrap_or_default()
+}
+
+/// Where in a run something happened.
+fn place(position: Position, last: Option<usize>) -> String {
+    let Position { step, stage } = position;
+    match (stage.checked_sub(1), last) {
+        (Some(stage), Some(last)) => {
+            format!("at step {step}, after expansion {stage} at step {last}")
+        }
+        _ => format!("at step {step}, before any expansion"),
+    }
 }

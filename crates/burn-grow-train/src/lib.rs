@@ -10,7 +10,8 @@
 //! launch
 //!   for each epoch
 //!     for each batch
-//!       Growing::step                    forward and backward of the model inside
+//!       Growing::step                    forward and backward of the model inside;
+//!                                        the first one rehearses the expansions
 //!       (gradients accumulate)
 //!       scheduler step
 //!       Growing::optimize
@@ -22,7 +23,8 @@
 //!     validation
 //!     checkpointing strategy             reads the metrics that triggers watch
 //!     checkpoint                         model, record of the run, optimizer, scheduler
-//!     end-of-epoch hook                  Event::Epoch, the same metrics, your early stopping
+//!     end-of-epoch hook                  Event::Epoch, the same metrics, your early stopping;
+//!                                        the first one compares the run with its plan
 //! ```
 //!
 //! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by the
@@ -42,22 +44,27 @@
 mod atomic;
 mod callback;
 mod checkpoint;
+mod deviation;
 mod error;
 mod growth;
 mod monitor;
+mod panic;
+mod rehearsal;
 mod stage;
 mod sync;
 mod trial;
 mod trigger;
 
 pub use callback::{
-    Event, Growing, GrowthLoop, MetricCheckpointing, Resumed, TrainOptions, Trained,
-    WidthExpansionBuilder, WidthExpansionCallback,
+    Event, Growing, GrowthLoop, MetricCheckpointing, Rehearsed, Rehearses, Resumed, TrainOptions,
+    Trained, Unrehearsed, WidthExpansionBuilder, WidthExpansionCallback,
 };
 pub use checkpoint::{CheckpointError, Difference, ParamFault, discard_after, saved_epochs};
+pub use deviation::Deviation;
 pub use error::TrainError;
 pub use growth::Growth;
 pub use monitor::{AxisReport, ExpansionReport};
+pub use rehearsal::{Rehearsal, RehearsalFault, RehearsedStage};
 pub use stage::Stage;
 pub use trial::{CandidateReport, Trial, TrialReport};
 pub use trigger::{

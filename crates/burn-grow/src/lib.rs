@@ -68,11 +68,12 @@ pub mod optim {
 /// Triggers, events, reports, trials and checkpoints of a training that grows.
 pub mod train {
     pub use burn_grow_train::{
-        AxisReport, CandidateReport, CheckpointError, CustomTrigger, Difference, Direction, Event,
-        ExpansionReport, Growing, GrowthLoop, History, MetricCheckpointing, MetricSplit,
-        ParamFault, Plateau, Position, Refractory, Resumed, Slope, Stage, TrainOptions, Trial,
-        TrialReport, TriggerFault, WatchedMetric, WidthExpansionBuilder, discard_after,
-        saved_epochs,
+        AxisReport, CandidateReport, CheckpointError, CustomTrigger, Deviation, Difference,
+        Direction, Event, ExpansionReport, Growing, GrowthLoop, History, MetricCheckpointing,
+        MetricSplit, ParamFault, Plateau, Position, Refractory, Rehearsal, RehearsalFault,
+        Rehearsed, RehearsedStage, Rehearses, Resumed, Slope, Stage, TrainOptions, Trial,
+        TrialReport, TriggerFault, Unrehearsed, WatchedMetric, WidthExpansionBuilder,
+        discard_after, saved_epochs,
     };
 }
 

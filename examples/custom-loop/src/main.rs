@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .init_asymmetric(); // where Burn's own example says `init`
     let callback = WidthExpansionCallback::builder(STEPS_PER_EPOCH * EPOCHS)
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .on_expand(|report| println!("{report}"))
+        .on_expand(|report, _| println!("{report}"))
         .build(&model)?;
 
     let mut growth = callback.growth_loop()?;

@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     println!("{}", expansion.plan(&model)?);
     let callback = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), expansion)
-        .on_expand(|report| println!("{report}"))
+        .on_expand(|report, _| println!("{report}"))
         .build(&model)?;
 
     // 4. An ordinary training with burn-train, its metrics and its checkpoints.

@@ -89,7 +89,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .num_epochs(EPOCHS);
     let trained = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
-        .on_expand(|report| println!("{report}"))
+        .on_expand(|report, _| println!("{report}"))
         .build(&model)?
         .train(training, model, AdamWConfig::new(), scheduler.init()?)?;
     println!("{}", trained.grown()?);

@@ -171,8 +171,14 @@ fn listen(
     let expanded = recorder.clone();
     let (recorder, failure) = (recorder.clone(), failure.clone());
     let (store, stop, key) = (context.store.clone(), context.stop.clone(), run.key.clone());
-    callback(run)
-        .on_expand(move |report| expanded.expanded(report))
+    let builder = callback(run);
+    // A shared beginning ends before what is planned for the runs that go on from it.
+    let builder = match run.share.until {
+        Some(_) => builder.in_parts(),
+        None => builder,
+    };
+    builder
+        .on_expand(move |report, _| expanded.expanded(report))
         .on_event(move |event| {
             let Event::Epoch { epoch, metrics } = event else {
                 return;

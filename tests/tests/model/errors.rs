@@ -17,7 +17,7 @@ use burn_grow::optim::{
     AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
 };
 use burn_grow::plan::{Init, Method};
-use burn_grow::verify::{Activations, two_width_check, verify};
+use burn_grow::verify::{Activations, check_description, two_width_check, verify};
 use burn_grow::{
     At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
     StatePolicy, TrainError, WidthExpansionCallback,
@@ -539,6 +539,14 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             },
             &["`norm.running_mean`", "`Constants::layer`"],
         ),
+        (
+            {
+                let wide = Mlp::of([3, 8, 2], 1, &Device::flex());
+                let expected = Blueprint::of(&wide).unwrap();
+                check_description(&mlp(), &expected).unwrap_err()
+            },
+            &["`up.weight`", "[3, 8]", "[3, 4]"],
+        ),
     ]
 }
 
@@ -627,6 +635,7 @@ fn the_messages_read_well() {
     constant `twice` is 5, which does not fit `inner x 2`
     `fused.up` lies on a product of an axis that grows and of one that `axes(..)` makes `_`, and its size does not tell the two: name an axis instead of `_`
     statistic `norm.running_mean` is shared with clones of the model, and expanding it would break them: the `update_constants` of what holds it has to call `Constants::layer` on the norm
+    parameter `up.weight`: the plan makes it [3, 8], but the wide model says [3, 4]: a role or a constant depends on a width that it does not follow
     "##);
 }
 

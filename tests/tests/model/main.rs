@@ -10,5 +10,6 @@ mod layers;
 mod numbers;
 mod pairs;
 mod plan;
+mod pullback;
 mod reuse;
 mod verify;

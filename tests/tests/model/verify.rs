@@ -101,6 +101,7 @@ fn a_verification_is_a_table() {
         max_rel: 1e-7,
         largest: 2.0,
         sites: vec![site("embedding", 0.02, 0.02), site("logits", 0.5, 0.4)],
+        repeats: true,
     };
     insta::assert_snapshot!(found, @"
     site       RMS before  after     ratio
@@ -110,6 +111,31 @@ fn a_verification_is_a_table() {
     ");
     let json = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Verification>(&json).unwrap(), found);
+}
+
+#[test]
+fn a_comparison_under_dropout_says_so() {
+    use burn::nn::{Dropout, DropoutConfig};
+
+    struct Dropped(Dropout, f32);
+    impl Probe<Tensor<2>> for Dropped {
+        fn probe(&self, x: Tensor<2>) -> Activations {
+            Activations::new(self.0.forward(x) * self.1)
+        }
+    }
+    let x = random([16, 16], 1, &Device::flex().autodiff());
+    let probe = |prob| Dropped(DropoutConfig::new(prob).init(), 1.0);
+    let random = verify(&probe(0.5), &probe(0.5), x.clone()).unwrap();
+    assert!(!random.repeats);
+    assert!(random.to_string().contains("dropout"), "{random}");
+    let fixed = verify(&probe(0.0), &probe(0.0), x.clone()).unwrap();
+    assert!(
+        fixed.repeats && !fixed.to_string().contains("dropout"),
+        "{fixed}"
+    );
+    // What is not a number is none by chance.
+    let nan = Dropped(DropoutConfig::new(0.0).init(), f32::NAN);
+    assert!(verify(&nan, &nan, x).unwrap().repeats);
 }
 
 fn rows(symmetry: &Symmetry) -> Vec<(&str, usize, &str, usize)> {

@@ -2,3 +2,4 @@
 
 mod clipping;
 mod optimizers;
+mod rates;

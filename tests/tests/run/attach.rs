@@ -7,16 +7,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::harness::{
-    EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters, scheduler,
-    training,
+    Batch, EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters,
+    scheduler, training,
 };
 use burn::grad_clipping::GradientClippingConfig;
+use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy, KeepLastNCheckpoints};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
-use burn::train::{EarlyStoppingStrategy, SupervisedTraining};
+use burn::train::{
+    EarlyStoppingStrategy, InferenceStep, RegressionOutput, SupervisedTraining, TrainOutput,
+    TrainStep,
+};
 use burn_grow::optim::{AsymmetricConfig, OptimError};
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Slope, TrainOptions, saved_epochs};
@@ -214,7 +218,9 @@ fn miscounted_steps_are_in_the_result(
     #[case] stage: usize,
     #[case] message: &str,
 ) {
+    // Else the first of them is an error after the first epoch: see `planned.rs`.
     let callback = WidthExpansionCallback::builder(total_steps)
+        .in_parts()
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
         .build(&narrow())
         .unwrap();
@@ -270,6 +276,80 @@ fn a_panic_is_a_typed_error() {
         callback(At::step(8)).train(training, narrow(), config(), scheduler(Strategy::Single));
     let error = trained.unwrap_err();
     assert!(matches!(error, TrainError::Panicked { .. }), "{error}");
+}
+
+/// Panics in its first step at another width.
+#[derive(Module, Growable, Debug)]
+struct Brittle {
+    net: Net,
+    params: usize,
+}
+
+impl Brittle {
+    fn new() -> Self {
+        let net = narrow();
+        let params = net.num_params();
+        Self { net, params }
+    }
+}
+
+impl TrainStep for Brittle {
+    type Input = Batch;
+    type Output = RegressionOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<RegressionOutput> {
+        assert_eq!(self.num_params(), self.params, "brittle");
+        TrainStep::step(&self.net, batch)
+    }
+}
+
+impl InferenceStep for Brittle {
+    type Input = Batch;
+    type Output = RegressionOutput;
+
+    fn step(&self, batch: Batch) -> RegressionOutput {
+        InferenceStep::step(&self.net, batch)
+    }
+}
+
+#[rstest]
+#[case::single(Strategy::Single)]
+#[case::several(Strategy::MultiMain)]
+fn a_panic_after_an_expansion_says_where_it_was(#[case] strategy: Strategy) {
+    let run = |options: Option<TrainOptions>| {
+        let callback = WidthExpansionCallback::builder(strategy.total_steps())
+            .expand(At::step(4), Expansion::by("inner", 2.0))
+            .build(&Brittle::new())
+            .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let training = crate::harness::training(directory.path(), strategy, EPOCHS);
+        let (model, scheduler) = (Brittle::new(), scheduler(strategy));
+        let trained = match options {
+            Some(options) => callback.train_with(training, model, config(), scheduler, options),
+            None => {
+                let options = TrainOptions::new().without_rehearsal();
+                callback.train_with(training, model, config(), scheduler, options)
+            }
+        };
+        trained.unwrap_err()
+    };
+    let error = run(None);
+    let message = error.to_string();
+    let (TrainError::Panicked { position, last, .. } | TrainError::Training { position, last, .. }) =
+        error
+    else {
+        panic!("{message}");
+    };
+    assert_eq!((position.step, position.stage, last), (4, 1, Some(4)));
+    for part in ["at step 4, after expansion 0 at step 4", "brittle"] {
+        assert!(message.contains(part), "{message}");
+    }
+    // A rehearsal finds it before anything is trained.
+    let error = run(Some(TrainOptions::new()));
+    assert!(
+        matches!(error, TrainError::Rehearsal { stage: 0, .. }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::harness::{
     EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, loader, parameters, run, scheduler,
@@ -65,9 +66,8 @@ impl Loop {
             let lr = self.scheduler.step();
             let model = self.model.clone();
             self.model = self.optim.step(lr.clone(), model, grads);
-            grown |= self
-                .growth
-                .step(lr.base(), &mut self.model, &mut self.optim)?;
+            let (model, optim) = (&mut self.model, &mut self.optim);
+            grown |= !self.growth.step(lr.base(), model, optim)?.is_empty();
         }
         let batches = loader(4).to_device(&Device::flex());
         let model = self.model.valid();
@@ -81,7 +81,8 @@ impl Loop {
 
     /// Counts a step that was not taken.
     fn count(&mut self) -> Result<bool, TrainError> {
-        self.growth.step(1e-3, &mut self.model, &mut self.optim)
+        let (model, optim) = (&mut self.model, &mut self.optim);
+        Ok(!self.growth.step(1e-3, model, optim)?.is_empty())
     }
 
     fn save(&self, directory: &Path, epoch: usize) -> Result<(), TrainError> {
@@ -348,4 +349,50 @@ fn two_models_that_train_together_resume_from_the_same_epoch() {
     for (folder, expected) in folders.iter().zip(expected) {
         assert_eq!(checkpoint_by_path(folder, EPOCHS), expected);
     }
+}
+
+#[test]
+fn a_moving_average_follows_the_model_by_its_plans() {
+    let mut one = Loop::new(&callback(), 0.0);
+    // An average without memory is the model itself.
+    let mut ema = one.model.clone();
+    let mut plans = 0;
+    for batch in loader(24 * EPOCHS)
+        .to_device(&Device::flex().autodiff())
+        .iter()
+    {
+        let grads = TrainStep::step(&one.model, batch.unwrap()).grads;
+        one.model = one.optim.step(1e-3, one.model, grads);
+        ema = one.model.clone();
+        for plan in one
+            .growth
+            .step(1e-3, &mut one.model, &mut one.optim)
+            .unwrap()
+        {
+            ema = plan.apply(ema).unwrap();
+            plans += 1;
+        }
+        assert_eq!(parameters(ema.clone()), parameters(one.model.clone()));
+    }
+    assert_eq!(plans, 2);
+    drop(ema);
+
+    // Under a `Learner` the hook is handed the plan.
+    let follower = Arc::new(Mutex::new(narrow(0.0)));
+    let own = follower.clone();
+    let callback = WidthExpansionCallback::builder(STEPS * EPOCHS)
+        .expand(At::step(8), Expansion::by("inner", 2.0))
+        .on_expand(move |_, plan| {
+            let mut follower = own.lock().unwrap();
+            *follower = plan.apply(follower.clone()).unwrap();
+        })
+        .build(&narrow(0.0))
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let result = run(&callback, directory.path(), Strategy::Single, None, EPOCHS);
+    let widths = |model: &Net| Blueprint::of(model).unwrap().widths().clone();
+    assert_eq!(
+        widths(&follower.lock().unwrap()),
+        widths(result.model.inner())
+    );
 }

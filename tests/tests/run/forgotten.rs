@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::harness::{EPOCHS, Net, Strategy, adamw, learner, parameters, training};
+use crate::harness::{EPOCHS, Net, Strategy, adamw, learner, loader, parameters, training};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn::train::metric::LossMetric;
-use burn::train::{Interrupter, LearningResult, SupervisedTraining};
+use burn::train::{Interrupter, LearningResult, SupervisedTraining, TrainStep};
 use burn_grow::optim::OptimError;
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Position};
@@ -71,6 +71,38 @@ fn the_result_of_a_training_that_nobody_attached_is_that_error() {
         in_directory(|directory| launched(&callback, training(directory, STRATEGY, EPOCHS)));
     let error = result.model.grown().unwrap_err();
     assert!(error.to_string().contains("attach"), "{error}");
+}
+
+/// Trains a wrapped model in a loop that steps the optimizer itself, with the gradients of `step`.
+fn looped(
+    callback: &WidthExpansionCallback,
+    step: impl Fn(&Growing<Net>, crate::harness::Batch) -> burn::optim::GradientsParams,
+) -> Growing<Net> {
+    let (mut model, mut optim) = (callback.wrap(narrow()), adamw());
+    let batches = loader(24).to_device(&Device::flex().autodiff());
+    for batch in batches.iter() {
+        let grads = step(&model, batch.unwrap());
+        model = optim.step(1e-2, model, grads);
+    }
+    model
+}
+
+#[test]
+fn a_loop_that_steps_the_optimizer_itself_trains_nothing_and_says_so() {
+    let callback = callback(At::step(3));
+    let model = looped(&callback, |model, batch| model.step(batch).grads);
+    let failure = assert_untouched(&callback, model.clone());
+    assert!(matches!(*failure, TrainError::Detached), "{failure}");
+    let error = model.grown().unwrap_err();
+    assert!(error.to_string().contains("GrowthLoop"), "{error}");
+}
+
+#[test]
+fn a_loop_over_the_model_inside_is_in_the_result() {
+    let callback = callback(At::step(3));
+    let model = looped(&callback, |model, batch| model.inner().step(batch).grads);
+    assert!(matches!(model.shortfall(), Some(TrainError::Detached)));
+    assert!(matches!(model.grown(), Err(TrainError::Detached)));
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn an_expansion_that_leaves_copies_locked_reports_it() {
         let seen = reports.clone();
         let callback = WidthExpansionCallback::builder(TOTAL)
             .expand(At::step(3), growth)
-            .on_expand(move |report| seen.lock().unwrap().push(report.clone()))
+            .on_expand(move |report, _| seen.lock().unwrap().push(report.clone()))
             .build(&narrow())
             .unwrap();
         let mut growth = callback.growth_loop().unwrap();

@@ -75,7 +75,7 @@ fn every_strategy_expands_at_the_same_step_and_reports_it() {
         let callback = WidthExpansionCallback::builder(strategy.total_steps())
             .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
             .expand(At::fraction(0.75), Expansion::by("hidden", 1.5))
-            .on_expand(move |report| seen.lock().unwrap().push(report.clone()))
+            .on_expand(move |report, _| seen.lock().unwrap().push(report.clone()))
             .build(&narrow())
             .unwrap();
         let directory = tempfile::tempdir().unwrap();

@@ -167,7 +167,7 @@ fn every_strategy_decides_at_the_end_of_the_same_epoch() {
         let plateau = Plateau::new("Loss", 1).with_min_change(1e6);
         let callback = builder(strategy)
             .expand(plateau, grow("inner", 2.0))
-            .on_expand(move |report| {
+            .on_expand(move |report, _| {
                 let report = (report.step, report.trigger.clone());
                 reports.lock().unwrap().push(report);
             })

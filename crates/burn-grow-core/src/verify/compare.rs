@@ -8,6 +8,10 @@ use super::probe::{Activations, Probe};
 use crate::error::GrowError;
 use crate::table::table;
 
+/// The change between two passes of one model that a device may make by rounding sums in another
+/// order.
+const ROUNDING: f64 = 1e-4;
+
 /// The difference of two models on one input: of the function, and of the activations. Prints as a
 /// table of the activations and a line about the output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +24,14 @@ pub struct Verification {
     pub largest: f64,
     /// Activations, in the order of the forward pass.
     pub sites: Vec<SiteRms>,
+    /// False if two passes of the model before differ, as under dropout: the changes are then partly
+    /// those of its random numbers, and `valid()` has to come first.
+    #[serde(default = "repeats")]
+    pub repeats: bool,
+}
+
+fn repeats() -> bool {
+    true
 }
 
 /// The root mean square of one activation before and after.
@@ -43,7 +55,8 @@ impl SiteRms {
 /// Compares two models on one input.
 ///
 /// A whole multiple of a width preserves the function up to rounding. Any other growth preserves
-/// the RMS of the activations, in expectation over the weights.
+/// the RMS of the activations, in expectation over the weights. The model before runs twice, so that
+/// one that draws random numbers is told by [`Verification::repeats`].
 ///
 /// ```
 /// # use burn_core as burn;
@@ -93,7 +106,12 @@ pub fn verify<I: Clone>(
     after: &impl Probe<I>,
     input: I,
 ) -> Result<Verification, GrowError> {
-    compare(&before.probe(input.clone()), &after.probe(input))
+    let first = before.probe(input.clone());
+    let second = before.probe(input.clone());
+    let mut found = compare(&first, &after.probe(input))?;
+    let chance = compare(&first, &second)?.max_rel > ROUNDING;
+    found.repeats = !chance;
+    Ok(found)
 }
 
 fn compare(before: &Activations, after: &Activations) -> Result<Verification, GrowError> {
@@ -129,6 +147,7 @@ fn compare(before: &Activations, after: &Activations) -> Result<Verification, Gr
                 after: *after,
             })
             .collect(),
+        repeats: true,
     })
 }
 
@@ -159,7 +178,14 @@ impl fmt::Display for Verification {
             f,
             "output: at most {:.3e}, changed by at most {:.1e} ({:.1e} of it)",
             self.largest, self.max_abs, self.max_rel
-        )
+        )?;
+        match self.repeats {
+            true => Ok(()),
+            false => f.write_str(
+                "\ntwo passes of the model before differ: it draws random numbers, as dropout does; \
+                 compare it in validation mode",
+            ),
+        }
     }
 }
 

@@ -2,18 +2,28 @@
 //!
 //! [`two_width_check`] finds wrong roles, [`verify`] compares a model before and after an
 //! expansion, and [`symmetry`] and [`grown_rms`] follow the grown parameters while they train.
+//!
+//! A rehearsal of a run is made of three more: a [`Doubling`] keeps the function of every rightly
+//! described model, [`pullback`] tells by the gradients if it did, and [`check_description`] if the
+//! wide model still describes itself.
 
 mod compare;
+mod description;
+mod doubling;
 pub(crate) mod mismatch;
 mod numbers;
 mod probe;
+mod pullback;
 mod rms;
 mod symmetry;
 mod two_widths;
 
 pub use compare::{SiteRms, Verification, verify};
+pub use description::check_description;
+pub use doubling::Doubling;
 pub use mismatch::{Quantity, RoleMismatch, RoleWarning};
 pub use probe::{Activations, Probe};
+pub use pullback::{Pullback, PulledBack, gradient_change, pullback};
 pub use rms::{GrownRms, grown_rms};
 pub use symmetry::{CopySymmetry, ParamTensors, Symmetry, symmetry, symmetry_of};
 pub use two_widths::two_width_check;

@@ -185,21 +185,7 @@ impl WidthExpansionCallback {
 
     /// Returns the planned expansions, in order. Print one to see all that it does.
     pub fn stages(&self) -> impl Iterator<Item = Stage<'_>> {
-        let decisions = &self.run.decisions;
-        let stages = decisions
-            .schedule
-            .stages
-            .iter()
-            .zip(decisions.stages_from(0));
-        stages
-            .enumerate()
-            .map(|(index, ((at, _), (plan, growth)))| Stage {
-                index,
-                at,
-                step: decisions.schedule.known_step(index),
-                plan,
-                growth,
-            })
+        self.run.decisions.stages()
     }
 
     /// Returns why the callback stopped the last run, if it did: a training it was not attached to,

@@ -20,6 +20,8 @@ pub struct WidthExpansionBuilder {
     refractory: Refractory,
     growth_log: Option<PathBuf>,
     copy_metrics: bool,
+    in_parts: bool,
+    random_seed: Option<u64>,
     on_expand: Vec<OnExpand>,
     on_event: Vec<OnEvent>,
 }
@@ -42,6 +44,8 @@ impl WidthExpansionBuilder {
             refractory: Refractory::default(),
             growth_log: None,
             copy_metrics: false,
+            in_parts: false,
+            random_seed: None,
             on_expand: Vec::new(),
             on_event: Vec::new(),
         }
@@ -74,6 +78,36 @@ impl WidthExpansionBuilder {
         self
     }
 
+    /// Says that the run was first planned for `steps` optimizer steps and is now longer. What lies
+    /// within those is placed in them as it was: expansions at a fraction, and re-warmups, which end
+    /// where they would have. So checkpoints of the shorter run load. A run that is extended again
+    /// names each of its earlier lengths.
+    ///
+    /// Without it, a checkpoint whose expansion would be elsewhere in the longer run is rejected.
+    pub fn extending(mut self, steps: usize) -> Self {
+        self.units.before.push(steps);
+        self
+    }
+
+    /// Says that a training may end before the run does, to be resumed by another one: that an
+    /// expansion lies beyond its last epoch is then no error.
+    pub fn in_parts(mut self) -> Self {
+        self.in_parts = true;
+        self
+    }
+
+    /// Seeds the random numbers of the model's devices before every optimizer step, by `seed` and
+    /// the number of the step. So a resumed run draws what it would have drawn, as dropout does,
+    /// and ends bit-identical. On several devices of one backend, steps draw from one stream in no
+    /// fixed order, and are not repeated.
+    ///
+    /// What else draws from the devices, as an augmentation on a thread of the data loader, then
+    /// draws other numbers than it would.
+    pub fn random_seed(mut self, seed: u64) -> Self {
+        self.random_seed = Some(seed);
+        self
+    }
+
     /// Sets the least time between two expansions.
     pub fn refractory(mut self, refractory: Refractory) -> Self {
         self.refractory = refractory;
@@ -102,8 +136,13 @@ impl WidthExpansionBuilder {
         self
     }
 
-    /// Calls `hook` after every expansion, on the training thread.
-    pub fn on_expand(mut self, hook: impl Fn(&ExpansionReport) + Send + Sync + 'static) -> Self {
+    /// Calls `hook` after every expansion, on the training thread, with the plan that was applied:
+    /// whatever else has the shapes of the model, as a moving average of it, follows by
+    /// [`Plan::apply`].
+    pub fn on_expand(
+        mut self,
+        hook: impl Fn(&ExpansionReport, &Plan) + Send + Sync + 'static,
+    ) -> Self {
         self.on_expand.push(Box::new(hook));
         self
     }
@@ -124,7 +163,8 @@ impl WidthExpansionBuilder {
     /// that the state policy does not allow, a state rule is for an axis that no expansion names or
     /// for no parameter, or the log of expansions cannot be written. Every mistake that can be
     /// known before the run is found here.
-    pub fn build<M: Growable>(self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
+    pub fn build<M: Growable>(mut self, model: &M) -> Result<WidthExpansionCallback, TrainError> {
+        self.units.before.sort_unstable();
         let (schedule, asked) = Schedule::new(&self.units, self.refractory, self.growths)?;
         let narrow = Blueprint::of(model)?;
         let (widths, active_params) = (narrow.widths().clone(), narrow.active_params());
@@ -136,14 +176,14 @@ impl WidthExpansionBuilder {
             let plan = Plan::new(&blueprint, &growth.expansion)
                 .map_err(|source| TrainError::Expansion { stage, source })?;
             let at = schedule.known_step(stage);
-            let at = at.map(|step| (step, schedule.total_steps));
+            let at = at.map(|step| (step, schedule.lengths.of(step)));
             growths.push(growth.validate(&plan, model, at)?);
             blueprint = blueprint.expanded(&plan);
             plans.push(plan);
         }
         let growth_log = self.growth_log.as_deref().map(GrowthLog::new).transpose()?;
         let stages = plans.iter().zip(&growths);
-        let marks = Marks::new(&schedule.metrics, stages, schedule.total_steps);
+        let marks = Marks::new(&schedule.metrics, stages, &schedule.lengths);
         let run = Run::new(Decisions {
             marks: marks.map_err(TrainError::Plan)?,
             schedule,
@@ -152,6 +192,9 @@ impl WidthExpansionBuilder {
             widths,
             active_params,
             tokens_per_step: self.units.tokens_per_step,
+            steps_per_epoch: self.units.steps_per_epoch,
+            in_parts: self.in_parts,
+            random_seed: self.random_seed,
             copy_metrics: self.copy_metrics,
             growth_log,
             on_expand: self.on_expand,

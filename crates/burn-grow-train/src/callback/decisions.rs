@@ -4,18 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use burn_core::tensor::Device;
 use burn_grow_core::cost::training_flops;
 use burn_grow_core::describe::Axis;
-use burn_grow_core::{Growable, Plan};
+use burn_grow_core::{Growable, Plan, fnv1a};
 use burn_grow_optim::{Ramp, RewarmupScope, expand_telling};
 use burn_optim::ModuleOptimizer;
 
 use crate::checkpoint::{Marks, State};
+use crate::deviation::{Deviation, FirstEpoch};
 use crate::monitor::{GrowthLog, check_nan};
 use crate::trigger::Schedule;
-use crate::{Event, ExpansionReport, Growth, Position, TrainError};
+use crate::{Event, ExpansionReport, Growth, Position, Stage, TrainError};
 
-pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport) + Send + Sync>;
+pub(crate) type OnExpand = Box<dyn Fn(&ExpansionReport, &Plan) + Send + Sync>;
 pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// The decisions of a callback.
@@ -31,6 +33,11 @@ pub(crate) struct Decisions {
     /// The active parameters of the narrow model.
     pub(crate) active_params: f64,
     pub(crate) tokens_per_step: Option<usize>,
+    pub(crate) steps_per_epoch: Option<usize>,
+    /// True if a training may end before the run does.
+    pub(crate) in_parts: bool,
+    /// The seed of what every step draws at random.
+    pub(crate) random_seed: Option<u64>,
     pub(crate) copy_metrics: bool,
     pub(crate) growth_log: Option<GrowthLog>,
     pub(crate) on_expand: Vec<OnExpand>,
@@ -53,6 +60,20 @@ impl Decisions {
             .schedule
             .is_due(state.position, &state.taken, &state.epochs);
         due.then(|| &self.plans[state.position.stage])
+    }
+
+    /// The stages, in order.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = Stage<'_>> {
+        let stages = self.schedule.stages.iter().zip(self.stages_from(0));
+        stages
+            .enumerate()
+            .map(|(index, ((at, _), (plan, growth)))| Stage {
+                index,
+                at,
+                step: self.schedule.known_step(index),
+                plan,
+                growth,
+            })
     }
 
     /// The plans of the stages from `stage` on, with the growths they belong to.
@@ -90,7 +111,7 @@ impl Decisions {
         };
         let start = *state.base_rate.get_or_insert(base);
         let age = state.position.step - taken;
-        let ramp = rewarmup.ramp(*taken, self.schedule.total_steps);
+        let ramp = rewarmup.ramp(*taken, self.schedule.lengths.of(*taken));
         let new = ramp.step_rate(age, *taken, start, base);
         let old = match rewarmup.scope {
             RewarmupScope::NewCoordinates => base,
@@ -102,7 +123,7 @@ impl Decisions {
     /// The re-warmup of the stage that `position` stands before.
     pub(crate) fn ramp(&self, position: Position) -> Option<Ramp> {
         let growth = self.growths.get(position.stage)?;
-        growth.ramp(position.step, self.schedule.total_steps)
+        growth.ramp(position.step, self.schedule.lengths.of(position.step))
     }
 
     /// Expands model and optimizer together by the stage that `state` stands before, or neither.
@@ -132,9 +153,48 @@ impl Decisions {
         }
         log::info!("{report}");
         for hook in &self.on_expand {
-            hook(&report);
+            hook(&report, plan);
         }
         Ok((expanded, optim))
+    }
+
+    /// Seeds `devices` for the step after `step` others, if steps are seeded.
+    pub(crate) fn seed(&self, devices: &[Device], step: usize) {
+        if let Some(seed) = self.random_seed {
+            let bytes = [seed.to_le_bytes(), (step as u64).to_le_bytes()].concat();
+            for device in devices {
+                device.seed(fnv1a(&bytes));
+            }
+        }
+    }
+
+    /// Lists how the first epoch of a training differs from what the builder was told.
+    pub(crate) fn deviations(&self, found: FirstEpoch) -> Vec<Deviation> {
+        let FirstEpoch {
+            steps,
+            projected,
+            items,
+        } = found;
+        if self.plans.is_empty() {
+            return Vec::new();
+        }
+        let total = self.schedule.total_steps;
+        let other = projected > total || (projected < total && !self.in_parts);
+        let total = other.then_some(Deviation::TotalSteps {
+            planned: total,
+            found: projected,
+        });
+        let epoch = self.steps_per_epoch.filter(|planned| *planned != steps);
+        let epoch = epoch.map(|planned| Deviation::StepsPerEpoch {
+            planned,
+            found: steps,
+        });
+        // An item has a token or more; the last step of an epoch may see fewer items.
+        let items = items.and_then(|items| items.checked_div(steps));
+        let tokens = self.tokens_per_step.zip(items);
+        let tokens = tokens.filter(|(planned, items)| planned < items);
+        let tokens = tokens.map(|(planned, items)| Deviation::TokensPerStep { planned, items });
+        total.into_iter().chain(epoch).chain(tokens).collect()
     }
 
     /// The width of `axis` after `stage` expansions.

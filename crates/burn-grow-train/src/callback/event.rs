@@ -60,6 +60,7 @@ impl TrainingProgressLogger for Progress {
         total_items: Option<usize>,
         label: Option<&str>,
     ) {
+        self.run.session().first_epoch.epochs = Some(total_epochs);
         self.run.decisions.emit(&Event::Start {
             total_epochs,
             starting_epoch,
@@ -76,6 +77,9 @@ impl TrainingProgressLogger for Progress {
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
+        if split == "train" {
+            self.run.session().first_epoch.items = Some(total_items);
+        }
         self.run
             .decisions
             .emit(&Event::SplitStart { split, total_items });
@@ -102,7 +106,7 @@ impl TrainingProgressLogger for Progress {
 
     fn end(&mut self) {
         let position = self.run.session().reached.position;
-        let shortfall = self.run.decisions.schedule.shortfall(position);
+        let shortfall = self.run.shortfall(position);
         if let (None, Some(shortfall)) = (self.run.failure(), shortfall) {
             log::warn!("{shortfall}");
         }

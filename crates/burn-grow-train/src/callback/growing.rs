@@ -1,5 +1,6 @@
 //! The wrapped model, whose optimizer step counts and expands.
 
+use core::any::Any;
 use core::fmt;
 use std::sync::Arc;
 
@@ -17,14 +18,17 @@ use super::run::Run;
 use crate::checkpoint::{
     CheckpointError, Pages, Recorded, State, check_steps, decode, encode, loadable,
 };
+use crate::rehearsal::rehearse;
 use crate::{Position, TrainError};
 
 /// Model that widens while a [`Learner`](burn_train::Learner) trains it, made by
 /// [`WidthExpansionCallback::wrap`](crate::WidthExpansionCallback::wrap).
 ///
 /// Everything is delegated to the model inside, under its own parameter paths; the optimizer step
-/// also counts and expands. It steps in a training that the callback is attached to: anywhere else
-/// the model stays as it is, and [`grown`](Self::grown) returns the reason.
+/// also counts and expands. It steps in a training that the callback is attached to. Anywhere else,
+/// as in a loop that steps the optimizer itself, the model stays as it is from its first
+/// [`TrainStep::step`] on, and [`grown`](Self::grown) returns the reason. For such loops there is
+/// [`GrowthLoop`](crate::GrowthLoop).
 ///
 /// A record holds the model, the [`Position`] and what triggers decide on. It loads into the narrow
 /// model that the run began with, replaying the expansions for their shapes. It loads into the bare
@@ -34,6 +38,16 @@ pub struct Growing<M> {
     inner: M,
     state: State,
     run: Arc<Run>,
+    rehearsal: Option<RehearsalDue<M>>,
+}
+
+/// The rehearsal that the first batch begins.
+#[derive(Clone)]
+struct RehearsalDue<M> {
+    /// The gradients of a step of a model on a batch, which is a [`TrainStep::Input`] of it.
+    step: fn(&M, &dyn Any) -> GradientsParams,
+    /// The most parameters that a copy may have.
+    limit: Option<usize>,
 }
 
 impl<M> Growing<M> {
@@ -42,6 +56,7 @@ impl<M> Growing<M> {
             inner,
             state: State::default(),
             run,
+            rehearsal: None,
         }
     }
 
@@ -68,7 +83,7 @@ impl<M> Growing<M> {
     /// Returns what did not go as planned so far: an expansion that has not come, or more optimizer
     /// steps than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]).
     pub fn shortfall(&self) -> Option<TrainError> {
-        self.run.decisions.schedule.shortfall(self.state.position)
+        self.run.shortfall(self.state.position)
     }
 
     /// Returns the model of a run that went as planned.
@@ -88,11 +103,10 @@ impl<M> Growing<M> {
         }
     }
 
-    fn map_inner<N>(self, map: impl FnOnce(M) -> N) -> Growing<N> {
-        Growing {
+    fn map_inner(self, map: impl FnOnce(M) -> M) -> Self {
+        Self {
             inner: map(self.inner),
-            state: self.state,
-            run: self.run,
+            ..self
         }
     }
 }
@@ -128,7 +142,9 @@ impl<M: Growable> Growing<M> {
 
     /// Notes and checks what has to be known before a step at base rate `base`.
     fn prepare(&mut self, optim: &ModuleOptimizer, base: f64) -> Result<Rates, TrainError> {
-        let Self { inner, state, run } = self;
+        let Self {
+            inner, state, run, ..
+        } = self;
         run.record_epoch(state);
         run.check(state, optim, inner)?;
         run.remember_rms(inner, state)?;
@@ -150,11 +166,11 @@ impl<M: Growable> Growing<M> {
     pub(crate) fn load(self, record: ModuleRecord) -> Result<Self, CheckpointError> {
         let text = Pages::text(record.clone())?;
         let state = decode(&text, &self.run.decisions.marks)?;
-        let Self { inner, state, run } = self.replay(state)?;
+        let replayed = self.replay(state)?;
         // The record of the run is left in the record of the model.
         let record = record.allow_unused(true);
-        let inner = loadable(inner).try_load_record(record)?;
-        Ok(Self { inner, state, run })
+        let inner = loadable(replayed.inner).try_load_record(record)?;
+        Ok(Self { inner, ..replayed })
     }
 
     /// Widens the model to the stage that `state` is in.
@@ -181,7 +197,7 @@ impl<M: Growable> Growing<M> {
         Ok(Self {
             inner,
             state,
-            run: self.run,
+            ..self
         })
     }
 }
@@ -195,11 +211,61 @@ impl<M> Growing<M> {
     }
 }
 
+impl<M> Growing<M>
+where
+    M: TrainStep + Growable,
+    M::Input: Clone,
+{
+    /// Rehearses the expansions on the first batch that the model is trained on, as
+    /// [`train`](crate::WidthExpansionCallback::train) does by itself: see
+    /// [`WidthExpansionCallback::rehearse`](crate::WidthExpansionCallback::rehearse). One that does
+    /// not pass stops the run before its first optimizer step.
+    pub fn rehearsing(self) -> Self {
+        self.rehearsing_within(None)
+    }
+
+    /// Rehearses with copies of at most `limit` parameters.
+    pub(crate) fn rehearsing_within(self, limit: Option<usize>) -> Self {
+        let step = |model: &M, batch: &dyn Any| match batch.downcast_ref::<M::Input>() {
+            Some(batch) => TrainStep::step(model, batch.clone()).grads,
+            None => GradientsParams::new(),
+        };
+        Self {
+            rehearsal: Some(RehearsalDue { step, limit }),
+            ..self
+        }
+    }
+}
+
+impl<M: Growable> Growing<M> {
+    /// Rehearses what is left of the run on `batch`, and stops the run if it does not pass.
+    fn rehearse(&self, due: &RehearsalDue<M>, batch: &dyn Any) {
+        let (run, Position { step, stage }) = (&self.run, self.state.position);
+        let devices = self.inner.devices();
+        let step = |model: &M| {
+            run.decisions.seed(&devices, step);
+            (due.step)(model, batch)
+        };
+        let left = run.decisions.stages().skip(stage);
+        match rehearse(left, &self.inner, due.limit, step) {
+            Ok(found) => run.rehearsed(found),
+            Err(error) => run.fail(error),
+        }
+    }
+}
+
 impl<M: TrainStep + Growable> TrainStep for Growing<M> {
     type Input = M::Input;
     type Output = M::Output;
 
     fn step(&self, item: Self::Input) -> TrainOutput<Self::Output> {
+        if let Some(rehearsal) = &self.rehearsal
+            && self.run.is_attached()
+            && self.run.begin_rehearsal()
+        {
+            self.rehearse(rehearsal, &item);
+        }
+        self.run.begin_step(&self.inner, self.state.position.step);
         self.inner.step(item)
     }
 
@@ -269,6 +335,10 @@ impl<M: Growable> Module for Growing<M> {
 
     // The state is not mapped: reading it back would cost a tensor every optimizer step.
     fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
+        // An optimizer that somebody else steps would train a model that never widens.
+        if self.run.is_astray() {
+            return self;
+        }
         self.map_inner(|inner| inner.map(mapper))
     }
 

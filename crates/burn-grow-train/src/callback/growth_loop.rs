@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use burn_core::store::ModuleRecord;
-use burn_grow_core::Growable;
+use burn_core::tensor::Device;
+use burn_grow_core::{Growable, Plan};
 use burn_optim::{LearningRate, ModuleOptimizer, OptimizerRecord};
 
 use super::attach::WidthExpansionCallback;
@@ -65,7 +66,7 @@ use crate::{Position, TrainError, WatchedMetric};
 /// ```
 #[derive(Clone, Debug)]
 pub struct GrowthLoop {
-    callback: WidthExpansionCallback,
+    pub(super) callback: WidthExpansionCallback,
     state: State,
     rates: Rates,
     rates_checked: bool,
@@ -102,8 +103,9 @@ impl WidthExpansionCallback {
 
 impl GrowthLoop {
     /// Counts an optimizer step that was taken at base learning rate `lr`, then takes every
-    /// expansion that is due. Returns true if the model has changed its width: whatever else
-    /// follows its shapes, such as a moving average of it, is then to be made anew.
+    /// expansion that is due, and returns their plans: none after most steps. Whatever else has the
+    /// shapes of the model, such as a moving average of it, follows by
+    /// [`Plan::apply`](burn_grow_core::Plan::apply).
     ///
     /// Call it after every step of the optimizer of `model`, once where gradients are accumulated.
     ///
@@ -117,7 +119,7 @@ impl GrowthLoop {
         lr: LearningRate,
         model: &mut M,
         optim: &mut ModuleOptimizer,
-    ) -> Result<bool, TrainError> {
+    ) -> Result<&[Plan], TrainError> {
         let decisions = &self.callback.run.decisions;
         if !self.rates_checked {
             check_rates(optim, model, decisions.stages_from(0))?;
@@ -133,13 +135,12 @@ impl GrowthLoop {
             )?;
             self.state_checked = true;
         }
-        let mut grown = false;
+        let begun = self.state.position.stage;
         while let Some(plan) = decisions.due(&self.state) {
             (*model, *optim) = decisions.expand(&self.state, plan, model, optim)?;
             self.state.expanded(!plan.is_identity());
-            grown |= !plan.is_identity();
         }
-        Ok(grown)
+        Ok(&decisions.plans[begun..self.state.position.stage])
     }
 
     /// Says what the metrics are that triggers watch, at the end of epoch `epoch`, numbered from 1.
@@ -182,6 +183,14 @@ impl GrowthLoop {
         Ok(())
     }
 
+    /// Seeds the random numbers of `device` for the next optimizer step, where the builder was given
+    /// a [`random_seed`](crate::WidthExpansionBuilder::random_seed): call it before the forward
+    /// pass, once where gradients are accumulated. So a resumed run draws the same numbers.
+    pub fn seed(&self, device: &Device) {
+        let decisions = &self.callback.run.decisions;
+        decisions.seed(core::slice::from_ref(device), self.state.position.step);
+    }
+
     /// The optimizer steps and the expansions taken.
     pub fn position(&self) -> Position {
         self.state.position
@@ -197,11 +206,8 @@ impl GrowthLoop {
     /// than the callback was told ([`TrainError::NotExpanded`], [`TrainError::Overrun`]). Ask at
     /// the end of the loop.
     pub fn shortfall(&self) -> Option<TrainError> {
-        self.callback
-            .run
-            .decisions
-            .schedule
-            .shortfall(self.state.position)
+        let schedule = &self.callback.run.decisions.schedule;
+        schedule.shortfall(self.state.position, None)
     }
 
     /// Saves model, optimizer and what the run remembers as the checkpoint of `epoch` under

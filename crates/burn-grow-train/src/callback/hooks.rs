@@ -48,7 +48,10 @@ impl Run {
                 }
             }
             Moment::Saving => self.session().epoch_end.saved(position.step),
-            Moment::Loaded => self.reach(state, Rates::default()),
+            Moment::Loaded => {
+                self.reach(state, Rates::default());
+                self.session().first_epoch.begun = position.step;
+            }
         }
     }
 
@@ -98,7 +101,8 @@ impl Run {
         if unseen && self.decisions.schedule.watches(position.stage) {
             return Err(TrainError::Checkpointing { epoch });
         }
-        self.read_watched(epoch, position, metrics)
+        self.read_watched(epoch, position, metrics)?;
+        self.compare_plan(epoch)
     }
 
     /// Reads what triggers watch in an epoch that ended at `position`, once.
@@ -136,7 +140,11 @@ impl<S: EarlyStoppingStrategy> EarlyStoppingStrategy for EpochHook<S> {
             self.run.fail(error);
             return true;
         }
-        self.early_stopping.should_stop(epoch, store)
+        let stops = self.early_stopping.should_stop(epoch, store);
+        if stops {
+            self.run.session().stopped = Some(epoch);
+        }
+        stops
     }
 }
 

@@ -10,10 +10,11 @@ use burn_train::{Interrupter, TrainingError};
 
 use super::decisions::{Decisions, Rates};
 use crate::checkpoint::State;
+use crate::deviation::{Deviation, FirstEpoch};
 use crate::growth::{check_rates, check_state};
 use crate::monitor::{Copies, EpochEnd};
 use crate::sync::lock;
-use crate::{Position, TrainError};
+use crate::{Position, Rehearsal, TrainError};
 
 /// What the callback, the wrapped model, its replicas, the metrics and the hooks share.
 pub(crate) struct Run {
@@ -32,6 +33,26 @@ pub(crate) struct Session {
     pub(crate) copies: Copies,
     optimizer_checked: bool,
     state_checked: bool,
+    rehearsing: bool,
+    rehearsal: Option<Rehearsal>,
+    pub(crate) first_epoch: FirstEpochEnd,
+    /// The epoch after which an early stopping ended the training.
+    pub(crate) stopped: Option<usize>,
+    /// The step that the devices were last seeded for.
+    seeded: Option<usize>,
+}
+
+/// What is known of a training before its first epoch ends, and what was found then.
+#[derive(Default)]
+pub(crate) struct FirstEpochEnd {
+    /// The number of epochs.
+    pub(crate) epochs: Option<usize>,
+    /// The items of an epoch.
+    pub(crate) items: Option<usize>,
+    /// The optimizer steps taken before the training.
+    pub(crate) begun: usize,
+    /// `None` before the end.
+    pub(crate) deviations: Option<Vec<Deviation>>,
 }
 
 /// How far the training is, for metrics and hooks.
@@ -112,6 +133,101 @@ impl Run {
     /// Why the run was stopped, for its caller to keep.
     pub(crate) fn take_failure(&self) -> Option<Arc<TrainError>> {
         self.session().failure.take()
+    }
+
+    /// Compares, at the end of the first epoch of a training, how long it will be with what the
+    /// builder was told.
+    ///
+    /// # Errors
+    ///
+    /// When more epochs follow, and an expansion lies beyond them.
+    pub(crate) fn compare_plan(&self, epoch: usize) -> Result<(), TrainError> {
+        let (epochs, items, begun, position) = {
+            let session = self.session();
+            let first = &session.first_epoch;
+            let (Some(epochs), None) = (first.epochs, &first.deviations) else {
+                return Ok(());
+            };
+            (epochs, first.items, first.begun, session.reached.position)
+        };
+        let (steps, left) = (position.step - begun, epochs.saturating_sub(epoch));
+        let projected = position.step + steps * left;
+        let deviations = self.decisions.deviations(FirstEpoch {
+            steps,
+            projected,
+            items,
+        });
+        for deviation in &deviations {
+            log::warn!("{deviation}");
+        }
+        self.session().first_epoch.deviations = Some(deviations);
+        let schedule = &self.decisions.schedule;
+        let beyond = schedule.beyond(position.stage, projected);
+        match beyond.filter(|_| left > 0 && !self.decisions.in_parts) {
+            None => Ok(()),
+            Some((stage, step)) => Err(TrainError::OutOfReach {
+                stage,
+                step,
+                at: Box::new(schedule.stages[stage].0.clone()),
+                steps,
+                epochs,
+                projected,
+                total_steps: schedule.total_steps,
+            }),
+        }
+    }
+
+    /// Returns how the first epoch differed from what the builder was told.
+    pub(crate) fn deviations(&self) -> Vec<Deviation> {
+        let deviations = self.session().first_epoch.deviations.clone();
+        deviations.unwrap_or_default()
+    }
+
+    /// Returns what a run at `position` did not do as planned, if anything.
+    pub(crate) fn shortfall(&self, position: Position) -> Option<TrainError> {
+        let untouched = position == Position::default() && !self.is_attached();
+        if untouched && !self.decisions.plans.is_empty() {
+            return Some(TrainError::Detached);
+        }
+        let stopped = self.session().stopped;
+        self.decisions.schedule.shortfall(position, stopped)
+    }
+
+    /// Notes that a step of the model begins, on its batch: a training that nobody attached has
+    /// failed, and the devices are seeded for the first batch of an optimizer step.
+    pub(crate) fn begin_step<M: Module>(&self, model: &M, step: usize) {
+        if !self.is_attached() {
+            if self.failure().is_none() {
+                self.fail(TrainError::Detached);
+            }
+        } else if self.decisions.random_seed.is_some()
+            && self.session().seeded.replace(step) != Some(step)
+        {
+            self.decisions.seed(&model.devices(), step);
+        }
+    }
+
+    /// Returns true if the model was trained outside of a training that the callback is attached
+    /// to.
+    pub(crate) fn is_astray(&self) -> bool {
+        let failure = self.failure();
+        failure.is_some_and(|failure| matches!(*failure, TrainError::Detached))
+    }
+
+    /// Returns true the first time that it is asked in a training.
+    pub(crate) fn begin_rehearsal(&self) -> bool {
+        !core::mem::replace(&mut self.session().rehearsing, true)
+    }
+
+    /// Keeps what a rehearsal found.
+    pub(crate) fn rehearsed(&self, found: Rehearsal) {
+        log::info!("{found}");
+        self.session().rehearsal = Some(found);
+    }
+
+    /// Returns what the rehearsal found, if there was one.
+    pub(crate) fn rehearsal(&self) -> Option<Rehearsal> {
+        self.session().rehearsal.clone()
     }
 
     /// Adds to `state` the metrics of an epoch that ended just now.

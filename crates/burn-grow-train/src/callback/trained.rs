@@ -1,7 +1,6 @@
 //! A whole training in one act, and what comes out of it.
 
 use core::fmt;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,8 +14,10 @@ use burn_train::{
 
 use super::attach::WidthExpansionCallback;
 use super::growing::Growing;
-use super::options::{TrainOptions, default_checkpointing};
-use crate::{Position, TrainError};
+use super::options::{Rehearsed, Rehearses, TrainOptions, default_checkpointing};
+use super::run::Reached;
+use crate::panic::message;
+use crate::{Deviation, Position, Rehearsal, TrainError};
 
 /// What [`WidthExpansionCallback::train`] returns of a run that was not stopped by an error.
 ///
@@ -28,8 +29,9 @@ use crate::{Position, TrainError};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let (model, training, scheduler) = (Sine::new(), training(directory.path()), scheduler()?);
-/// // Ten times the steps that the training has: the expansion never comes.
+/// // The training is the first of several, and ends before the expansion.
 /// let trained = WidthExpansionCallback::builder(10 * TOTAL_STEPS)
+///     .in_parts()
 ///     .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
 ///     .build(&model)?
 ///     .train(training, model, AdamWConfig::new(), scheduler)?;
@@ -49,6 +51,12 @@ pub struct Trained<M> {
     /// that was stopped early or goes on later has one, too; [`grown`](Self::grown) makes it an
     /// error.
     pub shortfall: Option<TrainError>,
+    /// How the first epoch differed from what the builder was told, where the run could go on: its
+    /// length, the steps of an epoch, the tokens of a step.
+    pub deviations: Vec<Deviation>,
+    /// What the rehearsal of the expansions found; `None` without one, as before a resumed run that
+    /// has no batch left.
+    pub rehearsal: Option<Rehearsal>,
     /// The stop through an [`Interrupter`](burn_train::Interrupter), if there was one.
     pub interrupted: Option<Interruption>,
     /// The renderer, for further training and evaluation.
@@ -77,6 +85,8 @@ impl<M: fmt::Debug> fmt::Debug for Trained<M> {
             .field("model", &self.model)
             .field("position", &self.position)
             .field("shortfall", &self.shortfall)
+            .field("deviations", &self.deviations)
+            .field("rehearsal", &self.rehearsal)
             .field("interrupted", &self.interrupted)
             .finish_non_exhaustive()
     }
@@ -108,8 +118,9 @@ impl WidthExpansionCallback {
     ///
     /// In one act: wraps the model, makes the optimizer [`Asymmetric`](burn_grow_optim::Asymmetric)
     /// with everything its configuration says, gradient clipping included, attaches to the
-    /// training, lets checkpoints hold the metrics that triggers watch, launches, and returns the
-    /// model inside. To resume, ask [`resume`](Self::resume) first.
+    /// training, [rehearses](Rehearsal) the expansions on the first batch, lets checkpoints hold the
+    /// metrics that triggers watch, launches, and returns the model inside. To resume, ask
+    /// [`resume`](Self::resume) first.
     ///
     /// `optimizer` is one of Burn's configurations, or groups of parameters with a configuration
     /// each ([`IntoModuleOptimizer`]).
@@ -120,12 +131,17 @@ impl WidthExpansionCallback {
     ///
     /// # Errors
     ///
-    /// When the run was stopped by an error: of the callback, of burn-train
+    /// When an expansion does not pass its rehearsal ([`TrainError::Rehearsal`]): nothing is trained
+    /// then. When the run was stopped by an error: of the callback, of burn-train
     /// ([`TrainError::Training`]), or a panic, which burn-train has where it makes or loads a
     /// checkpoint ([`TrainError::Panicked`]). The checkpoints of earlier epochs are whole.
     ///
-    /// A run that ended without a planned expansion is no error, so that nothing it trained is
-    /// lost: see [`Trained::grown`].
+    /// When the first epoch shows that the training ends before a planned expansion
+    /// ([`TrainError::OutOfReach`]), unless it is one of several
+    /// ([`in_parts`](crate::WidthExpansionBuilder::in_parts)).
+    ///
+    /// A run that ended without a planned expansion all the same, as by an early stopping, is no
+    /// error, so that nothing it trained is lost: see [`Trained::grown`].
     pub fn train<M>(
         &self,
         training: SupervisedTraining<Growing<M>>,
@@ -135,26 +151,28 @@ impl WidthExpansionCallback {
     ) -> Result<Trained<M>, TrainError>
     where
         M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+        Rehearsed: Rehearses<M>,
     {
         self.train_with(training, model, optimizer, scheduler, TrainOptions::new())
     }
 
     /// Trains as [`train`](Self::train) does, with an early stopping, a checkpointing strategy or a
-    /// progress logger of your own.
+    /// progress logger of your own, and without a rehearsal if the options say so.
     ///
     /// # Errors
     ///
     /// Those of [`train`](Self::train).
-    pub fn train_with<M>(
+    pub fn train_with<M, R>(
         &self,
         training: SupervisedTraining<Growing<M>>,
         model: M,
         optimizer: impl IntoModuleOptimizer,
         scheduler: impl Into<ModuleLrScheduler>,
-        options: TrainOptions,
+        options: TrainOptions<R>,
     ) -> Result<Trained<M>, TrainError>
     where
         M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
+        R: Rehearses<M>,
     {
         let watches = self.run.decisions.schedule.watches(0);
         let training = match (options.checkpointing, watches) {
@@ -170,19 +188,34 @@ impl WidthExpansionCallback {
         };
         let training = self.attach_with(training, options.progress, options.early_stopping);
         let optimizer = optimizer.into_module_optimizer();
-        let learner = Learner::new(self.wrap(model), optimizer, scheduler);
-        let result = launch(training, learner);
+        let model = options.rehearsal.prepare(self.wrap(model));
+        let learner = Learner::new(model, optimizer, scheduler);
+        let launched = launch(training, learner);
+        let Reached {
+            position, taken, ..
+        } = self.run.session().reached.clone();
+        let last = taken.last().copied();
         // The first failure is the cause, whatever Burn made of it.
         if let Some(failure) = self.run.take_failure() {
             return Err(Arc::try_unwrap(failure).unwrap_or_else(TrainError::Shared));
         }
-        let result = result?;
+        let result = launched.map_err(|message| TrainError::Panicked {
+            position,
+            last,
+            message,
+        })?;
         if let Some(source) = result.error {
-            return Err(TrainError::Training { source });
+            return Err(TrainError::Training {
+                position,
+                last,
+                source,
+            });
         }
         Ok(Trained {
             position: result.model.position(),
             shortfall: result.model.shortfall(),
+            deviations: self.deviations(),
+            rehearsal: self.rehearsal(),
             model: result.model.into_inner(),
             interrupted: result.interrupted,
             renderer: result.renderer,
@@ -190,24 +223,15 @@ impl WidthExpansionCallback {
     }
 }
 
-/// Launches `training`, and returns as an error what burn-train panics with.
+/// Launches `training`, and returns as an error the message that burn-train panics with.
 fn launch<M>(
     training: SupervisedTraining<Growing<M>>,
     learner: Learner<Growing<M>>,
-) -> Result<LearningResult<Growing<M>>, TrainError>
+) -> Result<LearningResult<Growing<M>>, String>
 where
     M: TrainStep + InferenceStep + Growable + fmt::Display + 'static,
 {
     // Nothing of the run is looked at afterwards.
-    catch_unwind(AssertUnwindSafe(|| training.launch(learner))).map_err(|payload| {
-        TrainError::Panicked {
-            message: message(&*payload),
-        }
-    })
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
+    let launched = catch_unwind(AssertUnwindSafe(|| training.launch(learner)));
+    launched.map_err(|payload| message(&*payload))
 }

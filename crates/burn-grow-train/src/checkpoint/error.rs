@@ -61,7 +61,7 @@ pub enum CheckpointError {
     /// The run took an expansion at another step.
     #[error(
         "its run took expansion {stage} after step {found}, but this callback plans it after step \
-         {planned} ({at})"
+         {planned} ({at}): a longer run names its former length with `.extending(..)`"
     )]
     Step {
         /// The expansion, counted from 0.
@@ -95,7 +95,10 @@ pub enum CheckpointError {
         difference: Difference,
     },
     /// The run re-warmed the learning rate in another way.
-    #[error("its run had another re-warmup after expansion {stage}: {difference}")]
+    #[error(
+        "its run had another re-warmup after expansion {stage}: {difference}. A longer run names its \
+         former length with `.extending(..)`"
+    )]
     Rewarmup {
         /// The expansion, counted from 0.
         stage: usize,

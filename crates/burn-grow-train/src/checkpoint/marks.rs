@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::canonical::{FINGERPRINT, fingerprint};
 use super::error::{CheckpointError, Difference};
+use crate::trigger::Lengths;
 use crate::{Growth, WatchedMetric};
 
 /// Marks by which a checkpoint knows the expansions of a callback.
@@ -21,7 +22,7 @@ pub(crate) struct Marks {
     pub(crate) metrics: Vec<WatchedMetric>,
     /// One for each planned expansion.
     stages: Vec<StageMark>,
-    total_steps: usize,
+    lengths: Lengths,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ impl Marks {
     pub(crate) fn new<'a>(
         metrics: &[WatchedMetric],
         stages: impl IntoIterator<Item = (&'a Plan, &'a Growth)>,
-        total_steps: usize,
+        lengths: &Lengths,
     ) -> Result<Self, serde_json::Error> {
         let stages = stages.into_iter().map(|(plan, growth)| {
             let rewarmup = growth.rewarmup.as_ref();
@@ -92,7 +93,7 @@ impl Marks {
         Ok(Self {
             metrics: metrics.to_vec(),
             stages: stages.collect::<Result<_, serde_json::Error>>()?,
-            total_steps,
+            lengths: lengths.clone(),
         })
     }
 
@@ -108,7 +109,8 @@ impl Marks {
         TakenMark {
             step,
             plan: stage.plan.clone(),
-            rewarmup: rewarmup.map(|rewarmup| RewarmupMark::new(rewarmup, step, self.total_steps)),
+            rewarmup: rewarmup
+                .map(|rewarmup| RewarmupMark::new(rewarmup, step, self.lengths.of(step))),
         }
     }
 

@@ -175,6 +175,7 @@ pub(crate) fn decode(text: &[u8], marks: &Marks) -> Result<State, CheckpointErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trigger::Lengths;
 
     fn watched() -> [WatchedMetric; 2] {
         [
@@ -184,7 +185,7 @@ mod tests {
     }
 
     fn marks(metrics: &[WatchedMetric]) -> Marks {
-        Marks::new(metrics, [], 40).expect("nothing to write")
+        Marks::new(metrics, [], &Lengths::default()).expect("nothing to write")
     }
 
     fn state() -> State {

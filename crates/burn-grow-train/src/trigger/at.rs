@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::custom::CustomTrigger;
 use super::fault::TriggerFault;
 use super::history::History;
+use super::lengths::Lengths;
 use super::plateau::Plateau;
 use super::slope::Slope;
 use super::watched::WatchedMetric;
@@ -64,11 +65,22 @@ pub(crate) enum Due {
 }
 
 /// Units that the optimizer steps of a run are counted in.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Units {
     pub(crate) total_steps: usize,
     pub(crate) tokens_per_step: Option<usize>,
     pub(crate) steps_per_epoch: Option<usize>,
+    /// The lengths that the run was planned with before, shortest first.
+    pub(crate) before: Vec<usize>,
+}
+
+impl Units {
+    pub(super) fn lengths(&self) -> Lengths {
+        Lengths {
+            before: self.before.clone(),
+            total: self.total_steps,
+        }
+    }
 }
 
 impl At {
@@ -134,6 +146,20 @@ impl At {
             Self::Custom(custom) => custom.fires(history),
             Self::Step(_) | Self::Fraction(_) | Self::Tokens(_) | Self::Epoch(_) => false,
         }
+    }
+
+    /// Resolves the trigger in the first of the lengths of the run that it lies within.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve`](Self::resolve) in the whole run.
+    pub(super) fn resolve_first(&self, units: &Units) -> Result<Due, TrainError> {
+        let lengths = units.before.iter().map(|before| Units {
+            total_steps: *before,
+            ..units.clone()
+        });
+        let before = lengths.filter_map(|units| self.resolve(&units).ok()).next();
+        before.map_or_else(|| self.resolve(units), Ok)
     }
 
     /// Resolves the trigger to a step of a run, or to the ends of its epochs.
@@ -224,6 +250,7 @@ mod tests {
             total_steps: 100,
             tokens_per_step: Some(64),
             steps_per_epoch: Some(10),
+            ..Units::default()
         };
         let table = [
             (At::step(1), Some(1)),

@@ -4,6 +4,7 @@ mod at;
 mod custom;
 mod fault;
 mod history;
+mod lengths;
 mod plateau;
 mod schedule;
 mod slope;
@@ -15,6 +16,7 @@ pub use self::custom::CustomTrigger;
 pub use self::fault::TriggerFault;
 pub(crate) use self::history::EpochRecord;
 pub use self::history::History;
+pub(crate) use self::lengths::Lengths;
 pub use self::plateau::Plateau;
 pub(crate) use self::schedule::Schedule;
 #[cfg(test)]

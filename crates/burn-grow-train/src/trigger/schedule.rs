@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::at::{At, Due, Units};
 use super::history::{EpochRecord, History};
+use super::lengths::Lengths;
 use super::watched::WatchedMetric;
 use crate::TrainError;
 
@@ -38,6 +39,7 @@ pub enum Refractory {
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     pub(crate) total_steps: usize,
+    pub(crate) lengths: Lengths,
     pub(crate) stages: Vec<(At, Due)>,
     /// In optimizer steps.
     pub(crate) refractory: usize,
@@ -61,7 +63,7 @@ impl Schedule {
         };
         let mut stages = Vec::new();
         for (at, expansion) in expansions {
-            let due = at.resolve(units)?;
+            let due = at.resolve_first(units)?;
             stages.push((at, due, expansion));
         }
         if !stages.iter().any(|(_, due, _)| *due == Due::EpochEnd) {
@@ -83,6 +85,7 @@ impl Schedule {
             .unzip();
         let schedule = Self {
             total_steps: units.total_steps,
+            lengths: units.lengths(),
             stages,
             refractory,
             metrics,
@@ -122,6 +125,13 @@ impl Schedule {
             Due::Step(step) => Some(step),
             Due::EpochEnd => None,
         }
+    }
+
+    /// Returns the first stage from `stage` on that is planned after a step later than `step`.
+    pub(crate) fn beyond(&self, stage: usize, step: usize) -> Option<(usize, usize)> {
+        (stage..self.stages.len())
+            .filter_map(|stage| Some((stage, self.known_step(stage)?)))
+            .find(|(_, planned)| *planned > step)
     }
 
     /// Returns true if a metric decides a stage from `stage` on.
@@ -173,7 +183,12 @@ impl Schedule {
     }
 
     /// Returns what a run that ended at `position` did not do as planned, if anything.
-    pub(crate) fn shortfall(&self, position: Position) -> Option<TrainError> {
+    /// `stopped` is the epoch after which an early stopping ended it.
+    pub(crate) fn shortfall(
+        &self,
+        position: Position,
+        stopped: Option<usize>,
+    ) -> Option<TrainError> {
         let total_steps = self.total_steps;
         if let Some((at, _)) = self.stages.get(position.stage) {
             return Some(TrainError::NotExpanded {
@@ -181,6 +196,7 @@ impl Schedule {
                 total_steps,
                 planned: self.stages.len(),
                 next: at.clone(),
+                early_stopping: stopped,
             });
         }
         (position.step > total_steps && !self.stages.is_empty()).then_some(TrainError::Overrun {
@@ -225,8 +241,8 @@ pub(crate) mod tests {
     ) -> Result<Schedule, TrainError> {
         let units = Units {
             total_steps: 100,
-            tokens_per_step: None,
             steps_per_epoch: Some(10),
+            ..Units::default()
         };
         let stages = stages.into_iter().map(|at| (at, ())).collect();
         Ok(Schedule::new(&units, refractory, stages)?.0)
@@ -297,13 +313,41 @@ pub(crate) mod tests {
     fn what_did_not_come_as_planned_is_said_at_the_end() {
         let schedule = schedule(vec![At::fraction(0.5)], Refractory::None).expect("a schedule");
         let at = |step, stage| {
-            let shortfall = schedule.shortfall(Position { step, stage });
+            let shortfall = schedule.shortfall(Position { step, stage }, None);
             shortfall.map(|shortfall| shortfall.to_string())
         };
         assert_eq!(at(100, 1), None);
         let narrow = at(25, 0).expect("never grew");
         assert!(narrow.contains("25 of 100 optimizer steps") && narrow.contains("fraction 0.5"));
         assert!(at(400, 1).is_some_and(|it| it.contains("400 optimizer steps where 100")));
+    }
+
+    #[test]
+    fn an_early_stopping_is_named() {
+        let schedule = schedule(vec![At::fraction(0.5)], Refractory::None).expect("a schedule");
+        let shortfall = schedule.shortfall(Position { step: 25, stage: 0 }, Some(3));
+        let message = shortfall.map(|it| it.to_string());
+        assert!(message.is_some_and(|it| it.contains("stopped early after epoch 3")));
+    }
+
+    #[test]
+    fn an_extended_run_keeps_what_was_placed_in_it_before() {
+        let units = Units {
+            total_steps: 100,
+            before: vec![20, 40],
+            ..Units::default()
+        };
+        let stages = [At::fraction(0.5), At::step(30), At::step(60)].map(|at| (at, ()));
+        let (schedule, _) =
+            Schedule::new(&units, Refractory::None, stages.into()).expect("a schedule");
+        let steps: Vec<_> = (0..3).map(|stage| schedule.known_step(stage)).collect();
+        assert_eq!(steps, [Some(10), Some(30), Some(60)]);
+        assert_eq!(
+            [10, 20, 30, 60].map(|step| schedule.lengths.of(step)),
+            [20, 40, 40, 100]
+        );
+        assert_eq!(schedule.beyond(0, 30), Some((2, 60)));
+        assert_eq!(schedule.beyond(0, 60), None);
     }
 
     #[test]
