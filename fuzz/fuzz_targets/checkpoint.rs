@@ -19,6 +19,7 @@ use burn::tensor::{DType, Device};
 use burn::train::TrainStep;
 use burn_grow::train::Growing;
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 use burn_pack::{Bytes, Reader, Scalar, Tensor, Writer};
 use harness::{Net, Rows, Strategy, adamw, run, training};
 use libfuzzer_sys::fuzz_target;

@@ -22,6 +22,7 @@ use burn_grow::optim::{AsymmetricExt, PerExpert};
 use burn_grow::optim::{BatchedMuonConfig, expand_optimizer};
 use burn_grow::prelude::*;
 use burn_grow::train::Growing;
+use burn_grow::{Growth, Rewarmup, StatePolicy};
 
 /// As the programs have it.
 #[global_allocator]

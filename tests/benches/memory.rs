@@ -14,6 +14,7 @@ use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::optim::AsymmetricExt;
 use burn_grow::optim::{MixedPrecision, expand_optimizer};
 use burn_grow::prelude::*;
+use burn_grow::{Rewarmup, StatePolicy};
 
 /// As the programs have it.
 #[global_allocator]

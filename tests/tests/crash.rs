@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 use harness::{EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, training};
 
 /// The directory of the run to take up, for the process to be killed.

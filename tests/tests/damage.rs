@@ -15,6 +15,7 @@ use burn::tensor::{DType, Device, TensorData};
 use burn_grow::TrainError;
 use burn_grow::prelude::*;
 use burn_grow::train::CheckpointError;
+use burn_grow::{Growth, Rewarmup};
 use burn_pack::{Bytes, Reader, Scalar, Writer};
 use harness::{Net, Strategy, adamw, run};
 use proptest::prelude::*;

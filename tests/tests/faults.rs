@@ -16,6 +16,7 @@ use burn::train::Learner;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn_grow::TrainError;
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 use harness::{EPOCHS, Net, Strategy, adamw, run, training};
 use rstest::rstest;
 

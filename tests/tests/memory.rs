@@ -13,6 +13,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 use harness::{Batch, Strategy, adamw, learner, training};
 
 const DIRECTORY: &str = "BURN_GROW_MEMORY_DIRECTORY";

@@ -82,8 +82,8 @@ pub(crate) enum Value {
 /// A product of axes: `"axis", "axis inside it", .., groups = expr, unit = expr`.
 pub(crate) struct Layout {
     pub(crate) axes: Vec<LitStr>,
-    pub(crate) groups: Option<Expr>,
-    pub(crate) unit: Option<Expr>,
+    pub(crate) groups: Option<Box<Expr>>,
+    pub(crate) unit: Option<Box<Expr>>,
 }
 
 /// What the names of axes stand for; `None` never grows.
@@ -420,12 +420,12 @@ fn layout_entries(
 }
 
 /// Parses `= expr`. Returns `true` if there was one already.
-fn assigned(content: ParseStream, slot: &mut Option<Expr>) -> syn::Result<bool> {
+fn assigned(content: ParseStream, slot: &mut Option<Box<Expr>>) -> syn::Result<bool> {
     if slot.is_some() {
         return Ok(true);
     }
     content.parse::<Token![=]>()?;
-    *slot = Some(content.parse()?);
+    *slot = Some(Box::new(content.parse()?));
     Ok(false)
 }
 

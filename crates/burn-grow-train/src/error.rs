@@ -126,7 +126,7 @@ pub enum TrainError {
         /// The expansion of the run, counted from 0.
         stage: usize,
         /// The reason.
-        source: GrowError,
+        source: Box<GrowError>,
     },
     /// An expansion does not pass its rehearsal. Nothing has been trained.
     #[error("expansion {stage} at {at} does not pass its rehearsal: {fault}")]

@@ -35,8 +35,8 @@
 //!
 //! # Where things are
 //!
-//! The root holds what a program needs on its first day, and the [`prelude`] is the same names. The
-//! rest is by subject: how a model is marked in [`describe`], what an expansion comes to in
+//! The root holds what a program needs on its first day, and the [`prelude`] what it starts with.
+//! The rest is by subject: how a model is marked in [`describe`], what an expansion comes to in
 //! [`plan`], whether it did in [`verify`], what it costs in [`cost`], other methods to compare with
 //! in [`baseline`], optimizers and their state in [`optim`], triggers, reports, trials and loops of
 //! your own in [`train`].
@@ -83,10 +83,7 @@ pub mod moe {
     pub use burn_grow_moe::*;
 }
 
-/// What a program that grows a model imports: the names of the root.
+/// What a first program that grows a model imports.
 pub mod prelude {
-    pub use crate::{
-        At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
-        StatePolicy, TrainError, Trained, WidthExpansionCallback,
-    };
+    pub use crate::{At, Blueprint, Expansion, GrowError, Growable, Plan, WidthExpansionCallback};
 }

@@ -9,6 +9,7 @@ use burn::prelude::*;
 use burn::train::{InferenceStep, RegressionOutput, metric::LossMetric};
 use burn::train::{SupervisedTraining, TrainOutput, TrainStep};
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup, Trained};
 
 const STEPS_PER_EPOCH: usize = 32;
 const EPOCHS: usize = 8;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup, TrainError};
 use harness::observed::{Observed, Pass};
 use harness::{
     EPOCHS, Net, Strategy, adamw, checkpoint_by_path, local, run_on, scheduler, training_on,

@@ -7,6 +7,7 @@ mod servers;
 
 use burn::tensor::Device;
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 use harness::observed::{assert_equal, replicas};
 use harness::{EPOCHS, Net, Strategy, checkpoint_by_path, local, run_on};
 use rstest::rstest;

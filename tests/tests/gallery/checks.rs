@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device};
+use burn_grow::TrainError;
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
 use burn_grow::train::GrowthLoop;

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig, Relu};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use burn_grow::TrainError;
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
 use burn_grow_tests::data::{assert_close, values};

@@ -6,6 +6,7 @@ use burn::nn::{
 };
 use burn::optim::{AdamWConfig, GradientsParams, RmsPropConfig};
 use burn::tensor::{Device, Tensor};
+use burn_grow::TrainError;
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
 use burn_grow_tests::data::values;

@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 
 use super::{Batch, EPOCHS, Net, Strategy, parameters, run_on};
 

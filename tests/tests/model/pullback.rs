@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use burn_grow::moe::MoeConfig;
 use burn_grow::prelude::*;
 use burn_grow::verify::{Doubling, ParamTensors, check_description, gradient_change, pullback};
+use burn_grow::{InitPair, Scaling};
 use burn_grow_tests::models::{
     Fused, FusedHeads, GatedUnit, Heads, Mlp, Nested, Normed, Probe, Stages, Tied,
 };

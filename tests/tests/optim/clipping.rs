@@ -16,6 +16,7 @@ use burn::train::{InferenceStep, Learner, SupervisedTraining, TrainOutput, Train
 use burn_grow::optim::{AsymmetricConfig, AsymmetricGroups, IntoModuleOptimizer};
 use burn_grow::prelude::*;
 use burn_grow::train::TrainOptions;
+use burn_grow::{Growth, Scaling};
 use rstest::rstest;
 
 /// Two matrices, each under a gradient of norm 400.

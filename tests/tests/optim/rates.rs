@@ -8,6 +8,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
+use burn_grow::{Growth, Rewarmup};
 
 const TOTAL: usize = 20;
 const GROWN: usize = 4;

@@ -21,6 +21,7 @@ use burn::train::{
     EarlyStoppingStrategy, InferenceStep, RegressionOutput, SupervisedTraining, TrainOutput,
     TrainStep,
 };
+use burn_grow::TrainError;
 use burn_grow::optim::{AsymmetricConfig, OptimError};
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Slope, TrainOptions, saved_epochs};

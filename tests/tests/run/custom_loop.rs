@@ -18,6 +18,7 @@ use burn::train::{InferenceStep, TrainStep};
 use burn_grow::optim::OptimError;
 use burn_grow::prelude::*;
 use burn_grow::train::{GrowthLoop, Position, Slope, discard_after};
+use burn_grow::{Growth, Rewarmup, TrainError};
 use rstest::rstest;
 
 const STEPS: usize = 6;

@@ -8,6 +8,7 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn_grow::prelude::*;
 use burn_grow::train::{CheckpointError, WidthExpansionBuilder, discard_after};
+use burn_grow::{Growth, Rewarmup, TrainError, Trained};
 
 const STRATEGY: Strategy = Strategy::Single;
 const SHORT: usize = 24;

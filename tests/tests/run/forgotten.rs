@@ -13,6 +13,7 @@ use burn::train::{Interrupter, LearningResult, SupervisedTraining, TrainStep};
 use burn_grow::optim::OptimError;
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Position};
+use burn_grow::{Growth, TrainError};
 
 const STRATEGY: Strategy = Strategy::Single;
 

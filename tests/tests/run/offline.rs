@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use burn_grow::optim::StateRules;
 use burn_grow::prelude::*;
 use burn_grow::train::{Position, Resumed};
+use burn_grow::{Growth, Rewarmup, StatePolicy};
 use burn_grow::{InitPair, TrainError};
 use rstest::rstest;
 

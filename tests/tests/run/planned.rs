@@ -10,6 +10,7 @@ use burn::train::metric::store::EventStoreClient;
 use burn::train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, TrainStep};
 use burn_grow::prelude::*;
 use burn_grow::train::{Deviation, Growing, TrainOptions, WidthExpansionBuilder};
+use burn_grow::{Growth, TrainError, Trained};
 
 fn narrow() -> Net {
     Net::new(4, 4, 0.0, &Device::flex().autodiff())

@@ -15,6 +15,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
+use burn_grow::Growth;
 use burn_grow::prelude::*;
 use burn_grow::train::{Position, Slope, TrainOptions};
 use burn_grow_tests::data::assert_close;

@@ -19,6 +19,7 @@ use burn_grow::describe::Axis;
 use burn_grow::prelude::*;
 use burn_grow::train::{Rehearsal, RehearsalFault, TrainOptions};
 use burn_grow::{GrowError, InitPair};
+use burn_grow::{Growth, TrainError};
 use rstest::rstest;
 
 fn device() -> Device {

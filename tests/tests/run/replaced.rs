@@ -12,6 +12,7 @@ use burn::train::TrainStep;
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
 use burn_grow::train::{ExpansionReport, GrowthLoop};
+use burn_grow::{Growth, Rewarmup, StatePolicy};
 use burn_pack::Reader;
 
 const TOTAL: usize = 24;

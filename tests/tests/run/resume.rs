@@ -11,6 +11,7 @@ use burn::train::TrainStep;
 use burn_grow::optim::AsymmetricExt;
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Position};
+use burn_grow::{Growth, Rewarmup};
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
 use rstest::rstest;

@@ -13,6 +13,7 @@ use burn_grow::optim::AsymmetricExt;
 use burn_grow::optim::{MixedPrecision, expand_optimizer};
 use burn_grow::prelude::*;
 use burn_grow::train::Growing;
+use burn_grow::{Growth, Rewarmup, StatePolicy};
 use burn_grow_tests::data::cast;
 use burn_grow_tests::dump;
 use rstest::rstest;

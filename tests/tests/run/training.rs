@@ -17,6 +17,7 @@ use burn_grow::prelude::*;
 use burn_grow::train::{
     Event, ExpansionReport, WidthExpansionBuilder, discard_after, saved_epochs,
 };
+use burn_grow::{Growth, Rewarmup, Scaling, StatePolicy};
 use burn_grow::{InitPair, TrainError};
 use rstest::rstest;
 

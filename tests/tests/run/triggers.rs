@@ -17,6 +17,7 @@ use burn_grow::train::Growing;
 use burn_grow::train::{
     Event, Plateau, Position, Refractory, Slope, WatchedMetric, WidthExpansionBuilder,
 };
+use burn_grow::{Growth, Rewarmup, TrainError};
 use rstest::rstest;
 
 type Model = Growing<Net>;

@@ -295,6 +295,10 @@ fn number(word: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_borrow,
+    reason = "the derive writes one form for every type"
+)]
 mod tests {
     use std::collections::BTreeMap;
 

@@ -173,8 +173,12 @@ impl WidthExpansionBuilder {
         for (stage, mut growth) in asked.into_iter().enumerate() {
             // With one seed a later expansion would draw what an earlier one drew.
             growth.expansion.seed = growth.expansion.seed.wrapping_add(stage as u64);
-            let plan = Plan::new(&blueprint, &growth.expansion)
-                .map_err(|source| TrainError::Expansion { stage, source })?;
+            let plan = Plan::new(&blueprint, &growth.expansion).map_err(|source| {
+                TrainError::Expansion {
+                    stage,
+                    source: Box::new(source),
+                }
+            })?;
             let at = schedule.known_step(stage);
             let at = at.map(|step| (step, schedule.lengths.of(step)));
             growths.push(growth.validate(&plan, model, at)?);

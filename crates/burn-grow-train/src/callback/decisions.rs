@@ -138,7 +138,7 @@ impl Decisions {
         let position = state.position;
         let expansion = |source| TrainError::Expansion {
             stage: position.stage,
-            source,
+            source: Box::new(source),
         };
         check_nan(model, position)?;
         let expanded = plan.apply(model.clone()).map_err(expansion)?;

@@ -121,7 +121,7 @@ pub enum CheckpointError {
     NoMetrics,
     /// An expansion of the record cannot be replayed on the model.
     #[error(transparent)]
-    Replay(#[from] GrowError),
+    Replay(Box<GrowError>),
 }
 
 impl CheckpointError {
@@ -222,6 +222,12 @@ impl From<CheckpointError> for RecordError {
             CheckpointError::Io(error) => Self::Io(error.to_string()),
             other => Self::Validation(other.to_string()),
         }
+    }
+}
+
+impl From<GrowError> for CheckpointError {
+    fn from(error: GrowError) -> Self {
+        Self::Replay(Box::new(error))
     }
 }
 
