@@ -51,7 +51,8 @@ impl WidthExpansionCallback {
     /// let position = callback.expand_checkpoint(&narrow, 1, &wide, &model)?;
     /// assert_eq!((position.step, position.stage), (8, 1));
     /// // A training in `wide` resumes from there.
-    /// assert_eq!(callback.last_good_epoch(&wide, &model)?, Some((1, position)));
+    /// let found = callback.last_good_epoch(&wide, &model)?;
+    /// assert_eq!(found.map(|found| (found.epoch, found.position)), Some((1, position)));
     /// # Ok(())
     /// # }
     /// ```

@@ -27,7 +27,9 @@ impl WidthExpansionCallback {
     /// let callback = WidthExpansionCallback::builder(TOTAL_STEPS)
     ///     .expand(At::fraction(0.5), Expansion::by("inner", 1.5))
     ///     .build(&model)?;
-    /// let found = callback.rehearse(&model, |model| model.step(batch.clone()).grads)?;
+    /// let found = callback.rehearse(&model, |model| {
+    ///     TrainStep::step(model, batch.clone()).grads
+    /// })?;
     /// println!("{found}");
     /// # assert!(found.compared && found.stages[0].difference.is_some_and(|it| it < 1e-3));
     /// # Ok(())
