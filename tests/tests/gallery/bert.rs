@@ -8,7 +8,6 @@ use burn::nn::{
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use burn_grow::Growable;
-use burn_grow::describe::{Constants, Describer, LayerRoles, Role};
 
 use crate::model::{Model, Sample, Size};
 
@@ -41,21 +40,9 @@ struct BertSelfAttention {
     #[grow(width = "heads")]
     n_heads: usize,
     attention_head_size: usize,
-    #[grow(with = all_head_size)]
+    #[grow(width("heads", unit = HEAD))]
     all_head_size: usize,
 }
-
-// by hand
-mod all_head_size {
-    use super::*;
-
-    pub(super) fn describe(_size: &usize, _describer: &mut Describer) {}
-
-    pub(super) fn update_constants(size: &mut usize, constants: &Constants<'_>) {
-        constants.size(Some(&Role::fan_out("heads").with_unit(HEAD)), size);
-    }
-}
-// end
 
 impl BertSelfAttention {
     fn new(config: &BertConfig, device: &Device) -> Self {
@@ -130,58 +117,28 @@ impl BertLayer {
     }
 }
 
-#[derive(Module, Debug)]
+#[derive(Module, Growable, Debug)]
 pub(crate) struct Bert {
+    #[grow(fan_out = "hidden")]
     word_embeddings: Embedding,
+    #[grow(fan_out = "hidden")]
     position_embeddings: Embedding,
+    #[grow(gain = "hidden")]
     norm: LayerNorm,
     layers: Vec<BertLayer>,
+    #[grow(fan_in = "hidden", fan_out = "hidden")]
     pooler: Linear,
+    #[grow(fan_in = "hidden")]
     classifier: Linear,
     activation: Tanh,
     #[module(skip)]
+    #[grow(widths(
+        hidden_size = "hidden",
+        n_heads = "heads",
+        intermediate_size = "intermediate"
+    ))]
     config: BertConfig,
 }
-
-// by hand
-impl Growable for Bert {
-    fn describe(&self, describer: &mut Describer) {
-        let output = LayerRoles {
-            fan_out: Some(Role::fan_out("hidden")),
-            ..LayerRoles::default()
-        };
-        let gain = LayerRoles {
-            gain: Some(Role::gain("hidden")),
-            ..LayerRoles::default()
-        };
-        let input = LayerRoles {
-            fan_in: Some(Role::fan_in("hidden")),
-            ..LayerRoles::default()
-        };
-        let both = LayerRoles {
-            fan_in: input.fan_in.clone(),
-            ..output.clone()
-        };
-        describer.layer("word_embeddings", &self.word_embeddings, &output);
-        describer.layer("position_embeddings", &self.position_embeddings, &output);
-        describer.layer("norm", &self.norm, &gain);
-        describer.child("layers", &self.layers);
-        describer.layer("pooler", &self.pooler, &both);
-        describer.layer("classifier", &self.classifier, &input);
-        describer.width("config.hidden_size", "hidden", self.config.hidden_size);
-        describer.width("config.n_heads", "heads", self.config.n_heads);
-        let inner = self.config.intermediate_size;
-        describer.width("config.intermediate_size", "intermediate", inner);
-    }
-
-    fn update_constants(&mut self, constants: &Constants<'_>) {
-        self.layers.update_constants(constants);
-        constants.width("hidden", &mut self.config.hidden_size);
-        constants.width("heads", &mut self.config.n_heads);
-        constants.width("intermediate", &mut self.config.intermediate_size);
-    }
-}
-// end
 
 impl Bert {
     fn new(config: BertConfig, device: &Device) -> Self {

@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device};
 use burn_grow::TrainError;
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::prelude::*;
-use burn_grow::train::GrowthLoop;
+use burn_grow::train::{GrowthLoop, Rehearsal, RehearsedStage};
 use burn_grow::verify::{Activations, Probe, two_width_check, verify};
 use burn_grow_tests::data::values;
 use burn_grow_tests::dump;
@@ -19,7 +19,7 @@ use crate::model::{Model, Sample, Size, axes, drawn};
 pub(crate) type Checked = Result<(), String>;
 
 /// How much of the largest output a doubling may change.
-pub(crate) const TOLERANCE: f64 = 1e-4;
+const TOLERANCE: f64 = 1e-4;
 const LEARNING_RATE: f64 = 1e-2;
 /// Optimizer steps of an epoch.
 const STEPS: usize = 4;
@@ -30,11 +30,17 @@ pub(crate) fn narrow<M: Model>(seed: u64, device: &Device) -> M {
     drawn(M::built(&Size::narrow::<M>(), device), seed)
 }
 
-/// Twice the width of every axis alone, and of all of them.
-pub(crate) fn doublings<M: Model>() -> Vec<(String, Expansion)> {
-    let alone = axes::<M>().map(|axis| (axis.to_owned(), Expansion::by(axis, 2.0)));
-    let all = ("all axes".to_owned(), every::<M>(2.0));
+/// `factor` times the width of every axis alone, and of all of them.
+fn expansions<M: Model>(factor: f64) -> Vec<(String, Expansion)> {
+    let alone = axes::<M>().map(|axis| (axis.to_owned(), Expansion::by(axis, factor)));
+    let all = ("all axes".to_owned(), every::<M>(factor));
     alone.chain((M::AXES.len() > 1).then_some(all)).collect()
+}
+
+/// Twice the width of every axis alone, and of all of them.
+pub(crate) fn doublings<M: Model>() -> Vec<Expansion> {
+    let doublings = expansions::<M>(2.0).into_iter();
+    doublings.map(|(_, expansion)| expansion).collect()
 }
 
 fn every<M: Model>(factor: f64) -> Expansion {
@@ -55,9 +61,8 @@ impl<M: Model> Probe<u64> for Evaluated<'_, M> {
     }
 }
 
-/// Tries `expansion` before any training: by how much of the largest output it changes the
-/// function of `model`.
-pub(crate) fn rehearsed<M: Model>(model: &M, expansion: &Expansion) -> Result<f64, GrowError> {
+/// By how much of the largest output `expansion` changes the function of `model`.
+pub(crate) fn changed<M: Model>(model: &M, expansion: &Expansion) -> Result<f64, GrowError> {
     let grown = expansion.plan(model)?.apply(model.clone())?;
     let found = verify(&Evaluated(model), &Evaluated(&grown), 7)?;
     Ok(found.max_rel)
@@ -65,11 +70,41 @@ pub(crate) fn rehearsed<M: Model>(model: &M, expansion: &Expansion) -> Result<f6
 
 pub(crate) fn every_axis_keeps_the_function_at_twice_the_width<M: Model>() -> Checked {
     let model: M = narrow(1, &Device::flex());
-    for (name, expansion) in doublings::<M>() {
-        let changed = rehearsed(&model, &expansion).map_err(|error| error.to_string())?;
+    for (name, expansion) in expansions::<M>(2.0) {
+        let changed = changed(&model, &expansion).map_err(|error| error.to_string())?;
         // NaN is a change.
         if changed.is_nan() || changed >= TOLERANCE {
             return Err(format!("{name}: the output changes by {changed:.1e}"));
+        }
+    }
+    Ok(())
+}
+
+/// Rehearses a run that takes `expansion`.
+pub(crate) fn rehearsed<M: Model>(
+    model: &M,
+    expansion: Expansion,
+) -> Result<Rehearsal, TrainError> {
+    let sample = Sample::new(3, &Device::flex().autodiff());
+    WidthExpansionCallback::builder(STEPS * EPOCHS)
+        .expand(At::step(STEPS + 2), expansion)
+        .build(model)?
+        .rehearse(model, |model| {
+            GradientsParams::from_grads(model.loss(&sample).backward(), model)
+        })
+}
+
+pub(crate) fn every_axis_passes_a_rehearsal<M: Model>() -> Checked {
+    let size = Size::narrow::<M>().with_dropout(0.1);
+    let model = drawn(M::built(&size, &Device::flex().autodiff()), 1);
+    for (name, expansion) in expansions::<M>(1.5) {
+        let found = rehearsed(&model, expansion).map_err(|error| format!("{name}: {error}"))?;
+        let whole = |row: &RehearsedStage| {
+            row.difference.is_some() && row.changed.is_empty() && row.left_out.is_empty()
+        };
+        // No model here draws numbers of its own.
+        if !found.compared || found.stages.len() != 1 || !found.stages.iter().all(whole) {
+            return Err(format!("{name}: {found}"));
         }
     }
     Ok(())
@@ -79,8 +114,11 @@ pub(crate) fn two_widths_agree_with_the_description<M: Model>() -> Checked {
     let device = Device::flex();
     let [narrow, wide] =
         [Size::narrow::<M>(), Size::wide::<M>()].map(|size| M::built(&size, &device));
-    let checked = two_width_check(&narrow, &wide).map_err(|error| error.to_string());
-    checked.map(|_warnings| ())
+    let warnings = two_width_check(&narrow, &wide).map_err(|error| error.to_string())?;
+    match warnings.first() {
+        Some(warning) => Err(warning.to_string()),
+        None => Ok(()),
+    }
 }
 
 /// The shape of every parameter.

@@ -8,42 +8,21 @@ use burn::nn::{
 };
 use burn::tensor::{Device, Tensor};
 use burn_grow::Growable;
-use burn_grow::describe::{Constants, Describer, Layer, LayerRoles, RoleKind};
 
 use crate::model::{Model, Sample, Size};
 
 /// Pixels of the last feature map.
 const PIXELS: usize = 4;
 
-#[derive(Module, Debug)]
+#[derive(Module, Growable, Debug)]
 pub(crate) struct ConvBlock {
+    #[grow(fan_in = "input", fan_out = "output")]
     conv: Conv2d,
+    #[grow(gain = "output")]
     norm: BatchNorm,
     pool: Option<MaxPool2d>,
     activation: Gelu,
 }
-
-// by hand
-impl Layer for ConvBlock {
-    fn describe(&self, roles: &LayerRoles, describer: &mut Describer) {
-        describer.layer("conv", &self.conv, roles);
-        describer.layer("norm", &self.norm, &gain(roles));
-    }
-
-    fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>) {
-        self.conv.update_constants(roles, constants);
-        self.norm.update_constants(&gain(roles), constants);
-    }
-}
-
-fn gain(roles: &LayerRoles) -> LayerRoles {
-    let output = roles.fan_out.clone();
-    LayerRoles {
-        gain: output.map(|role| role.with_kind(RoleKind::Gain)),
-        ..LayerRoles::default()
-    }
-}
-// end
 
 impl ConvBlock {
     fn new(channels: [usize; 2], pool: bool, device: &Device) -> Self {
@@ -69,11 +48,11 @@ impl ConvBlock {
 
 #[derive(Module, Growable, Debug)]
 pub(crate) struct Cnn {
-    #[grow(fan_out = "first")]
+    #[grow(axes(input = _, output = "first"))]
     conv1: ConvBlock,
-    #[grow(fan_in = "first", fan_out = "second")]
+    #[grow(axes(input = "first", output = "second"))]
     conv2: ConvBlock,
-    #[grow(fan_in = "second", fan_out = "third")]
+    #[grow(axes(input = "second", output = "third"))]
     conv3: ConvBlock,
     #[grow(fan_in("third", unit = PIXELS), fan_out = "inner")]
     fc1: Linear,

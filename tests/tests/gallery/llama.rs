@@ -26,24 +26,12 @@ struct Attention {
     v_proj: Linear,
     #[grow(fan_in("kv_heads", "queries", unit = self.head_dim), fan_out = "hidden")]
     o_proj: Linear,
-    #[grow(with = n_heads)]
+    #[grow(width("kv_heads", "queries"))]
     n_heads: usize,
     #[grow(width = "kv_heads")]
     n_kv_heads: usize,
     head_dim: usize,
 }
-
-// by hand
-mod n_heads {
-    use burn_grow::describe::{Constants, Describer, Role};
-
-    pub(super) fn describe(_heads: &usize, _describer: &mut Describer) {}
-
-    pub(super) fn update_constants(heads: &mut usize, constants: &Constants<'_>) {
-        constants.size(Some(&Role::fan_out("kv_heads").and("queries")), heads);
-    }
-}
-// end
 
 impl Attention {
     fn new(hidden: usize, n_heads: usize, n_kv_heads: usize, device: &Device) -> Self {

@@ -15,41 +15,12 @@ const VOCAB: usize = 11;
 pub(crate) struct LanguageModel {
     #[grow(fan_out = "embedded")]
     embedding: Embedding,
-    #[grow(with = stack)]
+    #[grow(fan_in = "hidden", fan_out = "hidden", first(fan_in = "embedded"))]
     layers: Vec<Lstm>,
     dropout: Dropout,
     #[grow(fan_in = "hidden")]
     head: Linear,
 }
-
-// by hand
-mod stack {
-    use burn_grow::describe::{Constants, Describer, Layer, LayerRoles, Role};
-
-    use super::Lstm;
-
-    fn roles(layer: usize) -> LayerRoles {
-        let input = if layer == 0 { "embedded" } else { "hidden" };
-        LayerRoles {
-            fan_in: Some(Role::fan_in(input)),
-            fan_out: Some(Role::fan_out("hidden")),
-            ..LayerRoles::default()
-        }
-    }
-
-    pub(super) fn describe(layers: &[Lstm], describer: &mut Describer) {
-        for (index, layer) in layers.iter().enumerate() {
-            describer.layer(&index.to_string(), layer, &roles(index));
-        }
-    }
-
-    pub(super) fn update_constants(layers: &mut [Lstm], constants: &Constants<'_>) {
-        for (index, layer) in layers.iter_mut().enumerate() {
-            layer.update_constants(&roles(index), constants);
-        }
-    }
-}
-// end
 
 impl LanguageModel {
     /// # Shapes

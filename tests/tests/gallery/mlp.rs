@@ -9,33 +9,11 @@ use crate::model::{Model, Sample, Size};
 
 #[derive(Module, Growable, Debug)]
 pub(crate) struct Mlp {
-    #[grow(with = hidden)]
+    #[grow(fan_in = "hidden", fan_out = "hidden", first(fan_in = _), last(fan_out = _))]
     linears: Vec<Linear>,
     dropout: Dropout,
     activation: Relu,
 }
-
-// by hand
-mod hidden {
-    use burn_grow::describe::{Constants, Describer, LayerRoles, Role};
-
-    use super::Linear;
-
-    pub(super) fn describe(linears: &[Linear], describer: &mut Describer) {
-        let last = linears.len() - 1;
-        for (index, linear) in linears.iter().enumerate() {
-            let roles = LayerRoles {
-                fan_in: (index > 0).then(|| Role::fan_in("hidden")),
-                fan_out: (index < last).then(|| Role::fan_out("hidden")),
-                ..LayerRoles::default()
-            };
-            describer.layer(&index.to_string(), linear, &roles);
-        }
-    }
-
-    pub(super) fn update_constants(_linears: &mut [Linear], _constants: &Constants<'_>) {}
-}
-// end
 
 impl Mlp {
     /// # Shapes

@@ -19,6 +19,7 @@ pub(crate) struct Scaled {
     embedding: Embedding,
     /// The root of the width that the model was built with, and a number of the weights from then
     /// on: a wider stream of copies has numbers of the same size.
+    #[grow(kept("hidden", with = root))]
     embedding_scale: f64,
     #[grow(fan_in = "hidden", fan_out = "inner")]
     up: Linear,
@@ -30,6 +31,12 @@ pub(crate) struct Scaled {
     head: Linear,
     dropout: Dropout,
 }
+
+// by hand
+fn root(width: usize) -> f64 {
+    (width as f64).sqrt()
+}
+// end
 
 impl Scaled {
     fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
@@ -47,7 +54,7 @@ impl Model for Scaled {
         let (hidden, inner) = (size.of("hidden"), size.of("inner"));
         Self {
             embedding: EmbeddingConfig::new(VOCAB, hidden).init(device),
-            embedding_scale: (hidden as f64).sqrt(),
+            embedding_scale: root(hidden),
             up: LinearConfig::new(hidden, inner).init(device),
             down: LinearConfig::new(inner, hidden).init(device),
             norm: LayerNormConfig::new(hidden).init(device),

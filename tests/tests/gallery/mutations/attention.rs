@@ -1,13 +1,13 @@
 //! Mistakes in attention with grouped queries.
 
-use burn::module::{Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::module::Module;
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use burn_grow::{Expansion, Growable};
 
 use super::{Gap, Moment, Mutation, caught_on, magnitude};
-use crate::checks::{narrow, rehearsed};
+use crate::checks::{changed, narrow};
 use crate::model::{Model, Sample, Size, drawn};
 
 /// Coordinates of a head.
@@ -213,43 +213,36 @@ pub(super) fn mutations() -> Vec<Mutation> {
         Mutation::of::<ForgottenUnit>("a forgotten `unit`", Build),
         Mutation::of::<SkippedValue>("values that lie on no axis", TwoWidths),
         Mutation::of::<NothingTellsTheFactors>("a product whose factors nothing tells", Build),
-        Mutation::of::<UnmarkedHeads>("a `usize` without `width` in a reshape", Rehearsal),
+        Mutation::of::<UnmarkedHeads>("a `usize` without `width` in a reshape", TwoWidths),
         Mutation::of::<WidthOfAnotherAxis>("`width` of another axis", TwoWidths),
         Mutation::of::<ConcatOrder>("the parts of a `concat` in the wrong order", Rehearsal),
+        Mutation::with(
+            "`groups` for `unit` before a projection that starts from zero",
+            Rehearsal,
+            || caught_on(starts_from_zero()),
+        ),
     ]
 }
 
 /// The attention adds nothing yet, as in models whose output projections start from zero.
 fn starts_from_zero() -> GroupsForUnit {
-    let mut model: GroupsForUnit = narrow(1, &Device::flex());
-    model.out.weight = Param::from_tensor(model.out.weight.val().zeros_like());
+    let device = Device::flex().autodiff();
+    let mut model: GroupsForUnit = narrow(1, &device);
+    model.out.weight = Initializer::Zeros.init(model.out.weight.dims(), &device);
     model
 }
 
 pub(super) fn gaps() -> Vec<Gap> {
-    vec![
-        Mutation::gap::<SwappedAroundOneHead>(
-            "the axes of a product in the wrong order, with one key head",
-            "a rehearsal from two units of every axis",
-            || {
-                let device = Device::flex();
-                let two = Size::narrow::<SwappedAroundOneHead>().by("kv_heads", 2.0);
-                let model = drawn(SwappedAroundOneHead::built(&two, &device), 1);
-                let changed = rehearsed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
-                let changed = magnitude(changed);
-                format!("from two key heads on, doubling changes the output by {changed}")
-            },
-        ),
-        Mutation::gap_of(
-            "`groups` for `unit` before a projection that starts from zero",
-            || caught_on(starts_from_zero()),
-            "a rehearsal that draws weights where all are zero",
-            || {
-                let model: GroupsForUnit = narrow(1, &Device::flex());
-                let changed = rehearsed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
-                let changed = magnitude(changed);
-                format!("with a projection that is not zero, the output changes by {changed}")
-            },
-        ),
-    ]
+    vec![Mutation::gap::<SwappedAroundOneHead>(
+        "the axes of a product in the wrong order, with one key head",
+        "a rehearsal from two units of every axis",
+        || {
+            let device = Device::flex();
+            let two = Size::narrow::<SwappedAroundOneHead>().by("kv_heads", 2.0);
+            let model = drawn(SwappedAroundOneHead::built(&two, &device), 1);
+            let changed = changed(&model, &Expansion::by("kv_heads", 2.0)).unwrap();
+            let changed = magnitude(changed);
+            format!("from two key heads on, doubling changes the output by {changed}")
+        },
+    )]
 }

@@ -155,7 +155,7 @@ pub(super) fn mutations() -> Vec<Mutation> {
         Mutation::of::<OneSideOfTheResidual>("one side of a residual stream", TwoWidths),
         Mutation::of::<SkippedLayer>("a layer that is skipped", TwoWidths),
         Mutation::of::<SkippedNorm>("a norm that is skipped", TwoWidths),
-        Mutation::of::<MisspelledAxis>("a misspelled axis", TwoWidths),
+        Mutation::of::<MisspelledAxis>("a misspelled axis", Rehearsal),
         Mutation::of::<UnitsOfTwo>("`groups` in one of two layers that multiply", Rehearsal),
         Mutation::of::<NormWithSides>("a norm with `fan_in` and `fan_out`", Build),
     ]

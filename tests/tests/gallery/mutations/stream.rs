@@ -118,7 +118,7 @@ pub(super) fn mutations() -> Vec<Mutation> {
         Mutation::of::<ForgottenMultiplier>("a tied head without its `multiplier`", Rehearsal),
         Mutation::of::<MultiplierTooMany>("a `multiplier` too many", Rehearsal),
         Mutation::of::<MultiplierOfAnotherAxis>("a `multiplier` of another axis", Rehearsal),
-        Mutation::of::<ForgottenWidth>("a forgotten `width`", Rehearsal),
+        Mutation::of::<ForgottenWidth>("a forgotten `width`", TwoWidths),
         Mutation::of::<MisspelledWidth>("a misspelled axis of a `width`", Build),
         Mutation::of::<EmbeddingThatReads>("an embedding with `fan_in`", Build),
         Mutation::of::<SymbolsAsTheWidth>("symbols taken for the width", Build),
