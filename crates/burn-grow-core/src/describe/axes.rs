@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::axis::Axis;
 use super::layout::Layout;
-use super::role::{Role, Term};
+use super::layout::Term;
+use super::role::Role;
 
 /// What the names of axes in a description stand for at the place where it is used: other axes,
 /// products, or a width that never grows. A name that is not in the map stays what it is.

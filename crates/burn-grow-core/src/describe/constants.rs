@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{AxisMap, Frames};
 use super::axis::Axis;
-use super::layer::{Layer, LayerRoles};
-use super::layout::Layout;
-use super::role::{Role, Term};
+use super::layer_roles::LayerRoles;
+use super::layout::{Layout, Term};
+use super::role::Role;
 
 /// A constant field that depends on a width.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,14 +141,6 @@ impl<'a> Constants<'a> {
             frames,
         };
         update(&roles, &constants);
-    }
-
-    /// Updates the constants of a layer that is described by hand. Running statistics are set apart
-    /// from those of clones.
-    pub fn layer<L: Layer>(&self, layer: &mut L, roles: &LayerRoles) {
-        self.with_roles(roles, |roles, constants| {
-            layer.update_constants(roles, constants)
-        });
     }
 
     fn layout(&self, layout: impl Into<Layout>) -> Layout {

@@ -2,9 +2,9 @@
 
 use burn_core::module::Module;
 
-use super::axis::Axis;
 use super::constants::Constants;
 use super::describer::Describer;
+use super::layer_roles::LayerRoles;
 use super::role::Role;
 use crate::error::GrowError;
 
@@ -28,23 +28,6 @@ pub trait Layer: Module {
     fn update_constants(&mut self, roles: &LayerRoles, constants: &Constants<'_>);
 }
 
-/// The roles that the attribute of a layer field names.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LayerRoles {
-    /// Role of the input side: `fan_in`.
-    pub fan_in: Option<Role>,
-    /// Role of the output side: `fan_out` or `gate`.
-    pub fan_out: Option<Role>,
-    /// Role of norm gains, biases and statistics: `gain`.
-    pub gain: Option<Role>,
-    /// Role of the symbols of an embedding or a language-model head: `vocab`.
-    pub vocab: Option<Role>,
-    /// Width inside the layer, between input and output: `inner`.
-    pub inner: Option<Role>,
-    /// Heads of an attention layer: `heads`.
-    pub heads: Option<Role>,
-}
-
 impl LayerRoles {
     /// Rejects the roles that `layer` has no dimension for.
     pub(crate) fn only(
@@ -63,37 +46,6 @@ impl LayerRoles {
                     supported,
                 });
             }
-        }
-    }
-
-    /// Returns every role with its name.
-    fn slots(&self) -> [(&'static str, &Option<Role>); 6] {
-        [
-            ("fan_in", &self.fan_in),
-            ("fan_out", &self.fan_out),
-            ("gain", &self.gain),
-            ("vocab", &self.vocab),
-            ("inner", &self.inner),
-            ("heads", &self.heads),
-        ]
-    }
-
-    /// Iterates over the axes of all roles.
-    pub(crate) fn axes(&self) -> impl Iterator<Item = &Axis> {
-        let roles = self.slots().into_iter();
-        roles.flat_map(|(_, role)| role.iter().flat_map(Role::axes))
-    }
-
-    /// Replaces every role.
-    pub(crate) fn map(&self, mut map: impl FnMut(&Role) -> Role) -> Self {
-        let mut map = |role: &Option<Role>| role.as_ref().map(&mut map);
-        Self {
-            fan_in: map(&self.fan_in),
-            fan_out: map(&self.fan_out),
-            gain: map(&self.gain),
-            vocab: map(&self.vocab),
-            inner: map(&self.inner),
-            heads: map(&self.heads),
         }
     }
 
@@ -116,6 +68,16 @@ impl Describer {
     pub fn layer<L: Layer>(&mut self, name: &str, layer: &L, roles: &LayerRoles) {
         self.scope(name, |describer| {
             describer.with_roles(roles, |roles, describer| layer.describe(roles, describer));
+        });
+    }
+}
+
+impl Constants<'_> {
+    /// Updates the constants of a layer that is described by hand. Running statistics are set apart
+    /// from those of clones.
+    pub fn layer<L: Layer>(&self, layer: &mut L, roles: &LayerRoles) {
+        self.with_roles(roles, |roles, constants| {
+            layer.update_constants(roles, constants)
         });
     }
 }

@@ -5,7 +5,16 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
-use super::role::Term;
+
+/// One factor of the size of a [`Part`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Term {
+    /// A constant number, which never grows.
+    Fixed(usize),
+    /// The width of an axis.
+    Axis(Axis),
+}
 
 /// A product of axes and constant numbers: what a stored width holds, or what the name of an axis
 /// stands for.

@@ -12,7 +12,9 @@ pub(crate) mod constants;
 pub(crate) mod describer;
 pub(crate) mod growable;
 pub(crate) mod layer;
+pub(crate) mod layer_roles;
 pub(crate) mod layout;
+pub(crate) mod observations;
 pub(crate) mod observe;
 pub(crate) mod param;
 pub(crate) mod role;
@@ -26,10 +28,11 @@ pub use axes::AxisMap;
 pub use axis::Axis;
 pub use constants::{Constant, Constants, Number};
 pub use describer::Describer;
-pub use layer::{Layer, LayerRoles};
-pub use layout::Layout;
+pub use layer::Layer;
+pub use layer_roles::LayerRoles;
+pub use layout::{Layout, Term};
 pub use param::ParamBlueprint;
-pub use role::{Part, Role, RoleKind, Term};
+pub use role::{Part, Role, RoleKind};
 pub use together::Together;
 
 // For generated code.

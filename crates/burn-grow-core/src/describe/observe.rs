@@ -7,33 +7,13 @@ use burn_core::tensor::Tensor;
 use burn_core::tensor::kind::Basic;
 
 use super::describer::Describer;
+use super::observations::{Observation, Value};
 
 /// The longest text of a field that is looked at. What comes behind it is taken for data.
 const MAX_TEXT: usize = 1 << 16;
 
 /// Types whose numbers are data. Only their shape is looked at.
 const DATA: [&str; 4] = ["Tensor", "TensorData", "Param", "RunningState"];
-
-/// Everything that was seen, in the order of the module tree.
-#[derive(Debug, Default)]
-pub(crate) struct Observations(pub(crate) Vec<Observation>);
-
-/// One number.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Observation {
-    /// Path of the number, below that of the field.
-    pub(crate) path: String,
-    /// Length of the path of the field, if the number is inside what Burn skips.
-    pub(crate) skipped: Option<usize>,
-    pub(crate) value: Value,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Value {
-    Number(f64),
-    /// Size of a dimension of a tensor.
-    Dimension(usize, usize),
-}
 
 impl Describer {
     /// Notes a number that no declaration says anything about, at the present path.

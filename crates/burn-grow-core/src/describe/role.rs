@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
-use super::layout::Layout;
+use super::layout::{Layout, Term};
 
 /// The relation of a dimension to the axis it lies on, which decides what its new coordinates hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,16 +39,6 @@ impl fmt::Display for RoleKind {
             Self::Vocab => "vocab",
         })
     }
-}
-
-/// One factor of the size of a [`Part`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Term {
-    /// A constant number, which never grows.
-    Fixed(usize),
-    /// The width of an axis.
-    Axis(Axis),
 }
 
 /// A stretch of a dimension with one role, whose size is a product of terms.

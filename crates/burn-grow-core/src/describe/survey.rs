@@ -7,8 +7,8 @@ use burn_core::tensor::{DType, Tensor};
 
 use super::describer::{Describer, Description};
 use super::growable::Growable;
+use super::layout::Term;
 use super::param::ParamBlueprint;
-use super::role::Term;
 use super::validate::Widths;
 use super::width::voted;
 use crate::error::GrowError;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::axis::Axis;
 use super::constants::Constant;
+use super::layout::Term;
 use super::param::ParamBlueprint;
-use super::role::{Part, RoleKind, Term};
+use super::role::{Part, RoleKind};
 use crate::error::GrowError;
 
 /// The widths found so far, and what fixed each of them.

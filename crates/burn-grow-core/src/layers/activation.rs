@@ -6,7 +6,8 @@ use burn_nn::{PRelu, SwiGlu};
 use super::shared::kind;
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 use crate::describe::role::{Role, RoleKind};
 
 /// Slope `[gain]`. A single slope, shared by all units, never grows.

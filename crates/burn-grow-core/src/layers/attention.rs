@@ -8,7 +8,8 @@ use super::groups;
 use super::shared::{kind, reject};
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 use crate::describe::role::{Role, RoleKind};
 use crate::visit::{ParamVisitor, for_each_param};
 

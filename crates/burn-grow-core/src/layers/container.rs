@@ -7,7 +7,8 @@ use burn_core::module::ModuleDisplay;
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
 use crate::describe::growable::Growable;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 
 #[diagnostic::do_not_recommend]
 impl<G: Growable> Growable for Option<G> {

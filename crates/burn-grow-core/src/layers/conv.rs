@@ -10,7 +10,8 @@ use super::groups;
 use super::shared::reject;
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 use crate::describe::role::Role;
 
 /// The channels along the first two dimensions of a weight.

@@ -4,7 +4,8 @@ use burn_nn::Embedding;
 
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 
 /// Weight `[vocab, fan_out]`.
 #[diagnostic::do_not_recommend]

@@ -1,6 +1,7 @@
 //! Channels that lie in groups, and the layouts that keep a growing axis inside its groups.
 
-use crate::describe::role::{Role, Term};
+use crate::describe::layout::Term;
+use crate::describe::role::Role;
 
 /// Returns the role of the channels of one group, if `role` lays them out group by group: `groups`
 /// times, or a multiple of that. Returns `None` where a copied channel would land in another group.

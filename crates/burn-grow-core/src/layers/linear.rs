@@ -4,7 +4,8 @@ use burn_nn::Linear;
 
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 
 /// Weight `[fan_in, fan_out]`, bias `[fan_out]`, in either memory layout. The output side of a
 /// language-model head is `vocab`.

@@ -9,8 +9,10 @@ use super::groups;
 use super::shared::reject;
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
-use crate::describe::role::{Role, Term};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
+use crate::describe::layout::Term;
+use crate::describe::role::Role;
 
 /// Gain `[gain]`.
 #[diagnostic::do_not_recommend]

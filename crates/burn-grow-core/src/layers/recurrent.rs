@@ -7,7 +7,8 @@ use super::activation::describe_activation;
 use super::shared::kind;
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 use crate::describe::role::RoleKind;
 
 const SIDES: [&str; 2] = ["fan_in", "fan_out"];

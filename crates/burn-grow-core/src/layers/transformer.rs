@@ -11,7 +11,8 @@ use super::attention::stream;
 use super::shared::{kind, reject};
 use crate::describe::constants::Constants;
 use crate::describe::describer::Describer;
-use crate::describe::layer::{Layer, LayerRoles};
+use crate::describe::layer::Layer;
+use crate::describe::layer_roles::LayerRoles;
 use crate::describe::role::{Role, RoleKind};
 
 const ROLES: [&str; 4] = ["fan_in", "fan_out", "inner", "heads"];

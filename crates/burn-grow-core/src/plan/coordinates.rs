@@ -6,7 +6,8 @@ use super::fill::Fill;
 use super::model::Plan;
 use super::param::ParamPlan;
 use crate::describe::axis::Axis;
-use crate::describe::role::{Role, RoleKind, Term};
+use crate::describe::layout::Term;
+use crate::describe::role::{Role, RoleKind};
 
 /// The origin of one coordinate of a grown dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]

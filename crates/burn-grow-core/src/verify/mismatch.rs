@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::describe::axis::Axis;
 use crate::describe::layout::Layout;
-use crate::describe::role::{Role, Term};
+use crate::describe::layout::Term;
+use crate::describe::role::Role;
 
 /// Paths that a line names.
 const PATHS: usize = 3;

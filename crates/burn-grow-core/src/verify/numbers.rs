@@ -6,7 +6,7 @@ use super::mismatch::{Quantity, RoleMismatch};
 use crate::describe::axis::Axis;
 use crate::describe::describer::Describer;
 use crate::describe::layout::Layout;
-use crate::describe::observe::{Observation, Observations, Value};
+use crate::describe::observations::{Observation, Observations, Value};
 use crate::describe::validate::Widths;
 
 /// Lists the numbers that change and are not declared.

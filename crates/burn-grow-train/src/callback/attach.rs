@@ -7,13 +7,13 @@ use burn_train::checkpoint::CheckpointingStrategy;
 use burn_train::logger::TrainingProgressLogger;
 use burn_train::{EarlyStoppingStrategy, InferenceStep, SupervisedTraining, TrainStep};
 
-use super::event::Progress;
 use super::growing::Growing;
 use super::hooks::{EpochHook, MetricCheckpointing, Never};
 use super::metrics::{
     ActiveParamsMetric, CopySymmetryMetric, FlopsMetric, NewRateMetric, OldRateMetric,
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
+use super::progress::Progress;
 use super::run::Run;
 use crate::{Stage, TrainError};
 

@@ -11,6 +11,7 @@ mod growth_loop;
 mod hooks;
 mod metrics;
 mod options;
+mod progress;
 mod rehearse;
 mod resume;
 mod run;

@@ -2,20 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::at::{At, Due, Units};
+use super::at::At;
+use super::due::{Due, Units};
 use super::history::{EpochRecord, History};
 use super::lengths::Lengths;
+use super::position::Position;
 use super::watched::WatchedMetric;
 use crate::TrainError;
-
-/// Position of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// The number of optimizer steps taken.
-    pub step: usize,
-    /// The number of expansions taken.
-    pub stage: usize,
-}
 
 /// Least time between two expansions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
