@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
 
-/// One factor of the size of a [`Part`].
+/// One factor of the size of a [`Part`](crate::describe::Part).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Term {
