@@ -17,7 +17,8 @@ use crate::{OptimError, Ramp, StateRules, check_asymmetric};
 /// parameter has which path. Parameters that never had a gradient have no state, but are re-warmed
 /// all the same. Rules for axes of the model that this plan does not grow are for other plans.
 ///
-/// Logs a warning if copies will stay locked to their units: [`locked_copies`](crate::locked_copies) tells so beforehand.
+/// Logs a warning if copies will stay locked to their units, which
+/// [`locked_copies`](crate::locked_copies) tells beforehand.
 ///
 /// # Errors
 ///

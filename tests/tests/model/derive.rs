@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 use burn_grow_core::describe::{Constants, Describer, LayerRoles};
 use burn_grow_core::{Blueprint, Expansion, Growable, Plan};
 use burn_grow_derive::Growable;
+use burn_grow_tests::growth::described;
 
 use self::tuple::Pair;
 
@@ -36,19 +37,6 @@ fn blueprint<G: Growable>(model: &G) -> Blueprint {
 fn refusal<G: Growable>(model: &G) -> String {
     let error = Blueprint::of(model).expect_err("a wrong description");
     error.to_string()
-}
-
-/// One line a parameter: its path and the role of each dimension.
-fn described<G: Growable>(model: &G) -> Vec<String> {
-    let blueprint = blueprint(model);
-    let lines = blueprint.params().iter().map(|param| {
-        let roles = param.roles.iter().map(|role| match role {
-            Some(role) => role.to_string(),
-            None => "-".into(),
-        });
-        format!("{}: {}", param.path, roles.collect::<Vec<_>>().join(", "))
-    });
-    lines.collect()
 }
 
 fn expanded<G: Growable>(model: G, expansion: Expansion) -> G {

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor};
 use burn_grow::verify::{Quantity, RoleMismatch, two_width_check};
 use burn_grow::{Blueprint, Expansion, GrowError, Growable, Plan};
 use burn_grow_tests::data::seeded;
+use burn_grow_tests::growth::grown;
 
 fn device() -> Device {
     Device::flex()
@@ -16,11 +17,6 @@ fn device() -> Device {
 
 fn linear(d_in: usize, d_out: usize) -> Linear {
     LinearConfig::new(d_in, d_out).init(&device())
-}
-
-fn grown<G: Growable>(model: &G, expansion: Expansion) -> G {
-    let plan = expansion.plan(model).unwrap();
-    plan.apply(model.clone()).unwrap()
 }
 
 fn inverse_root(width: usize) -> f64 {
@@ -207,7 +203,7 @@ fn every_number_that_is_declared_follows() {
     );
     let grown = grown(
         &narrow,
-        Expansion::by("hidden", 2.0)
+        &Expansion::by("hidden", 2.0)
             .and_to("kv_heads", 3)
             .and_to("queries", 5),
     );
@@ -227,7 +223,7 @@ fn every_number_that_is_declared_follows() {
     assert_eq!(grown.config, config);
     assert_eq!((grown.kept, grown.seed), (narrow.kept, narrow.seed));
     // Other axes leave them alone.
-    let other = self::grown(&narrow, Expansion::by("queries", 2.0));
+    let other = self::grown(&narrow, &Expansion::by("queries", 2.0));
     assert_eq!(
         (other.scale, other.doubled, other.n_heads),
         (narrow.scale, 16, 12)
@@ -268,7 +264,7 @@ fn a_constant_that_is_not_its_function_is_rejected() {
     assert!(matches!(&error, GrowError::NotTheFunction { path, .. } if path == "scale"));
     // What is kept is its function in a model that was built, and another number in a grown one.
     let built = Declared::of(8, 2, 3);
-    let wide = grown(&built, Expansion::by("hidden", 2.0));
+    let wide = grown(&built, &Expansion::by("hidden", 2.0));
     assert!(Blueprint::of(&wide).is_ok());
     let wrong = Declared { kept: 0.5, ..built };
     let error = two_width_check(&wrong, &Declared::of(16, 3, 5)).unwrap_err();
@@ -325,7 +321,7 @@ fn an_embedding_times_a_kept_root_keeps_its_stream() {
         let stream = model.embedding.forward(tokens).mul_scalar(model.scale);
         model.head.forward(stream)
     };
-    let wide = grown(&model, Expansion::by("hidden", 2.0));
+    let wide = grown(&model, &Expansion::by("hidden", 2.0));
     let (before, after) = (forward(&model), forward(&wide));
     let largest = before.clone().abs().max().into_scalar::<f32>();
     let change = (before - after).abs().max().into_scalar::<f32>();

@@ -15,6 +15,7 @@ use burn_grow::describe::{
 use burn_grow::verify::{RoleWarning, two_width_check};
 use burn_grow::{Blueprint, Expansion, GrowError, Growable, Plan};
 use burn_grow_tests::data::{random, seeded};
+use burn_grow_tests::growth::{described, grown};
 
 fn device() -> Device {
     Device::flex()
@@ -22,24 +23,6 @@ fn device() -> Device {
 
 fn linear(d_in: usize, d_out: usize) -> Linear {
     LinearConfig::new(d_in, d_out).init(&device())
-}
-
-fn grown<G: Growable>(model: &G, expansion: Expansion) -> G {
-    let plan = expansion.plan(model).unwrap();
-    plan.apply(model.clone()).unwrap()
-}
-
-/// One line a parameter: its path and its roles.
-fn described<G: Growable>(model: &G) -> Vec<String> {
-    let blueprint = Blueprint::of(model).unwrap();
-    let lines = blueprint.params().iter().map(|param| {
-        let roles = param.roles.iter().map(|role| match role {
-            Some(role) => role.to_string(),
-            None => "-".into(),
-        });
-        format!("{}: {}", param.path, roles.collect::<Vec<_>>().join(", "))
-    });
-    lines.collect()
 }
 
 fn widths<G: Growable>(model: &G) -> Vec<(String, usize)> {
@@ -116,7 +99,7 @@ fn one_block_lies_on_the_axes_of_each_place() {
     );
     assert_eq!(widths(&model), [("c1".into(), 4), ("c2".into(), 6)]);
     assert_eq!(two_width_check(&model, &Classifier::of(6, 11)), Ok(vec![]));
-    let wide = grown(&model, Expansion::by("c1", 2.0).and_by("c2", 2.0));
+    let wide = grown(&model, &Expansion::by("c1", 2.0).and_by("c2", 2.0));
     assert_eq!(wide.second.conv.weight.dims(), [12, 8, 3, 3]);
     let x = random([2, 1, 8, 8], 2, &device());
     let largest = model.forward(x.clone()).abs().max().into_scalar::<f32>();
@@ -197,7 +180,7 @@ fn maps_nest_and_the_first_of_a_stack_may_differ() {
         of("second.blocks.1.down.weight"),
         "fan_in(i2), fan_out(c2 x 2)"
     );
-    let wide = grown(&model, Expansion::by("c2", 2.0).and_by("i2", 2.0));
+    let wide = grown(&model, &Expansion::by("c2", 2.0).and_by("i2", 2.0));
     assert_eq!(wide.second.blocks[0].down.weight.dims(), [42, 24]);
     assert_eq!(wide.second.blocks[1].up.weight.dims(), [24, 42]);
     // Constants go through the same maps.
@@ -315,7 +298,7 @@ fn a_map_holds_for_everything_that_a_description_names() {
 
     let wide = grown(
         &model,
-        Expansion::by("groups", 2.0)
+        &Expansion::by("groups", 2.0)
             .and_by("e", 2.0)
             .and_by("k", 2.0),
     );
@@ -373,7 +356,7 @@ fn axes_that_grow_together_grow_all_or_not_at_all() {
 #[test]
 fn an_attention_under_a_layout_named_once_computes_the_same() {
     let model = seeded(Everything::of(2, 4), 3);
-    let wide = grown(&model, Expansion::by("heads", 2.0));
+    let wide = grown(&model, &Expansion::by("heads", 2.0));
     let x = random([2, 5, 8], 4, &device());
     let twice = Tensor::cat(vec![x.clone(), x.clone()], 2);
     let output = |model: &Everything, x| model.attention.forward(MhaInput::self_attn(x)).context;
@@ -434,7 +417,7 @@ fn the_ends_of_a_stack_have_roles_of_their_own() {
         "array.1.weight: fan_in(inner), gate(inner)"
     );
     assert_eq!(two_width_check(&model, &Stacks::of(13, 6, 9)), Ok(vec![]));
-    let wide = grown(&model, Expansion::by("hidden", 2.0).and_by("inner", 2.0));
+    let wide = grown(&model, &Expansion::by("hidden", 2.0).and_by("inner", 2.0));
     let hidden: Vec<_> = wide.recurrent.iter().map(|lstm| lstm.d_hidden).collect();
     assert_eq!(hidden, [12, 12]);
 
@@ -493,7 +476,7 @@ fn maps_of_axes_work_by_hand() {
     };
     let lines = described(&model);
     assert_eq!(lines[0], "first.up.weight: fan_in(a x b), fan_out(i)");
-    let wide = grown(&model, Expansion::by("b", 2.0).and_by("i", 3.0));
+    let wide = grown(&model, &Expansion::by("b", 2.0).and_by("i", 3.0));
     assert_eq!(
         (wide.first.up.weight.dims(), wide.first.inner),
         ([12, 15], 15)
@@ -549,7 +532,7 @@ fn what_never_grows_may_differ_between_elements() {
         layer: linear(2, 2),
     };
     assert!(described(&outer).contains(&"sizes.product: fan_in(3 x b), -".into()));
-    let wide = grown(&outer, Expansion::by("output", 2.0).and_by("b", 2.0));
+    let wide = grown(&outer, &Expansion::by("output", 2.0).and_by("b", 2.0));
     let inner: Vec<_> = wide.sizes.blocks.iter().map(|block| block.inner).collect();
     assert_eq!(inner, [5, 7]);
     assert_eq!(wide.sizes.product.dims(), [12, 2]);
@@ -615,7 +598,7 @@ fn the_statistics_of_the_original_stay_wherever_a_batch_norm_is() {
         widths.collect::<Vec<_>>()
     };
     let before = norms(&model);
-    let wide = grown(&model, Expansion::by("c", 2.0).and_by("d", 3.0));
+    let wide = grown(&model, &Expansion::by("c", 2.0).and_by("d", 3.0));
     assert_eq!(norms(&model), before);
     assert_eq!(norms(&wide), [8, 8, 8, 2, 9, 8, 9, 8]);
     let x = random([2, 1, 8, 8], 5, &device());

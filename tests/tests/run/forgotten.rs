@@ -25,11 +25,15 @@ fn double() -> Growth {
     Growth::new(Expansion::by("inner", 2.0))
 }
 
-fn callback(at: At) -> WidthExpansionCallback {
+fn growing(at: At, growth: Growth) -> WidthExpansionCallback {
     WidthExpansionCallback::builder(STRATEGY.total_steps())
-        .expand(at, double().without_rewarmup())
+        .expand(at, growth)
         .build(&narrow())
         .unwrap()
+}
+
+fn callback(at: At) -> WidthExpansionCallback {
+    growing(at, double().without_rewarmup())
 }
 
 fn launched(
@@ -108,10 +112,7 @@ fn a_loop_over_the_model_inside_is_in_the_result() {
 
 #[test]
 fn an_interrupter_set_after_attaching_lets_the_loop_go_on_but_not_the_model() {
-    let callback = WidthExpansionCallback::builder(STRATEGY.total_steps())
-        .expand(At::fraction(0.5), double())
-        .build(&narrow())
-        .unwrap();
+    let callback = growing(At::fraction(0.5), double());
     let plain: ModuleOptimizer = AdamWConfig::new().init();
     let result = in_directory(|directory| {
         callback
@@ -131,10 +132,7 @@ fn an_interrupter_set_after_attaching_lets_the_loop_go_on_but_not_the_model() {
 
 #[test]
 fn a_plain_optimizer_under_a_rewarmup_stops_the_run_before_its_first_step() {
-    let callback = WidthExpansionCallback::builder(STRATEGY.total_steps())
-        .expand(At::fraction(0.5), double())
-        .build(&narrow())
-        .unwrap();
+    let callback = growing(At::fraction(0.5), double());
     let plain: ModuleOptimizer = AdamWConfig::new().init();
     let result = in_directory(|directory| {
         callback

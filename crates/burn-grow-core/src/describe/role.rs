@@ -182,6 +182,14 @@ impl Role {
         self.axes().any(|axis| !axis.is_fixed())
     }
 
+    /// Iterates over the kinds of the parts that lie on `axis`.
+    pub(crate) fn kinds_on<'a>(&'a self, axis: &'a Axis) -> impl Iterator<Item = RoleKind> + 'a {
+        let parts = self.parts.iter();
+        parts
+            .filter(move |part| part.axes().any(|other| other == axis))
+            .map(|part| part.kind)
+    }
+
     /// Iterates over the axes along the dimension, part by part, outermost first.
     pub fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.parts.iter().flat_map(Part::axes)

@@ -54,19 +54,8 @@ impl Plan {
         path: &str,
         param: Param<Tensor<D>>,
     ) -> Result<Param<Tensor<D>>, GrowError> {
-        let planned = self.param(path).ok_or_else(|| GrowError::Missing {
-            path: path.to_owned(),
-            has: "model",
-            lacks: "plan",
-        })?;
-        let found = param.base().dims();
-        if planned.old_shape != found {
-            return Err(GrowError::Shape {
-                path: path.to_owned(),
-                expected: planned.old_shape.clone(),
-                found: found.to_vec(),
-            });
-        }
+        let planned = self.planned(path)?;
+        planned.check_shape(&planned.old_shape, &param.base().dims())?;
         Ok(expand_param(self, planned, param))
     }
 }

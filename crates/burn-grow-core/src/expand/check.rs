@@ -57,13 +57,7 @@ impl Visitor<'_> {
             has: "model",
             lacks: "plan",
         })?;
-        if planned.old_shape != value.dims() {
-            return Err(GrowError::Shape {
-                path: path.to_owned(),
-                expected: planned.old_shape.clone(),
-                found: value.dims().to_vec(),
-            });
-        }
+        planned.check_shape(&planned.old_shape, &value.dims())?;
         reject_quantized(path, value.dtype())
     }
 }

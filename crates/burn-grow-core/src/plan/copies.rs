@@ -29,9 +29,8 @@ impl Plan {
     /// What the parameters do with `axis`.
     pub(super) fn kinds(&self, axis: &Axis) -> BTreeSet<RoleKind> {
         let roles = self.params().iter().flat_map(|param| &param.roles);
-        let parts = roles.flatten().flat_map(|role| &role.parts);
-        let along = parts.filter(|part| part.axes().any(|other| other == axis));
-        along.map(|part| part.kind).collect()
+        let kinds = roles.flatten().flat_map(|role| role.kinds_on(axis));
+        kinds.collect()
     }
 }
 

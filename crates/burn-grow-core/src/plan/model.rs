@@ -131,6 +131,30 @@ impl Plan {
         self.params.get(path)
     }
 
+    /// Finds the parameter at `path`, which a model has.
+    ///
+    /// # Errors
+    ///
+    /// When the plan is another model's.
+    pub(crate) fn planned(&self, path: &str) -> Result<&ParamPlan, GrowError> {
+        self.param(path).ok_or_else(|| GrowError::Missing {
+            path: path.to_owned(),
+            has: "model",
+            lacks: "plan",
+        })
+    }
+
+    /// Finds the parameter at `path`, which a model has with the shape `found` after the expansion.
+    ///
+    /// # Errors
+    ///
+    /// When `model` is not what the plan expands to.
+    pub(crate) fn grown_param(&self, path: &str, found: &[usize]) -> Result<&ParamPlan, GrowError> {
+        let planned = self.planned(path)?;
+        planned.check_shape(&planned.new_shape, found)?;
+        Ok(planned)
+    }
+
     /// Returns `true` if every axis keeps its width.
     pub fn is_identity(&self) -> bool {
         !self.axes.values().any(AxisPlan::grows)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::role::Role;
+use crate::error::GrowError;
 
 /// How one parameter grows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,22 @@ impl ParamPlan {
     /// Returns `true` if any dimension grows.
     pub fn grows(&self) -> bool {
         self.old_shape != self.new_shape
+    }
+
+    /// Checks that the parameter has the shape `expected`, the old or the new one.
+    ///
+    /// # Errors
+    ///
+    /// Names both shapes.
+    pub(crate) fn check_shape(&self, expected: &[usize], found: &[usize]) -> Result<(), GrowError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(GrowError::Shape {
+            path: self.path.clone(),
+            expected: expected.to_vec(),
+            found: found.to_vec(),
+        })
     }
 }
 

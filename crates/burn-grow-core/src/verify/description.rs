@@ -31,6 +31,12 @@ pub fn check_description<G: Growable>(model: &G, expected: &Blueprint) -> Result
     same("the widths", &expected.widths, &found.widths)?;
     same("the constants", &expected.constants, &found.constants)?;
     same("the multipliers", &expected.multipliers, &found.multipliers)?;
+    same("the kept constants", &expected.kept, &found.kept)?;
+    same(
+        "the axes that grow together",
+        &expected.together,
+        &found.together,
+    )?;
     same("the axes that cannot grow", &expected.frozen, &found.frozen)
 }
 

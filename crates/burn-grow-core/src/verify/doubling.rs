@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::describe::axis::Axis;
 use crate::describe::blueprint::Blueprint;
-use crate::describe::role::{Role, RoleKind};
+use crate::describe::role::RoleKind;
 use crate::error::GrowError;
 use crate::plan::expansion::Expansion;
 use crate::plan::model::Plan;
@@ -143,7 +143,6 @@ fn in_a_ratio_of_products(blueprint: &Blueprint, axis: &Axis) -> bool {
 
 fn lists_symbols(blueprint: &Blueprint, axis: &Axis) -> bool {
     let roles = blueprint.params().iter().flat_map(|param| &param.roles);
-    let parts = roles.flatten().flat_map(|role: &Role| &role.parts);
-    let mut symbols = parts.filter(|part| part.kind == RoleKind::Vocab);
-    symbols.any(|part| part.axes().any(|other| other == axis))
+    let mut kinds = roles.flatten().flat_map(|role| role.kinds_on(axis));
+    kinds.any(|kind| kind == RoleKind::Vocab)
 }

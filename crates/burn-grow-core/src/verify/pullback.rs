@@ -224,19 +224,7 @@ impl<T: ParamTensors> Pull<'_, T> {
         let Some(plan) = self.plan else {
             return Ok(tensor.map(flattened));
         };
-        let planned = plan.param(path).ok_or_else(|| GrowError::Missing {
-            path: path.to_owned(),
-            has: "model",
-            lacks: "plan",
-        })?;
-        let shape = param.dims().to_vec();
-        if shape != planned.new_shape {
-            return Err(GrowError::Shape {
-                path: path.to_owned(),
-                expected: planned.new_shape.clone(),
-                found: shape,
-            });
-        }
+        let planned = plan.grown_param(path, &param.dims())?;
         Ok(tensor.map(|tensor| {
             let tensor = tensor.without_autodiff().cast(DType::F32);
             flattened(carried_back(plan, planned, tensor))

@@ -80,13 +80,8 @@ impl ParamVisitor for Visitor<'_> {
         let Some(planned) = self.params.remove(path) else {
             return;
         };
-        let shape = param.dims().to_vec();
-        if shape != planned.new_shape {
-            self.error.get_or_insert(GrowError::Shape {
-                path: path.to_owned(),
-                expected: planned.new_shape.clone(),
-                found: shape,
-            });
+        if let Err(error) = planned.check_shape(&planned.new_shape, &param.dims()) {
+            self.error.get_or_insert(error);
             return;
         }
         let squares = param.val().without_autodiff().cast(DType::F32).square();

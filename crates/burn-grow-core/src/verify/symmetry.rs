@@ -164,23 +164,13 @@ impl<T: ParamTensors> ParamVisitor for Visitor<'_, T> {
         let Ok(found) = &mut self.found else {
             return;
         };
-        let Some(planned) = self.plan.param(path) else {
-            self.found = Err(GrowError::Missing {
-                path: path.to_owned(),
-                has: "model",
-                lacks: "plan",
-            });
-            return;
+        let planned = match self.plan.grown_param(path, &param.dims()) {
+            Ok(planned) => planned,
+            Err(error) => {
+                self.found = Err(error);
+                return;
+            }
         };
-        let shape = param.dims().to_vec();
-        if shape != planned.new_shape {
-            self.found = Err(GrowError::Shape {
-                path: path.to_owned(),
-                expected: planned.new_shape.clone(),
-                found: shape,
-            });
-            return;
-        }
         let Some(tensor) = self.tensors.tensor_of(param) else {
             return;
         };
@@ -219,9 +209,9 @@ fn row(path: &str, dim: usize, axis: &Axis, cosines: &[f64]) -> Option<CopySymme
 /// Lists the kinds of the parts of `role` that lie on `axis`.
 fn kinds(role: &Role, axis: &Axis) -> Vec<RoleKind> {
     let mut kinds: Vec<RoleKind> = Vec::new();
-    for part in &role.parts {
-        if part.axes().any(|other| other == axis) && !kinds.contains(&part.kind) {
-            kinds.push(part.kind);
+    for kind in role.kinds_on(axis) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
         }
     }
     kinds
