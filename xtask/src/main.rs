@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod docs;
 mod fuzz;
+mod gpu;
 mod kill_loop;
 mod lab;
 mod links;
@@ -59,6 +60,8 @@ enum Command {
     /// Feeds damaged checkpoints and hostile plans to the library; needs a nightly toolchain and
     /// cargo-fuzz
     Fuzz(fuzz::Fuzz),
+    /// Checks and times everything on a graphics card, or packs what does so for another machine
+    Gpu(gpu::Gpu),
     /// Prints what growing costs, or how fast the MoE transformer is, as ratios
     Bench(bench::Bench),
 }
@@ -78,6 +81,7 @@ fn main() -> anyhow::Result<()> {
         Command::KillLoop(kills) => kills.run(),
         Command::Remote => remote::run(),
         Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Gpu(gpu) => gpu.run(),
         Command::Bench(bench) => bench.run(),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod corpus;
 mod demo;
 mod plan;
 mod run;
@@ -10,6 +11,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub use corpus::CorpusCli;
 pub use demo::DemoCli;
 pub use plan::{PlanCli, Planned};
 pub use run::{ListCli, RunCli};
@@ -28,6 +30,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
     Demo(DemoCli),
+    Corpus(CorpusCli),
     Run(RunCli),
     List(ListCli),
     /// Renews the published evidence from the results
@@ -45,6 +48,7 @@ impl Cli {
     pub fn run(&self) -> Result<bool> {
         match &self.command {
             Command::Demo(demo) => demo.run(),
+            Command::Corpus(corpus) => corpus.run().map(|()| true),
             Command::Run(run) => run.run(),
             Command::List(list) => list.run(),
             Command::Page => page::renew(Path::new("")).map(|()| true),
