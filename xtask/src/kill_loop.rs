@@ -11,9 +11,9 @@ pub(crate) struct KillLoop {
 }
 
 impl KillLoop {
-    /// Runs `tests/tests/crash.rs` with so many kills and prints when they hit.
+    /// Runs `tests/tests/run/crash.rs` with so many kills and prints when they hit.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let arguments = "test --workspace --test crash -- --nocapture a_run_killed";
+        let arguments = "test --workspace --test run -- --nocapture crash::a_run_killed";
         let kills = self.kills.to_string();
         cargo(arguments.split(' '), &[("BURN_GROW_KILLS", &kills)])
     }

@@ -5,9 +5,13 @@ mod harness;
 
 mod attach;
 mod book;
+mod crash;
 mod custom_loop;
+mod damage;
 mod extended;
+mod faults;
 mod forgotten;
+mod memory;
 mod offline;
 mod planned;
 mod published;

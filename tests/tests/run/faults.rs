@@ -3,12 +3,11 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::{EPOCHS, Net, Strategy, adamw, run, training};
 use burn::optim::LearningRate;
 use burn::optim::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::tensor::Device;
@@ -17,7 +16,6 @@ use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn_grow::TrainError;
 use burn_grow::prelude::*;
 use burn_grow::{Growth, Rewarmup};
-use harness::{EPOCHS, Net, Strategy, adamw, run, training};
 use rstest::rstest;
 
 fn narrow() -> Net {
@@ -84,7 +82,7 @@ fn a_run_that_diverges_is_stopped_before_its_checkpoint(
     assert!(!directory.path().join("checkpoint/model-2.bpk").exists());
 
     // The same callback serves the run that goes on from there.
-    let training = harness::training(directory.path(), strategy, EPOCHS).checkpoint(epoch);
+    let training = crate::harness::training(directory.path(), strategy, EPOCHS).checkpoint(epoch);
     let training = callback.attach(training);
     assert!(callback.failure().is_none());
     let sane = Runaway(usize::MAX);
@@ -133,7 +131,7 @@ fn a_full_disk_stops_the_run_and_leaves_the_checkpoint_before() {
     }
     let directory = tempfile::tempdir().unwrap();
     // With the signal ignored, a write beyond the limit fails as on a full disk.
-    let script = "trap '' XFSZ; ulimit -f 48; exec \"$0\" worker --exact";
+    let script = "trap '' XFSZ; ulimit -f 48; exec \"$0\" faults::worker --exact";
     let status = Command::new("sh")
         .args(["-c", script])
         .arg(std::env::current_exe().unwrap())

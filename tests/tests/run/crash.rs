@@ -5,8 +5,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -14,11 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::harness::{EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, training};
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn_grow::prelude::*;
 use burn_grow::{Growth, Rewarmup};
-use harness::{EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, training};
 
 /// The directory of the run to take up, for the process to be killed.
 const DIRECTORY: &str = "BURN_GROW_CRASH_DIRECTORY";
@@ -79,7 +77,7 @@ fn worker() {
 
 fn start(directory: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["worker", "--exact"])
+        .args(["crash::worker", "--exact"])
         .env(DIRECTORY, directory)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -13,7 +13,7 @@ use lab::spec::{Experiment, Length};
 
 /// Set, the evidence is written instead of compared.
 const WRITE: &str = "WRITE_DOCS";
-const COMMAND: &str = "WRITE_DOCS=1 cargo test --workspace --test results";
+const COMMAND: &str = "WRITE_DOCS=1 cargo test --workspace --test lab results";
 
 #[test]
 fn the_evidence_is_what_the_results_give() {

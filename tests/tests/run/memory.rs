@@ -2,19 +2,17 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::{Batch, Strategy, adamw, learner, training};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
 use burn_grow::prelude::*;
 use burn_grow::{Growth, Rewarmup};
-use harness::{Batch, Strategy, adamw, learner, training};
 
 const DIRECTORY: &str = "BURN_GROW_MEMORY_DIRECTORY";
 const WIDTH: usize = 512;
@@ -121,7 +119,7 @@ fn expanding_on_disk_takes_the_memory_of_a_few_tensors() {
     assert!(result.error.is_none());
 
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["worker", "--exact"])
+        .args(["memory::worker", "--exact"])
         .env(DIRECTORY, directory.path())
         .status()
         .unwrap();

@@ -1,14 +1,13 @@
 //! Whatever lies where a checkpoint should be is rejected with a typed error or can be resumed from.
 #![allow(clippy::unwrap_used)]
 
-mod harness;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::harness::{Net, Strategy, adamw, run};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device, TensorData};
@@ -17,7 +16,6 @@ use burn_grow::prelude::*;
 use burn_grow::train::CheckpointError;
 use burn_grow::{Growth, Rewarmup};
 use burn_pack::{Bytes, Reader, Scalar, Writer};
-use harness::{Net, Strategy, adamw, run};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::{Strategy as Generated, ValueTree};

@@ -1,0 +1,5 @@
+//! The lab from settings and experiments to results and pages.
+
+mod demo;
+mod experiments;
+mod results;
