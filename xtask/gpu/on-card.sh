@@ -48,10 +48,6 @@ part() {
     return $status
 }
 
-demo() { # demo DEVICE RUNS STEPS
-    ./lab demo --device "$1" --corpus corpus.txt --runs "$2" --steps "$3" --out "$out/run-$1"
-}
-
 {
     echo "# $BURN_GROW_DEVICE, $(date -u +%Y-%m-%dT%H:%MZ)"
     echo '```'
@@ -65,14 +61,16 @@ demo() { # demo DEVICE RUNS STEPS
 # Without a device nothing else can run.
 part quick 90 ./lab demo --quick --device "$BURN_GROW_DEVICE" --corpus corpus.txt \
     --out "$out/run-quick" || exit 1
-part bench-moe 150 ./bench-moe
+part bench-moe 110 env BURN_GROW_TORCH=eager,grouped ./bench-moe
 part bench-expansion 45 ./bench-expansion
 part bench-growth 40 ./bench-growth
 # The losses of the first steps beside those of the processor.
-part losses-device 60 demo "$BURN_GROW_DEVICE" sparkling 100
-part losses-flex 60 demo flex sparkling 100
 for device in "$BURN_GROW_DEVICE" flex; do
+    part "losses-$device" 50 ./lab demo --device "$device" --corpus corpus.txt --runs sparkling \
+        --steps 100 --out "$out/run-$device"
     cp "$out/run-$device/report.json" "$out/losses-$device.json" 2>/dev/null
 done
+# Last, as PyTorch may compile for minutes.
+part bench-moe-compiled 90 env BURN_GROW_TORCH='compiled grouped' ./bench-moe
 rm -rf "$out"/run-*
 exit $failed
