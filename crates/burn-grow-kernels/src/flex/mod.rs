@@ -15,6 +15,7 @@ mod experts;
 mod norm;
 mod op;
 mod parallel;
+mod product;
 mod rotary;
 mod simd;
 
