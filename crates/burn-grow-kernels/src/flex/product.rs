@@ -20,9 +20,9 @@ use super::parallel::{for_each, pays};
 /// How much of the inner dimension is done at once: a panel then fits the first cache.
 const DEPTH: usize = 256;
 
-/// The rows that a thread takes at once: whole tiles of any size, and enough to be worth a copy of
-/// the right factor.
-const PIECE: usize = 192;
+/// The fewest and the most rows that a thread takes at once. Each time costs a copy of the right
+/// factor.
+const PIECE: [usize; 2] = [32, 192];
 
 /// A matrix in the memory of somebody else.
 #[derive(Clone, Copy)]
@@ -98,7 +98,12 @@ fn share(lhs: Matrix, rhs: Matrix, out: &mut [f32], add: bool) {
     debug_assert_eq!(lhs.columns, rhs.rows);
     debug_assert_eq!(out.len(), lhs.rows * rhs.columns);
     let work = lhs.rows * lhs.columns * rhs.columns;
-    let piece = if pays(work) { PIECE } else { lhs.rows };
+    let piece = if pays(work) {
+        let even = lhs.rows.div_ceil(rayon::current_num_threads());
+        even.next_multiple_of(8).clamp(PIECE[0], PIECE[1])
+    } else {
+        lhs.rows
+    };
     let pieces = out.chunks_mut(piece * rhs.columns).enumerate();
     for_each(pieces, work, |(index, out)| {
         let start = index * piece;
@@ -121,7 +126,11 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) {
+        // Few rows, as when text is generated token by token.
+        let few = self.lhs.rows <= 2;
         match S::lanes32() {
+            16 if few => self.run::<S, 2, 2, 32>(),
+            8 if few => self.run::<S, 2, 2, 16>(),
             16 => self.run::<S, 8, 2, 32>(),
             8 => self.run::<S, 6, 2, 16>(),
             4 => self.run::<S, 6, 4, 16>(),
@@ -355,6 +364,7 @@ mod tests {
         // Rests of tiles, of squares and of the depth that is done at once.
         for sizes in [
             [1, 1, 1],
+            [2, 70, 40],
             [8, 4, 32],
             [9, 7, 33],
             [5, 256, 16],
