@@ -20,6 +20,10 @@ pub(crate) struct Bench {
     /// Hides AVX-512 from the model and from PyTorch (Linux on x86-64, with a C compiler)
     #[arg(long)]
     avx2: bool,
+    /// Counts the time of the processor, for a machine that is busy with other work (`moe`, one
+    /// thread)
+    #[arg(long)]
+    cpu_time: bool,
 }
 
 /// The variable that tells a benchmark its device.
@@ -85,6 +89,12 @@ impl Bench {
         let runner = self.avx2.then(without_avx512).transpose()?;
         if let Some(runner) = &runner {
             environment.push((RUNNER, runner));
+        }
+        if self.cpu_time {
+            if self.threads > 1 {
+                bail!("the time of the processor compares programs of one thread only");
+            }
+            environment.push(("BURN_GROW_CPU_TIME", "1"));
         }
         let python = python::find()?;
         match &python {
