@@ -2,7 +2,7 @@
 //!
 //! Every number of the answer is one chain of fused multiply-adds, in the order of the inner
 //! dimension. So it is the same to the last bit whatever the width of the vectors is, and however
-//! the rows are shared out.
+//! the rows are shared out. (Processors without the instruction multiply and add, and round twice.)
 //!
 //! The answer is made in tiles that stay in registers, 8 x 32 numbers with AVX-512 and 6 x 16
 //! otherwise. A tile reads a panel of the right factor, which is as wide as the tile and copied
