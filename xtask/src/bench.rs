@@ -1,6 +1,9 @@
+use std::process::Command;
+
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use crate::cargo::cargo;
+use crate::cargo::{cargo, run, target, workspace};
 use crate::python::{self, PYTHON};
 
 #[derive(Args)]
@@ -14,20 +17,20 @@ pub(crate) struct Bench {
     /// Where the model of `moe` and `expansion` lies; its feature of Burn is built in
     #[arg(long, value_enum, default_value_t = Device::Flex)]
     device: Device,
-    /// Times the model and PyTorch as on a processor without AVX-512
+    /// Hides AVX-512 from the model and from PyTorch (Linux on x86-64, with a C compiler)
     #[arg(long)]
     avx2: bool,
+    /// Counts the time of the processor, for a machine that is busy with other work (`moe`, one
+    /// thread)
+    #[arg(long)]
+    cpu_time: bool,
 }
 
 /// The variable that tells a benchmark its device.
 const DEVICE: &str = "BURN_GROW_DEVICE";
 
-/// What keeps PyTorch's own kernels, oneDNN and MKL from wider vectors than those of AVX2.
-const AVX2: [(&str, &str); 3] = [
-    ("ATEN_CPU_CAPABILITY", "avx2"),
-    ("ONEDNN_MAX_CPU_ISA", "AVX2"),
-    ("MKL_ENABLE_INSTRUCTIONS", "AVX2"),
-];
+/// What cargo runs the benchmarks with.
+const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
@@ -83,8 +86,15 @@ impl Bench {
         let threads = self.threads.to_string();
         let device = self.device.name();
         let mut environment = vec![("RAYON_NUM_THREADS", threads.as_str()), (DEVICE, device)];
-        if self.avx2 {
-            environment.extend(AVX2);
+        let runner = self.avx2.then(without_avx512).transpose()?;
+        if let Some(runner) = &runner {
+            environment.push((RUNNER, runner));
+        }
+        if self.cpu_time {
+            if self.threads > 1 {
+                bail!("the time of the processor compares programs of one thread only");
+            }
+            environment.push(("BURN_GROW_CPU_TIME", "1"));
         }
         let python = python::find()?;
         match &python {
@@ -99,8 +109,7 @@ impl Bench {
                 &environment,
             );
         }
-        let wide = avx512() && !self.avx2;
-        let wide = wide.then_some("--features=burn-core/x86-v4");
+        let wide = avx512().then_some("--features=burn-core/x86-v4");
         for path in [None, Some("--no-default-features")] {
             let arguments: Vec<_> = wide.into_iter().chain(path).collect();
             bench("burn-grow-moe", "moe", &arguments, &environment)?;
@@ -117,6 +126,19 @@ fn bench(
 ) -> anyhow::Result<()> {
     let bench = ["bench", "--package", package, "--bench", name];
     cargo(bench.iter().chain(arguments), environment)
+}
+
+/// Builds what hides AVX-512 from a program. Returns the command that runs one with it.
+fn without_avx512() -> anyhow::Result<String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("AVX-512 can be hidden on Linux on x86-64 only");
+    }
+    let library = target()?.join("avx2.so");
+    run(Command::new("cc")
+        .args(["-O2", "-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(workspace()?.join("xtask/src/avx2.c")))?;
+    Ok(format!("env LD_PRELOAD={}", library.display()))
 }
 
 /// Tells if this machine has the widest vectors, which Burn's matrix products use only if built for

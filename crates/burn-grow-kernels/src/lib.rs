@@ -2,6 +2,7 @@
 //!
 //! | operation | function |
 //! |---|---|
+//! | linear layers | [`linear`] |
 //! | root-mean-square normalization | [`rms_norm`] |
 //! | rotary positions, after a norm of every head or without one | [`norm_rotate`], [`rotate`] |
 //! | causal grouped-query attention | [`causal_attention`] |
@@ -48,6 +49,6 @@ mod tests;
 
 pub use angles::RotaryAngles;
 pub use expert_matrices::ExpertMatrices;
-pub use ops::{causal_attention, cross_entropy, experts, norm_rotate, rms_norm, rotate};
+pub use ops::{causal_attention, cross_entropy, experts, linear, norm_rotate, rms_norm, rotate};
 pub use positions::Positions;
 pub use routing::Routing;

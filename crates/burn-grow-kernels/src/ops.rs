@@ -95,6 +95,29 @@ pub fn causal_attention(
     tensor::causal_attention(q, k, v, positions.mask())
 }
 
+/// A linear layer without bias: `y = x weight`.
+///
+/// # Shapes
+///
+/// - x: `[rows, d_in]`
+/// - weight: `[d_in, d_out]`
+/// - output: `[rows, d_out]`
+///
+/// ```
+/// use burn_core::tensor::{Device, Tensor};
+/// use burn_grow_kernels::linear;
+///
+/// let device = Device::flex();
+/// let x = Tensor::<2>::from_data([[1.0, 2.0]], &device);
+/// let weight = Tensor::<2>::from_data([[3.0, 5.0], [4.0, 6.0]], &device);
+/// let y: Vec<f32> = linear(x, weight).into_data().iter().collect();
+/// assert_eq!(y, [11.0, 17.0]);
+/// ```
+pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    on_flex!(x, flex::linear(x, weight));
+    tensor::linear(x, weight)
+}
+
 /// Sends every token through its experts and sums their answers, weighted.
 ///
 /// `y_n = sum_j w_nj down_e (silu(gate_e x_n) * up_e x_n)`, `e = e_nj`

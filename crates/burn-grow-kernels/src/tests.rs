@@ -179,6 +179,36 @@ fn cross_entropy_equals_the_tensor_api() {
 }
 
 #[test]
+fn linear_equals_the_tensor_api() {
+    // The last one is enough to wake other threads.
+    for (rows, d_in, d_out) in [(1, 3, 2), (2, 40, 70), (37, 300, 50), (500, 65, 130)] {
+        let device = device(rows as u64);
+        let (x, weight) = (
+            random([rows, d_in], &device),
+            random([d_out, d_in], &device),
+        );
+        let name = format!("{rows} x {d_in} x {d_out}");
+        // A view: the weights of tied embeddings lie transposed.
+        let run = |kernel: bool, x: &Tensor<2>, weight: &Tensor<2>| {
+            let (x, weight) = (x.clone(), weight.clone().transpose());
+            if kernel {
+                flex::linear(x, weight)
+            } else {
+                tensor::linear(x, weight)
+            }
+        };
+        assert_close(&name, run(true, &x, &weight), run(false, &x, &weight));
+        let [found, expected] = [true, false].map(|kernel| {
+            let (x, weight) = (leaf(&x), leaf(&weight));
+            let grads = backward(run(kernel, &x, &weight));
+            (grad(&x, &grads), grad(&weight, &grads))
+        });
+        assert_close(&name, found.0, expected.0);
+        assert_close(&name, found.1, expected.1);
+    }
+}
+
+#[test]
 fn experts_equal_the_tensor_api() {
     // (tokens, hidden, inner, experts, choices); few tokens of many experts leave some idle.
     for (tokens, hidden, inner, n_experts, top_k) in [

@@ -1,12 +1,14 @@
 """The MoE transformer in PyTorch, written as in transformers: the baseline of `moe.rs`.
 
-`moe.py THREADS cpu|cuda eager|compiled` talks to the benchmark on its standard streams. It begins with
-the versions, `{"torch", "device"}`; the device is null if there is none. To a line `{"what", "hidden",
+`moe.py THREADS cpu|cuda WAY` talks to the benchmark on its standard streams. The way is `eager` (a loop
+over experts), `grouped` (one product of PyTorch's for all experts), `compiled` (the loop) or
+`compiled grouped`. It begins with the versions, `{"torch", "device"}`; the device is null if there is none. To a line `{"what", "hidden",
 "inner", "experts", "top_k", "layers", "batch", "seq", "vocab", "heads"}` it answers `{"parameters": n}`
 once the work is set up. To an empty line it runs the work once and answers `{"seconds": s}`.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -47,10 +49,11 @@ class Attention(nn.Module):
 
 
 class Experts(nn.Module):
-    """The loop over experts of OLMoE and Qwen3-MoE, on stacked weights."""
+    """The experts of OLMoE and Qwen3-MoE on stacked weights, in the two ways of transformers."""
 
     def __init__(self, c):
         super().__init__()
+        self.answers = self.grouped if c["grouped"] else self.loop
         self.top_k, self.count = c["top_k"], c["experts"]
         self.router = nn.Linear(c["hidden"], self.count, bias=False)
         self.gate_up = nn.Parameter(torch.randn(self.count, 2 * c["inner"], c["hidden"]) * 0.02)
@@ -62,6 +65,12 @@ class Experts(nn.Module):
         logits = self.router(x)
         probabilities = F.softmax(logits, dim=-1, dtype=torch.float)
         weights, chosen = torch.topk(probabilities, self.top_k, dim=-1)
+        y, load = self.answers(x, weights, chosen)
+        z = torch.logsumexp(logits, -1).pow(2).mean()
+        balance = self.count * (load / x.shape[0] * probabilities.mean(0)).sum()
+        return y.reshape(shape), 0.01 * balance + 0.001 * z
+
+    def loop(self, x, weights, chosen):
         mask = F.one_hot(chosen, self.count).permute(2, 1, 0)
         y = torch.zeros_like(x)
         for expert in range(self.count):
@@ -69,10 +78,19 @@ class Experts(nn.Module):
             gate, up = F.linear(x[token], self.gate_up[expert]).chunk(2, -1)
             answer = F.linear(F.silu(gate) * up, self.down[expert]) * weights[token, slot, None]
             y.index_add_(0, token, answer)
-        z = torch.logsumexp(logits, -1).pow(2).mean()
-        frequency = mask.float().sum((1, 2)) / x.shape[0]
-        balance = self.count * (frequency * probabilities.mean(0)).sum()
-        return y.reshape(shape), 0.01 * balance + 0.001 * z
+        return y, mask.float().sum((1, 2))
+
+    def grouped(self, x, weights, chosen):
+        expert, order = torch.sort(chosen.flatten())
+        load = torch.histc(expert.float(), bins=self.count, min=0, max=self.count - 1)
+        offsets = load.cumsum(0, dtype=torch.int32)
+        rows = F.grouped_mm(x[order // self.top_k], self.gate_up.transpose(1, 2), offs=offsets)
+        gate, up = rows.chunk(2, -1)
+        answers = F.grouped_mm(F.silu(gate) * up, self.down.transpose(1, 2), offs=offsets)
+        answers = answers * weights.flatten()[order, None]
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order), device=order.device)
+        return answers[back].view(*chosen.shape, -1).sum(1), load
 
 
 class Block(nn.Module):
@@ -111,18 +129,21 @@ class Model(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten()) + aside
 
 
-def work(c, device, mode):
+def work(c, device, way):
     torch.manual_seed(0)
-    prepared = torch.compile if mode == "compiled" else lambda module: module
+    c["grouped"] = "grouped" in way
+    prepared = torch.compile if "compiled" in way else lambda module: module
     rows = c["batch"] * c["seq"]
     if c["what"] == "experts":
         layer = Experts(c).to(device)
         forward = prepared(layer)
         x = torch.randn(1, rows, c["hidden"], device=device, requires_grad=True)
+        # A gradient with numbers of its own, which products of groups need.
+        direction = torch.randn(1, rows, c["hidden"], device=device)
 
         def run():
             y, _ = forward(x)
-            y.sum().backward()
+            (y * direction).sum().backward()
             layer.zero_grad(set_to_none=True)
             x.grad = None
 
@@ -142,21 +163,24 @@ def work(c, device, mode):
     return model, run
 
 
-def main(threads, device, mode):
+def main(threads, device, way):
     torch.set_num_threads(threads)
+    # What hides AVX-512 is loaded by now, and the compiler would crash with it.
+    os.environ.pop("LD_PRELOAD", None)
     found = "cpu" if device == "cpu" else torch.cuda.get_device_name() if torch.cuda.is_available() else None
     print(json.dumps({"torch": torch.__version__, "device": found}), flush=True)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    clock = time.process_time if "BURN_GROW_CPU_TIME" in os.environ else time.perf_counter
     run = None
     for line in sys.stdin:
         if line.strip():
-            module, run = work(json.loads(line), device, mode)
+            module, run = work(json.loads(line), device, way)
             answer = {"parameters": sum(p.numel() for p in module.parameters())}
         else:
-            start = time.perf_counter()
+            start = clock()
             run()
             wait()
-            answer = {"seconds": time.perf_counter() - start}
+            answer = {"seconds": clock() - start}
         print(json.dumps(answer), flush=True)
 
 

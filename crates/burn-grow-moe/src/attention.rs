@@ -12,6 +12,7 @@ use burn_nn::Linear;
 use crate::config::QkNorm;
 use crate::head_norm::HeadNorm;
 use crate::kv_cache::KeyValues;
+use crate::projection::project;
 use crate::weight_init::WeightInit;
 
 /// Causal grouped-query attention with normalized queries and keys, and rotary positions.
@@ -106,9 +107,7 @@ impl Attention {
         // One matrix product instead of one for each batch item.
         let x = x.reshape([batch * seq, hidden]);
         let heads = |projection: &Linear, count: usize| {
-            projection
-                .forward(x.clone())
-                .reshape([batch, seq, count, self.head_dim])
+            project(projection, x.clone()).reshape([batch, seq, count, self.head_dim])
         };
         let turned = |heads: Tensor<4>, norm: &HeadNorm| match (norm.over, self.clip_qkv) {
             (QkNorm::PerHead, None) => {
@@ -125,7 +124,7 @@ impl Attention {
         };
         let out = causal_attention(q, k, v, positions);
         let out = out.reshape([batch * seq, self.n_heads() * self.head_dim]);
-        self.o_proj.forward(out).reshape([batch, seq, hidden])
+        project(&self.o_proj, out).reshape([batch, seq, hidden])
     }
 
     fn clipped(&self, x: Tensor<4>) -> Tensor<4> {

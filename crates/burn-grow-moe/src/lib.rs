@@ -57,6 +57,7 @@ mod kv_cache;
 mod metrics;
 mod model;
 mod output;
+mod projection;
 mod router;
 mod weight_init;
 

@@ -2,11 +2,10 @@
 
 use burn_core as burn;
 use burn_core::module::Module;
-use burn_core::tensor::module::linear;
 use burn_core::tensor::{Device, Int, Tensor};
 use burn_grow_core::verify::{Activations, Probe};
 use burn_grow_derive::Growable;
-use burn_grow_kernels::cross_entropy;
+use burn_grow_kernels::{cross_entropy, linear};
 use burn_nn::{Embedding, Linear, RmsNorm};
 
 use crate::activation_hook::{ActivationHook, RmsHook, Site};
@@ -15,6 +14,7 @@ use crate::config::MoeConfig;
 use crate::error::MoeConfigError;
 use crate::kv_cache::KvCache;
 use crate::output::{MoeLoss, MoeOutput};
+use crate::projection::project;
 use crate::weight_init::WeightInit;
 
 /// A decoder-only MoE transformer that grows along the axes of [`MoeConfig`].
@@ -253,14 +253,14 @@ impl MoeTransformer {
         let [batch, seq, hidden] = x.dims();
         let x = x.reshape([batch * seq, hidden]);
         let logits = match (&self.lm_head, &self.tied) {
-            (Some(lm_head), _) => lm_head.forward(x),
+            (Some(lm_head), _) => project(lm_head, x),
             (None, tied) => {
                 // The stream is narrower than the vocabulary: scaling it is cheaper.
                 let x = match tied.as_ref().map_or(1.0, |tied| tied.multiplier) {
                     1.0 => x,
                     multiplier => x * multiplier,
                 };
-                linear(x, self.embedding.weight.val().transpose(), None)
+                linear(x, self.embedding.weight.val().transpose())
             }
         };
         let [_, vocab] = logits.dims();

@@ -1,11 +1,12 @@
-//! SwiGLU experts on Flex: a matrix product per busy expert and matrix, the rest in one pass.
+//! SwiGLU experts on Flex: a matrix product per busy expert and matrix, the rest in one pass, on as
+//! many threads as there are.
 
-use burn_core::backend::Flex;
-use burn_core::backend::flex::{FlexTensor, Layout};
-use burn_core::backend::ops::FloatTensorOps;
-use burn_core::tensor::{DType, Shape, Tensor};
+use burn_core::backend::flex::FlexTensor;
+use burn_core::tensor::Tensor;
 
 use super::op::{Operation, apply, dims, numbers, tensor};
+use super::parallel::for_each;
+use super::product::{Matrix, multiply, multiply_add, product};
 use super::simd::{Kernel, sigmoid, sum_of, vectorized};
 use crate::expert_matrices::ExpertMatrices;
 use crate::routing::Routing;
@@ -29,38 +30,41 @@ pub(crate) fn experts(
         matrices.up.into(),
         matrices.down.into(),
     ];
-    let operation = Moe {
-        order: routing.by_expert(),
-        load: routing.load().to_vec(),
-        top_k: routing.top_k(),
-    };
-    apply(operation, inputs)
+    apply(Moe::new(routing), inputs)
 }
 
 #[derive(Clone, Debug)]
 struct Moe {
     /// The slots, expert by expert.
     order: Vec<usize>,
+    /// The choices of every token, `top_k` each, expert by expert.
+    choices: Vec<Choice>,
     /// The number of slots of each expert.
     load: Vec<usize>,
     top_k: usize,
+}
+
+/// One of the experts that a token is sent to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Choice {
+    slot: usize,
+    /// The expert's index among the busy ones.
+    busy: usize,
+    /// The token's row among those of the expert.
+    row: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Saved {
     weights: FlexTensor,
     stacks: [FlexTensor; 3],
-    /// The busy experts.
-    experts: Vec<Busy>,
+    /// Of the busy experts.
+    activations: Vec<Activations>,
 }
 
-/// An expert with slots, and its activations.
+/// What an expert made of its rows.
 #[derive(Clone, Debug)]
-struct Busy {
-    /// Its index.
-    expert: usize,
-    /// Where its slots start in the order.
-    from: usize,
+struct Activations {
     /// `[rows, hidden]`
     x: FlexTensor,
     /// `[rows, inner]`
@@ -70,49 +74,83 @@ struct Busy {
 }
 
 /// One matrix of a stack.
-fn one(stack: &FlexTensor, index: usize) -> FlexTensor {
+fn one(stack: &FlexTensor, index: usize) -> Matrix<'_> {
     let [_, rows, columns] = dims(stack);
-    let layout = Layout::new(
-        Shape::new([rows, columns]),
-        vec![columns as isize, 1],
-        index * rows * columns,
-    );
-    FlexTensor::from_arc(stack.data_arc(), layout, DType::F32)
-}
-
-fn product(lhs: FlexTensor, rhs: FlexTensor) -> FlexTensor {
-    Flex::float_matmul(lhs, rhs)
-}
-
-fn transposed(matrix: &FlexTensor) -> FlexTensor {
-    let layout = matrix.layout().transpose(0, 1);
-    matrix.clone().with_layout(layout)
+    let values = &numbers(stack)[index * rows * columns..];
+    Matrix::new(&values[..rows * columns], columns)
 }
 
 impl Moe {
-    /// The busy experts: index, where the slots start in the order, and the slots.
-    fn busy(&self) -> impl Iterator<Item = (usize, usize, &[usize])> {
-        let mut from = 0;
-        self.load
-            .iter()
-            .enumerate()
-            .filter_map(move |(expert, load)| {
-                let start = from;
-                from += load;
-                (*load > 0).then(|| (expert, start, &self.order[start..from]))
-            })
+    fn new(routing: &Routing) -> Self {
+        let (order, top_k) = (routing.by_expert(), routing.top_k());
+        let mut moe = Self {
+            choices: vec![Choice::default(); order.len()],
+            order,
+            load: routing.load().to_vec(),
+            top_k,
+        };
+        let mut known = vec![0; routing.tokens()];
+        let mut choices = core::mem::take(&mut moe.choices);
+        for (busy, (_, slots)) in moe.busy().enumerate() {
+            for (row, &slot) in slots.iter().enumerate() {
+                let token = slot / top_k;
+                choices[token * top_k + known[token]] = Choice { slot, busy, row };
+                known[token] += 1;
+            }
+        }
+        Self { choices, ..moe }
+    }
+
+    /// The busy experts and their slots.
+    fn busy(&self) -> impl Iterator<Item = (usize, &[usize])> {
+        let mut end = 0;
+        let experts = self.load.iter().enumerate();
+        experts.filter_map(move |(expert, load)| {
+            end += load;
+            (*load > 0).then(|| (expert, &self.order[end - load..end]))
+        })
+    }
+
+    /// The matrices of the busy experts.
+    fn busy_matrices<'a>(&self, stack: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+        let matrices = stack.chunks_exact_mut(stack.len() / self.load.len());
+        let loads = self.load.iter();
+        matrices
+            .zip(loads)
+            .filter_map(|(matrix, load)| (*load > 0).then_some(matrix))
     }
 
     /// The rows of `x` that `slots` hold, `[slots, width]`.
-    fn gather(&self, x: &FlexTensor, slots: &[usize]) -> FlexTensor {
+    fn gather(&self, x: &FlexTensor, slots: &[usize]) -> Vec<f32> {
         let [_, width] = dims(x);
         let x = numbers(x);
         let mut rows = Vec::with_capacity(slots.len() * width);
         for slot in slots {
-            let token = slot / self.top_k;
-            rows.extend_from_slice(&x[token * width..(token + 1) * width]);
+            rows.extend_from_slice(&x[slot / self.top_k * width..][..width]);
         }
-        tensor(rows, [slots.len(), width])
+        rows
+    }
+
+    /// The sum of the answers to every token, expert by expert, weighted by slot.
+    fn combine(&self, answers: &[Vec<f32>], weights: Option<&[f32]>, width: usize) -> FlexTensor {
+        /// The tokens that a thread takes at once.
+        const TOKENS: usize = 64;
+        let tokens = self.order.len() / self.top_k;
+        let mut y = vec![0.0; tokens * width];
+        let chunks = y
+            .chunks_mut(TOKENS * width)
+            .zip(self.choices.chunks(TOKENS * self.top_k));
+        for_each(chunks, self.order.len() * width, |(y, choices)| {
+            vectorized(Combine {
+                answers,
+                choices,
+                top_k: self.top_k,
+                weights,
+                width,
+                y,
+            });
+        });
+        tensor(y, [tokens, width])
     }
 }
 
@@ -121,111 +159,104 @@ impl Operation<5> for Moe {
 
     fn forward(&self, inputs: [FlexTensor; 5]) -> (FlexTensor, Saved) {
         let [x, weights, gates, ups, downs] = inputs;
-        let [tokens, hidden] = dims(&x);
-        let mut y = vec![0.0; tokens * hidden];
-        let mut experts = Vec::new();
-        for (expert, from, slots) in self.busy() {
-            let rows = self.gather(&x, slots);
-            let gate = product(rows.clone(), one(&gates, expert));
-            let up = product(rows.clone(), one(&ups, expert));
-            let mut unit = vec![0.0; numbers(&gate).len()];
-            vectorized(Unit {
-                gate: numbers(&gate),
-                up: numbers(&up),
-                unit: &mut unit,
-            });
-            let unit = tensor(unit, gate.layout().shape().to_vec());
-            let answers = product(unit, one(&downs, expert));
-            vectorized(Combine {
-                answers: numbers(&answers),
-                slots,
-                top_k: self.top_k,
-                weights: Some(numbers(&weights)),
-                width: hidden,
-                y: &mut y,
-            });
-            experts.push(Busy {
-                expert,
-                from,
-                x: rows,
-                gate,
-                up,
-            });
-        }
+        let [_, hidden, inner] = dims(&gates);
+        let mut made: Vec<_> = self.busy().map(|_| None).collect();
+        let work = 3 * self.order.len() * hidden * inner;
+        for_each(
+            self.busy().zip(&mut made),
+            work,
+            |((expert, slots), made)| {
+                let rows = self.gather(&x, slots);
+                let gate = product(Matrix::new(&rows, hidden), one(&gates, expert));
+                let up = product(Matrix::new(&rows, hidden), one(&ups, expert));
+                let mut unit = vec![0.0; gate.len()];
+                vectorized(Unit {
+                    gate: &gate,
+                    up: &up,
+                    unit: &mut unit,
+                });
+                let answers = product(Matrix::new(&unit, inner), one(&downs, expert));
+                let activations = Activations {
+                    x: tensor(rows, [slots.len(), hidden]),
+                    gate: tensor(gate, [slots.len(), inner]),
+                    up: tensor(up, [slots.len(), inner]),
+                };
+                *made = Some((activations, answers));
+            },
+        );
+        let (activations, answers): (Vec<_>, Vec<_>) = made.into_iter().flatten().unzip();
+        let y = self.combine(&answers, Some(numbers(&weights)), hidden);
         let saved = Saved {
             weights,
             stacks: [gates, ups, downs],
-            experts,
+            activations,
         };
-        (tensor(y, [tokens, hidden]), saved)
+        (y, saved)
     }
 
     fn backward(self, saved: Saved, grad: FlexTensor) -> [FlexTensor; 5] {
         let Saved {
             weights,
             stacks,
-            experts,
+            activations,
         } = saved;
         let [gates, ups, downs] = &stacks;
-        let [tokens, hidden] = dims(&grad);
-        let mut dx = vec![0.0; tokens * hidden];
-        let mut dweights = vec![0.0; tokens * self.top_k];
+        let [_, hidden, inner] = dims(gates);
+        let slots = self.order.len();
+        let mut drows = vec![Vec::new(); activations.len()];
+        let mut dorder = vec![0.0; slots];
         let mut dstacks = stacks
             .each_ref()
             .map(|stack| vec![0.0; numbers(stack).len()]);
-        for Busy {
-            expert,
-            from,
-            x,
-            gate,
-            up,
-        } in experts
-        {
-            let [count, inner] = dims(&gate);
-            let slots = &self.order[from..from + count];
+        let mut rest = dorder.as_mut_slice();
+        let dorders = self.busy().map(|(_, slots)| {
+            let (part, left) = core::mem::take(&mut rest).split_at_mut(slots.len());
+            rest = left;
+            part
+        });
+        let [dgates, dups, ddowns] = &mut dstacks;
+        let experts = (self.busy())
+            .zip(activations)
+            .zip(self.busy_matrices(dgates))
+            .zip(self.busy_matrices(dups))
+            .zip(self.busy_matrices(ddowns))
+            .zip(dorders.zip(&mut drows));
+        let work = 6 * slots * hidden * inner;
+        for_each(experts, work, |experts| {
+            let (((((busy, made), dgates), dups), ddown), (dweights, drows)) = experts;
+            let (expert, slots) = busy;
             let dy = self.gather(&grad, slots);
-            let mut dunit = product(dy.clone(), transposed(&one(downs, expert)));
-            let shape = [count, inner];
-            let (mut dgate, mut unit) = (vec![0.0; count * inner], vec![0.0; count * inner]);
+            let dy = Matrix::new(&dy, hidden);
+            let mut dup = product(dy, one(downs, expert).transposed());
+            let [mut unit, mut dgate] = [(); 2].map(|()| vec![0.0; dup.len()]);
             vectorized(UnitBackward {
-                gate: numbers(&gate),
-                up: numbers(&up),
+                gate: numbers(&made.gate),
+                up: numbers(&made.up),
                 slots,
                 weights: numbers(&weights),
                 inner,
                 unit: &mut unit,
-                dunit: dunit.storage_mut(),
+                dunit: &mut dup,
                 dgate: &mut dgate,
-                dweights: &mut dweights,
+                dweights,
             });
-            let (dgate, dup) = (tensor(dgate, shape), dunit);
-            let x = transposed(&x);
-            let grads = [
-                product(x.clone(), dgate.clone()),
-                product(x, dup.clone()),
-                product(transposed(&tensor(unit, shape)), dy),
-            ];
-            for (stack, grad) in dstacks.iter_mut().zip(&grads) {
-                let grad = numbers(grad);
-                stack[expert * grad.len()..(expert + 1) * grad.len()].copy_from_slice(grad);
-            }
-            for (grad, stack) in [(dgate, gates), (dup, ups)] {
-                let rows = product(grad, transposed(&one(stack, expert)));
-                vectorized(Combine {
-                    answers: numbers(&rows),
-                    slots,
-                    top_k: self.top_k,
-                    weights: None,
-                    width: hidden,
-                    y: &mut dx,
-                });
-            }
+            let x = Matrix::new(numbers(&made.x), hidden).transposed();
+            let (dgate, dup) = (Matrix::new(&dgate, inner), Matrix::new(&dup, inner));
+            multiply(x, dgate, dgates);
+            multiply(x, dup, dups);
+            multiply(Matrix::new(&unit, inner).transposed(), dy, ddown);
+            *drows = product(dgate, one(gates, expert).transposed());
+            multiply_add(dup, one(ups, expert).transposed(), drows);
+        });
+        let mut dweights = vec![0.0; slots];
+        for (slot, dweight) in self.order.iter().zip(dorder) {
+            dweights[*slot] = dweight;
         }
         let [dgates, dups, ddowns] = dstacks;
         let shape = |stack: &FlexTensor| stack.layout().shape().to_vec();
         [
-            tensor(dx, [tokens, hidden]),
-            tensor(dweights, [tokens, self.top_k]),
+            self.combine(&drows, None, hidden),
+            tensor(dweights, [slots / self.top_k, self.top_k]),
             tensor(dgates, shape(gates)),
             tensor(dups, shape(ups)),
             tensor(ddowns, shape(downs)),
@@ -249,10 +280,11 @@ impl Kernel for Unit<'_> {
     }
 }
 
-/// Adds the answers to the rows of their tokens, weighted by slot.
+/// Adds the answers to every token, weighted by slot.
 struct Combine<'a> {
-    answers: &'a [f32],
-    slots: &'a [usize],
+    /// Of the busy experts.
+    answers: &'a [Vec<f32>],
+    choices: &'a [Choice],
     top_k: usize,
     weights: Option<&'a [f32]>,
     width: usize,
@@ -262,12 +294,14 @@ struct Combine<'a> {
 impl Kernel for Combine<'_> {
     #[inline(always)]
     fn run(self) {
-        for (slot, answer) in self.slots.iter().zip(self.answers.chunks_exact(self.width)) {
-            let weight = self.weights.map_or(1.0, |weights| weights[*slot]);
-            let token = slot / self.top_k;
-            let y = &mut self.y[token * self.width..][..self.width];
-            for (y, answer) in y.iter_mut().zip(answer) {
-                *y = weight.mul_add(*answer, *y);
+        let tokens = self.y.chunks_exact_mut(self.width);
+        for (y, choices) in tokens.zip(self.choices.chunks_exact(self.top_k)) {
+            for Choice { slot, busy, row } in choices {
+                let weight = self.weights.map_or(1.0, |weights| weights[*slot]);
+                let answer = &self.answers[*busy][row * self.width..][..self.width];
+                for (y, answer) in y.iter_mut().zip(answer) {
+                    *y = weight.mul_add(*answer, *y);
+                }
             }
         }
     }
@@ -286,6 +320,7 @@ struct UnitBackward<'a> {
     /// `h` on the way in, the gradient of `up` on the way out.
     dunit: &'a mut [f32],
     dgate: &'a mut [f32],
+    /// Of the slots in turn.
     dweights: &'a mut [f32],
 }
 
@@ -300,8 +335,10 @@ impl Kernel for UnitBackward<'_> {
             .unit
             .chunks_exact_mut(self.inner)
             .zip(self.dunit.chunks_exact_mut(self.inner))
-            .zip(self.dgate.chunks_exact_mut(self.inner));
-        for ((slot, (gate, up)), ((unit, dunit), dgate)) in self.slots.iter().zip(rows).zip(outputs)
+            .zip(self.dgate.chunks_exact_mut(self.inner))
+            .zip(self.dweights);
+        for ((slot, (gate, up)), (((unit, dunit), dgate), dweight)) in
+            self.slots.iter().zip(rows).zip(outputs)
         {
             let weight = self.weights[*slot];
             for i in 0..self.inner {
@@ -309,7 +346,7 @@ impl Kernel for UnitBackward<'_> {
                 dgate[i] = sigmoid(gate[i]);
                 unit[i] = gate[i] * dgate[i] * up[i];
             }
-            self.dweights[*slot] = sum_of(unit, dunit, |a, h| a * h);
+            *dweight = sum_of(unit, dunit, |a, h| a * h);
             for i in 0..self.inner {
                 let s = dgate[i];
                 let silu = gate[i] * s;

@@ -12,15 +12,18 @@ mod attention_backward;
 mod attention_loops;
 mod cross_entropy;
 mod experts;
+mod linear;
 mod norm;
 mod op;
 mod parallel;
+mod product;
 mod rotary;
 mod simd;
 
 pub(crate) use attention::causal_attention;
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use experts::experts;
+pub(crate) use linear::linear;
 pub(crate) use norm::rms_norm;
 pub(crate) use op::supports;
 pub(crate) use rotary::norm_rotate;
