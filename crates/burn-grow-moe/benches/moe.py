@@ -2,9 +2,10 @@
 
 `moe.py THREADS cpu|cuda WAY` talks to the benchmark on its standard streams. The way is `eager` (a loop
 over experts), `grouped` (one product of PyTorch's for all experts), `compiled` (the loop) or
-`compiled grouped`. It begins with the versions, `{"torch", "device"}`; the device is null if there is none. To a line `{"what", "hidden",
-"inner", "experts", "top_k", "layers", "batch", "seq", "vocab", "heads"}` it answers `{"parameters": n}`
-once the work is set up. To an empty line it runs the work once and answers `{"seconds": s}`.
+`compiled grouped`. It begins with the versions, `{"torch", "device"}`; the device is null if there is none. To
+a line `{"what", "hidden", "inner", "experts", "top_k", "layers", "batch", "seq", "vocab", "heads", "half"}` it
+answers `{"parameters": n}` once the work is set up; half means bfloat16 by autocast, with parameters and
+state in single precision. To an empty line it runs the work once and answers `{"seconds": s}`.
 """
 
 import json
@@ -77,16 +78,19 @@ class Experts(nn.Module):
             slot, token = torch.where(mask[expert])
             gate, up = F.linear(x[token], self.gate_up[expert]).chunk(2, -1)
             answer = F.linear(F.silu(gate) * up, self.down[expert]) * weights[token, slot, None]
-            y.index_add_(0, token, answer)
+            y.index_add_(0, token, answer.to(y.dtype))
         return y, mask.float().sum((1, 2))
 
     def grouped(self, x, weights, chosen):
         expert, order = torch.sort(chosen.flatten())
         load = torch.histc(expert.float(), bins=self.count, min=0, max=self.count - 1)
         offsets = load.cumsum(0, dtype=torch.int32)
-        rows = F.grouped_mm(x[order // self.top_k], self.gate_up.transpose(1, 2), offs=offsets)
+        # Autocast leaves this product as it is.
+        dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
+        gate_up, down = (w.transpose(1, 2).to(dtype) for w in (self.gate_up, self.down))
+        rows = F.grouped_mm(x[order // self.top_k].to(dtype), gate_up, offs=offsets)
         gate, up = rows.chunk(2, -1)
-        answers = F.grouped_mm(F.silu(gate) * up, self.down.transpose(1, 2), offs=offsets)
+        answers = F.grouped_mm(F.silu(gate) * up, down, offs=offsets)
         answers = answers * weights.flatten()[order, None]
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
@@ -134,6 +138,10 @@ def work(c, device, way):
     c["grouped"] = "grouped" in way
     prepared = torch.compile if "compiled" in way else lambda module: module
     rows = c["batch"] * c["seq"]
+
+    def half():
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=c["half"])
+
     if c["what"] == "experts":
         layer = Experts(c).to(device)
         forward = prepared(layer)
@@ -142,7 +150,8 @@ def work(c, device, way):
         direction = torch.randn(1, rows, c["hidden"], device=device)
 
         def run():
-            y, _ = forward(x)
+            with half():
+                y, _ = forward(x)
             (y * direction).sum().backward()
             layer.zero_grad(set_to_none=True)
             x.grad = None
@@ -156,7 +165,9 @@ def work(c, device, way):
     tokens = torch.randint(0, c["vocab"], (c["batch"], c["seq"]), device=device)
 
     def run():
-        loss(tokens, tokens).backward()
+        with half():
+            value = loss(tokens, tokens)
+        value.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
