@@ -1,6 +1,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::cargo::cargo;
+use crate::device::{DEVICE, Device};
 use crate::python::{self, PYTHON};
 
 #[derive(Args)]
@@ -18,9 +19,6 @@ pub(crate) struct Bench {
     #[arg(long)]
     avx2: bool,
 }
-
-/// The variable that tells a benchmark its device.
-const DEVICE: &str = "BURN_GROW_DEVICE";
 
 /// What keeps PyTorch's own kernels, oneDNN and MKL from wider vectors than those of AVX2.
 const AVX2: [(&str, &str); 3] = [
@@ -42,25 +40,6 @@ enum What {
     Memory,
     /// What rehearsing a run costs (`tests/benches/rehearsal.rs`)
     Rehearsal,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Device {
-    Flex,
-    Cuda,
-    Vulkan,
-    Wgpu,
-}
-
-impl Device {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Flex => "flex",
-            Self::Cuda => "cuda",
-            Self::Vulkan => "vulkan",
-            Self::Wgpu => "wgpu",
-        }
-    }
 }
 
 impl Bench {

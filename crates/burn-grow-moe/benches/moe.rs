@@ -5,8 +5,6 @@
 //! both meet the same load of the machine.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod device;
-
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -47,7 +45,8 @@ fn main() {
         .ok()
         .and_then(|threads| threads.parse().ok())
         .expect("RAYON_NUM_THREADS says how many threads both sides have");
-    let (name, device) = device::chosen();
+    let (backend, device) = device::chosen();
+    let name = backend.name();
     let path = if cfg!(feature = "flex") && name == "flex" {
         "kernels for Flex"
     } else {
