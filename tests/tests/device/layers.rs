@@ -36,9 +36,9 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
 fn layer<M: Around>(on: &On, found: &mut Findings) {
     let narrow = M::of(1.0, 1, &on.autodiff());
     pass(on, found, "narrow", &narrow);
-    for expansion in expansions::<M>(1.5) {
-        let name = format!("{:?}", expansion.targets);
-        found.add_params(Kind::Bits, &name, &grown(&narrow, &expansion));
+    for (number, expansion) in expansions::<M>(1.5).iter().enumerate() {
+        let name = format!("expansion {number}");
+        found.add_params(Kind::Bits, &name, &grown(&narrow, expansion));
     }
     let random = every::<M>(2.0).with_init(InitPair::RANDOM_RANDOM);
     found.add_params(Kind::Bits, "random", &grown(&narrow, &random));

@@ -77,7 +77,7 @@ fn steps(on: &On, found: &mut Findings, optim: ModuleOptimizer) {
     let ((mut model, mut optim), _) = run(on, optim.clone(), Some(ramp()));
     found.add_params(Kind::Steps, "once grown", &model);
     add_state(found, "once grown", &optim);
-    let second = plan(&model, &Expansion::by("inner", 1.5));
+    let second = plan(&model, &Expansion::by("inner", 2.0));
     let keep = StatePolicy::KeepAndZero;
     optim = expand_optimizer(&optim, &model, &second, keep, Some(ramp())).unwrap();
     model = second.apply(model).unwrap();

@@ -112,7 +112,7 @@ fn every_axis(on: &On, found: &mut Findings) {
         Expansion::by("kv_heads", 2.0),
         Expansion::by("queries", 2.0),
         Expansion::by("experts", 2.0).and_by("top_k", 2.0),
-        Expansion::by("vocab", 1.5),
+        Expansion::to("vocab", 16),
     ] {
         let name = format!("{:?}", expansion.targets);
         let wide = grown(&narrow, &expansion);
@@ -137,7 +137,7 @@ fn rehearsal(on: &On, _found: &mut Findings) {
     let rehearsed = WidthExpansionCallback::builder(10)
         .expand(
             At::fraction(0.5),
-            Expansion::by("inner", 1.5).and_by("hidden", 1.5),
+            Expansion::to("inner", 8).and_by("hidden", 1.5),
         )
         .build(&model)
         .unwrap()
