@@ -39,9 +39,13 @@ impl TestDevice {
             (true, _) => "short",
             (false, only) => only.as_deref().unwrap_or_default(),
         };
-        // Fast kernels do not matter here, and looking for them takes minutes without a card.
-        let level = ("CUBECL_AUTOTUNE_LEVEL", "minimal");
-        let mut environment = vec![(DEVICE, name), ("BURN_GROW_CHECKS", checks), level];
+        let mut environment = vec![
+            (DEVICE, name),
+            ("BURN_GROW_CHECKS", checks),
+            // Fast kernels do not matter here, and looking for them takes minutes without a card.
+            ("CUBECL_AUTOTUNE_LEVEL", "minimal"),
+            ("BENCH_WARMUP_MS", "0"),
+        ];
         // Mesa's software driver asks for this folder.
         let runtime = target()?.join("runtime");
         let runtime_name = runtime.to_string_lossy();

@@ -30,9 +30,16 @@ impl Findings {
     }
 
     /// Adds every gradient of `model`.
-    pub(crate) fn add_gradients<M: Module>(&mut self, name: &str, model: &M, grads: &Gradients) {
+    pub(crate) fn add_gradients<M: Module>(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        model: &M,
+        grads: &Gradients,
+    ) {
         struct Collect<'a> {
             findings: &'a mut Findings,
+            kind: Kind,
             name: &'a str,
             grads: &'a Gradients,
         }
@@ -40,26 +47,27 @@ impl Findings {
             fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
                 if let Some(grad) = param.val().grad(self.grads) {
                     let name = format!("{}: {path}", self.name);
-                    self.findings.add(Kind::Gradients, name, values(grad));
+                    self.findings.add(self.kind, name, values(grad));
                 }
             }
         }
         let findings = self;
         let mut collect = Collect {
             findings,
+            kind,
             name,
             grads,
         };
         for_each_param(model, &mut collect);
     }
 
-    /// The largest difference of every kind to `expected`, each as a part of the largest number of
-    /// its tensor.
+    /// The largest difference of every kind to `expected`, as a part of the largest number of its
+    /// tensor, and that tensor's name.
     ///
     /// Of a tensor that is next to nothing, such as the gradient of a bias in front of a softmax,
     /// only rounding is left: its difference is a part of a hundredth of the largest number of its
     /// kind at least.
-    pub(crate) fn differences(&self, expected: &Self) -> BTreeMap<Kind, f64> {
+    pub(crate) fn differences(&self, expected: &Self) -> BTreeMap<Kind, (f64, &str)> {
         assert!(
             self.numbers.keys().eq(expected.numbers.keys()),
             "both devices compute the same"
@@ -69,9 +77,9 @@ impl Findings {
             let scale = scales.entry(*kind).or_default();
             *scale = scale.max(largest(values));
         }
-        let mut found: BTreeMap<Kind, f64> = BTreeMap::new();
+        let mut found: BTreeMap<Kind, (f64, &str)> = BTreeMap::new();
         for (key, values) in &self.numbers {
-            let (kind, _) = key;
+            let (kind, name) = key;
             let expected = &expected.numbers[key];
             let scale = largest(expected).max(0.01 * scales[kind]);
             let apart = f64::from(distance(values, expected));
@@ -79,8 +87,10 @@ impl Findings {
                 true => 0.0,
                 false => apart / f64::from(scale),
             };
-            let most = found.entry(*kind).or_default();
-            *most = most.max(apart);
+            let most = found.entry(*kind).or_insert((0.0, name));
+            if apart > most.0 {
+                *most = (apart, name);
+            }
         }
         found
     }

@@ -41,30 +41,29 @@ pub(crate) fn run(checks: &[Check], on: &On) -> bool {
             cannot.push(format!("{}: {reason}", check.name));
             continue;
         }
-        let differences = found.and_then(|found| {
-            let expected = computed(check, &On::flex())?;
-            Ok(found.differences(&expected))
-        });
-        let differences = match differences {
-            Ok(differences) => differences,
+        let both = found.and_then(|found| Ok((found, computed(check, &On::flex())?)));
+        let (found, expected) = match both {
+            Ok(both) => both,
             Err(panic) => {
                 row([check.name, &seconds, "panicked", "", ""]);
                 failed.push(format!("{}: {panic}", check.name));
                 continue;
             }
         };
+        let differences = found.differences(&expected);
         if differences.is_empty() {
             row([check.name, &seconds, "holds", "", ""]);
         }
         let mut left = [check.name, seconds.as_str()];
-        for (kind, apart) in differences {
+        for (kind, (apart, tensor)) in differences {
             let bound = kind.bound(on.backend);
             let numbers = [format!("{apart:.1e}"), format!("{bound:.0e}")];
             row([left[0], left[1], kind.name(), &numbers[0], &numbers[1]]);
             left = [""; 2];
             if apart > bound {
                 let name = kind.name();
-                failed.push(format!("{}: {name} are {apart:.1e} apart", check.name));
+                let check = check.name;
+                failed.push(format!("{check}: {name}, {tensor}: {apart:.1e} apart"));
             }
             let (most, checks) = largest.entry(kind).or_default();
             *most = most.max(apart);

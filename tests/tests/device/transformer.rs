@@ -33,7 +33,7 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
         },
         Check {
             name: "transformer, rehearsal",
-            short: true,
+            short: false,
             run: rehearsal,
         },
         Check {
@@ -100,7 +100,7 @@ fn passes(on: &On, found: &mut Findings, config: &MoeConfig) {
         let parts = [loss.cross_entropy, loss.load_balancing, loss.z_loss];
         let parts = parts.into_iter().flat_map(values);
         found.add(Kind::Outputs, format!("{name}: losses"), parts.collect());
-        found.add_gradients(name, &model, &loss.total.backward());
+        found.add_gradients(Kind::Gradients, name, &model, &loss.total.backward());
     }
 }
 
