@@ -10,7 +10,7 @@ pub(crate) struct TestDevice {
     /// Where to compute; its feature of Burn is built in
     #[arg(value_enum)]
     device: Device,
-    /// Runs a few of the checks only, those that bring the most operations
+    /// Runs a few of the checks only, those that a software driver gets through in minutes
     #[arg(long)]
     short: bool,
     /// Runs the checks with this in their name only

@@ -32,7 +32,7 @@ impl On {
 /// What has to hold on the device by itself, `run` asserts.
 pub(crate) struct Check {
     pub(crate) name: &'static str,
-    /// Whether it is one of the few that are run where there is little time.
+    /// Whether it is one of the few that a software driver gets through in minutes.
     pub(crate) short: bool,
     pub(crate) run: fn(&On, &mut Findings),
 }

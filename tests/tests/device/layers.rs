@@ -10,7 +10,7 @@ use crate::check::{Check, On};
 use crate::findings::Findings;
 use crate::kind::Kind;
 
-/// Those that run where there is little time: each brings another operation.
+/// Those that a software driver gets through in minutes.
 const SHORT: [&str; 3] = ["Linear", "LayerNorm", "Conv2d"];
 
 pub(crate) fn enrol(checks: &mut Vec<Check>) {

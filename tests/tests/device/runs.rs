@@ -16,7 +16,7 @@ use crate::kind::Kind;
 pub(crate) fn enrol(checks: &mut Vec<Check>) {
     let check = |name, short, run| Check { name, short, run };
     checks.extend([
-        check("run, resumed", true, |on, found| {
+        check("run, resumed", false, |on, found| {
             resumed(on, found, Strategy::Single);
         }),
         check("run, gradients accumulated", false, |on, found| {

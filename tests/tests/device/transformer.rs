@@ -18,7 +18,7 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
     checks.extend([
         Check {
             name: "transformer, grouped queries",
-            short: true,
+            short: false,
             run: |on, found| passes(on, found, &grouped()),
         },
         Check {
@@ -38,7 +38,7 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
         },
         Check {
             name: "transformer, 20 steps",
-            short: true,
+            short: false,
             run: |on, found| {
                 let losses = losses(on, FloatDType::F32, 20);
                 found.add(Kind::Training, "losses", losses);
