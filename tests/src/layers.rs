@@ -8,7 +8,7 @@ mod recurrent;
 
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
-use burn_grow::Growable;
+use burn_grow::{Expansion, Growable};
 
 pub use attention::*;
 pub use conv::*;
@@ -34,6 +34,23 @@ pub trait Around: Growable + core::fmt::Display {
         let widths: Vec<_> = widths.map(|width| width as usize).collect();
         seeded(Self::built(&widths, device), seed).map(&mut Positive::default())
     }
+}
+
+/// Every axis by one factor, alone and together.
+pub fn expansions<M: Around>(factor: f64) -> Vec<Expansion> {
+    let mut expansions: Vec<_> = M::AXES
+        .iter()
+        .map(|(axis, _)| Expansion::by(*axis, factor))
+        .collect();
+    expansions.push(every::<M>(factor));
+    expansions
+}
+
+/// All axes by one factor.
+pub fn every<M: Around>(factor: f64) -> Expansion {
+    M::AXES.iter().fold(Expansion::default(), |all, (axis, _)| {
+        all.and_by(*axis, factor)
+    })
 }
 
 /// Draws inputs.
@@ -107,3 +124,52 @@ macro_rules! models {
 }
 
 use models;
+
+/// Calls `$check::<Model>(layer, ..)` for the model around every layer.
+///
+/// Every layer is enrolled in the checks of `tests/tests/model/layers.rs` and of
+/// `tests/tests/device/`, and in the table of `docs/src/reference/layers.md`, by standing here.
+#[macro_export]
+macro_rules! for_every_layer {
+    ($check:ident($($argument:expr),*)) => {{
+        use $crate::layers::*;
+        $check::<OfLinear>("Linear", $($argument),*);
+        $check::<OfEmbedding>("Embedding", $($argument),*);
+        $check::<OfLayerNorm>("LayerNorm", $($argument),*);
+        $check::<OfRmsNorm>("RmsNorm", $($argument),*);
+        $check::<OfBatchNorm>("BatchNorm", $($argument),*);
+        $check::<OfInstanceNorm>("InstanceNorm", $($argument),*);
+        $check::<OfGroupNorm>("GroupNorm", $($argument),*);
+        $check::<OfGroupNormGroups>("GroupNorm", $($argument),*);
+        $check::<OfNormalization>("Normalization", $($argument),*);
+        $check::<OfPRelu>("PRelu", $($argument),*);
+        $check::<OfSwiGlu>("SwiGlu", $($argument),*);
+        $check::<OfActivation>("Activation", $($argument),*);
+        $check::<OfConv1d>("Conv1d", $($argument),*);
+        $check::<OfConv1dGroups>("Conv1d", $($argument),*);
+        $check::<OfConv2d>("Conv2d", $($argument),*);
+        $check::<OfGroupedConv2d>("Conv2d", $($argument),*);
+        $check::<OfDepthwiseConv2d>("Conv2d", $($argument),*);
+        $check::<OfConv3d>("Conv3d", $($argument),*);
+        $check::<OfConvTranspose1d>("ConvTranspose1d", $($argument),*);
+        $check::<OfConvTranspose1dGroups>("ConvTranspose1d", $($argument),*);
+        $check::<OfConvTranspose2d>("ConvTranspose2d", $($argument),*);
+        $check::<OfGroupedConvTranspose2d>("ConvTranspose2d", $($argument),*);
+        $check::<OfConvTranspose3d>("ConvTranspose3d", $($argument),*);
+        $check::<OfDeformConv2d>("DeformConv2d", $($argument),*);
+        $check::<OfPositionWiseFeedForward>("PositionWiseFeedForward", $($argument),*);
+        $check::<OfMultiHeadAttention>("MultiHeadAttention", $($argument),*);
+        $check::<OfCrossAttention>("CrossAttention", $($argument),*);
+        $check::<OfTransformerEncoder>("TransformerEncoder", $($argument),*);
+        $check::<OfTransformerEncoderLayer>("TransformerEncoderLayer", $($argument),*);
+        $check::<OfTransformerDecoder>("TransformerDecoder", $($argument),*);
+        $check::<OfTransformerDecoderLayer>("TransformerDecoderLayer", $($argument),*);
+        $check::<OfGateController>("GateController", $($argument),*);
+        $check::<OfRnn>("Rnn", $($argument),*);
+        $check::<OfBiRnn>("BiRnn", $($argument),*);
+        $check::<OfLstm>("Lstm", $($argument),*);
+        $check::<OfBiLstm>("BiLstm", $($argument),*);
+        $check::<OfGru>("Gru", $($argument),*);
+        $check::<OfBiGru>("BiGru", $($argument),*);
+    }};
+}

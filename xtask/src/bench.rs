@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::cargo::{cargo, run, target, workspace};
+use crate::device::{DEVICE, Device};
 use crate::python::{self, PYTHON};
 
 #[derive(Args)]
@@ -26,9 +27,6 @@ pub(crate) struct Bench {
     cpu_time: bool,
 }
 
-/// The variable that tells a benchmark its device.
-const DEVICE: &str = "BURN_GROW_DEVICE";
-
 /// What cargo runs the benchmarks with.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
@@ -45,25 +43,6 @@ enum What {
     Memory,
     /// What rehearsing a run costs (`tests/benches/rehearsal.rs`)
     Rehearsal,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Device {
-    Flex,
-    Cuda,
-    Vulkan,
-    Wgpu,
-}
-
-impl Device {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Flex => "flex",
-            Self::Cuda => "cuda",
-            Self::Vulkan => "vulkan",
-            Self::Wgpu => "wgpu",
-        }
-    }
 }
 
 impl Bench {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod device;
 mod docs;
 mod fuzz;
 mod gpu;
@@ -16,6 +17,7 @@ mod python;
 mod remote;
 mod steps;
 mod test;
+mod test_device;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +44,8 @@ enum Command {
     Sample(lab::Lab),
     /// Checks everything that has to pass: lints, links, tests, the quick demo, documentation
     Test,
+    /// Computes what depends on the device on another one than Flex, and compares
+    TestDevice(test_device::TestDevice),
     /// Checks format, lock files, spelling, licences and advisories, and runs clippy
     Lint(lint::Lint),
     /// Checks links and the documentation of the interface, and builds the book
@@ -73,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         Command::Plan(lab) => lab.run("plan"),
         Command::Sample(lab) => lab.run("sample"),
         Command::Test => test::run(),
+        Command::TestDevice(test) => test.run(),
         Command::Lint(lint) => lint.run(),
         Command::Docs(docs) => docs.run(),
         Command::Package(package) => package.run(),

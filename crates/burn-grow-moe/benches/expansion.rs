@@ -3,8 +3,6 @@
 //! `cargo xtask bench expansion` builds and runs this.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod device;
-
 use std::time::Instant;
 
 use burn::module::Module;
@@ -16,7 +14,8 @@ use burn_grow_moe::{MoeConfig, MoeTransformer};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let (name, device) = device::chosen();
+    let (backend, device) = device::chosen();
+    let name = backend.name();
     let config = MoeConfig {
         vocab_size: 50_304,
         n_layers: 22,

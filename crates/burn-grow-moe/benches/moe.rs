@@ -5,8 +5,6 @@
 //! both meet the same load of the machine.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod device;
-
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -19,6 +17,7 @@ use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor, TensorData};
 use burn_grow_moe::{MoeConfig, MoeTransformer};
 use burn_grow_optim::MixedPrecision;
 use cpu_time::ProcessTime;
+use device::Backend;
 use serde_json::{Value, json};
 
 /// The allocator of the project's programs.
@@ -79,8 +78,9 @@ fn main() {
         .ok()
         .and_then(|threads| threads.parse().ok())
         .expect("RAYON_NUM_THREADS says how many threads both sides have");
-    let (name, device) = device::chosen();
-    let processor = name == "flex";
+    let (backend, device) = device::chosen();
+    let name = backend.name();
+    let processor = backend == Backend::Flex;
     let setting = if processor { &PROCESSOR } else { &CARD };
     // Compiling takes PyTorch minutes on some machines.
     let asked = std::env::var("BURN_GROW_TORCH").ok();
@@ -95,7 +95,7 @@ fn main() {
         println!(
             "{name}, {dtype:?}, {threads} thread(s), {}; a product of {side} x {side} matrices: \
              {peak:.0} GFLOP/s",
-            kernels(&name),
+            kernels(backend),
             side = setting.side,
         );
         for what in [What::Step, What::Experts] {
@@ -108,13 +108,11 @@ fn main() {
 }
 
 /// The path that the operations of `burn-grow-kernels` take on this device.
-fn kernels(device: &str) -> &'static str {
-    let own = match device {
-        "flex" => cfg!(feature = "flex"),
-        "cuda" => cfg!(feature = "cuda"),
-        "vulkan" => cfg!(feature = "vulkan"),
-        "wgpu" => cfg!(feature = "wgpu"),
-        _ => false,
+fn kernels(backend: Backend) -> &'static str {
+    let own = match backend {
+        Backend::Flex => cfg!(feature = "flex"),
+        Backend::Cuda | Backend::Vulkan | Backend::Wgpu => true,
+        Backend::Tch => false,
     };
     if own {
         "own kernels"

@@ -1,13 +1,12 @@
 //! The model as burn-train sees it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::optim::{
     GradientsParams, ModuleOptimizer, lr_scheduler::module_lr_scheduler::ModuleLearningRate,
 };
-use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use burn_grow::Growable;
 use burn_grow::moe::{MoeSequenceOutput, MoeTransformer};
@@ -23,7 +22,8 @@ pub struct LanguageModel {
     pub recorder: Arc<Recorder>,
 }
 
-/// Makes the initial model of a run: one seed gives one model, whoever asks and when.
+/// Makes the initial model of a run: one seed gives one model, on whichever device, whoever asks and
+/// when.
 ///
 /// # Errors
 ///
@@ -31,21 +31,8 @@ pub struct LanguageModel {
 pub fn initial(run: &Run) -> Result<MoeTransformer> {
     // Parameters made on a device without gradients would stay without them.
     let device = run.settings.device.open()?.autodiff();
-    // All threads share one generator, and parameters are initialized when first looked at.
-    static INITIALIZE: Mutex<()> = Mutex::new(());
-    let _alone = INITIALIZE.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(run.settings.seed);
-    let model = run.model().try_init(&device).context("model")?;
-    model.visit(&mut Look);
-    Ok(model)
-}
-
-struct Look;
-
-impl ModuleVisitor for Look {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _ = param.val();
-    }
+    let model = run.model();
+    device::initial(run.settings.seed, &device, |device| model.try_init(device)).context("model")
 }
 
 impl TrainStep for LanguageModel {

@@ -1,7 +1,6 @@
 //! What is compared, as data: an experiment file lists specifications ([`Spec`]) and the
 //! [`Settings`] that they share.
 
-mod device;
 mod experiment;
 mod grid;
 mod groups;

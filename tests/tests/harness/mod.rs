@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod observed;
+pub mod silent;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -249,6 +250,7 @@ where
         .num_epochs(epochs)
         .with_default_checkpointers()
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(100))
+        .renderer(Box::new(silent::Silent))
         .with_application_logger(None);
     strategy.apply(training, devices)
 }

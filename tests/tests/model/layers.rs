@@ -11,70 +11,9 @@ use burn::tensor::{Device, Gradients, Tensor};
 use burn_grow::verify::two_width_check;
 use burn_grow::{Blueprint, Expansion, InitPair};
 use burn_grow_tests::data::{assert_close, values};
-use burn_grow_tests::dump;
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::layers::*;
-
-/// Every layer is enrolled in the checks below, and in the table of
-/// `docs/src/reference/layers.md`, by standing here.
-macro_rules! for_every_layer {
-    ($check:ident($($argument:expr),*)) => {
-        $check::<OfLinear>("Linear", $($argument),*);
-        $check::<OfEmbedding>("Embedding", $($argument),*);
-        $check::<OfLayerNorm>("LayerNorm", $($argument),*);
-        $check::<OfRmsNorm>("RmsNorm", $($argument),*);
-        $check::<OfBatchNorm>("BatchNorm", $($argument),*);
-        $check::<OfInstanceNorm>("InstanceNorm", $($argument),*);
-        $check::<OfGroupNorm>("GroupNorm", $($argument),*);
-        $check::<OfGroupNormGroups>("GroupNorm", $($argument),*);
-        $check::<OfNormalization>("Normalization", $($argument),*);
-        $check::<OfPRelu>("PRelu", $($argument),*);
-        $check::<OfSwiGlu>("SwiGlu", $($argument),*);
-        $check::<OfActivation>("Activation", $($argument),*);
-        $check::<OfConv1d>("Conv1d", $($argument),*);
-        $check::<OfConv1dGroups>("Conv1d", $($argument),*);
-        $check::<OfConv2d>("Conv2d", $($argument),*);
-        $check::<OfGroupedConv2d>("Conv2d", $($argument),*);
-        $check::<OfDepthwiseConv2d>("Conv2d", $($argument),*);
-        $check::<OfConv3d>("Conv3d", $($argument),*);
-        $check::<OfConvTranspose1d>("ConvTranspose1d", $($argument),*);
-        $check::<OfConvTranspose1dGroups>("ConvTranspose1d", $($argument),*);
-        $check::<OfConvTranspose2d>("ConvTranspose2d", $($argument),*);
-        $check::<OfGroupedConvTranspose2d>("ConvTranspose2d", $($argument),*);
-        $check::<OfConvTranspose3d>("ConvTranspose3d", $($argument),*);
-        $check::<OfDeformConv2d>("DeformConv2d", $($argument),*);
-        $check::<OfPositionWiseFeedForward>("PositionWiseFeedForward", $($argument),*);
-        $check::<OfMultiHeadAttention>("MultiHeadAttention", $($argument),*);
-        $check::<OfCrossAttention>("CrossAttention", $($argument),*);
-        $check::<OfTransformerEncoder>("TransformerEncoder", $($argument),*);
-        $check::<OfTransformerEncoderLayer>("TransformerEncoderLayer", $($argument),*);
-        $check::<OfTransformerDecoder>("TransformerDecoder", $($argument),*);
-        $check::<OfTransformerDecoderLayer>("TransformerDecoderLayer", $($argument),*);
-        $check::<OfGateController>("GateController", $($argument),*);
-        $check::<OfRnn>("Rnn", $($argument),*);
-        $check::<OfBiRnn>("BiRnn", $($argument),*);
-        $check::<OfLstm>("Lstm", $($argument),*);
-        $check::<OfBiLstm>("BiLstm", $($argument),*);
-        $check::<OfGru>("Gru", $($argument),*);
-        $check::<OfBiGru>("BiGru", $($argument),*);
-    };
-}
-
-/// Every axis by one factor, alone and together.
-fn expansions<M: Around>(factor: f64) -> Vec<Expansion> {
-    let mut expansions: Vec<_> = M::AXES
-        .iter()
-        .map(|(axis, _)| Expansion::by(*axis, factor))
-        .collect();
-    expansions.push(every::<M>(factor));
-    expansions
-}
-
-fn every<M: Around>(factor: f64) -> Expansion {
-    M::AXES.iter().fold(Expansion::default(), |all, (axis, _)| {
-        all.and_by(*axis, factor)
-    })
-}
+use burn_grow_tests::{dump, for_every_layer};
 
 /// A narrow model of its own, expanded.
 fn wide<M: Around>(expansion: &Expansion, device: &Device) -> M {
