@@ -59,18 +59,19 @@ part() {
 } | tee "$report"
 
 # Without a device nothing else can run.
-part quick 90 ./lab demo --quick --device "$BURN_GROW_DEVICE" --corpus corpus.txt \
+part quick 60 ./lab demo --quick --device "$BURN_GROW_DEVICE" --corpus corpus.txt \
     --out "$out/run-quick" || exit 1
-part bench-moe 110 env BURN_GROW_TORCH=eager,grouped ./bench-moe
+part checks 100 env BURN_GROW_CHECKS=short ./checks
+part bench-moe 100 env BURN_GROW_TORCH=eager,grouped ./bench-moe
 part bench-expansion 45 ./bench-expansion
-part bench-growth 40 ./bench-growth
+part bench-growth 30 ./bench-growth
 # The losses of the first steps beside those of the processor.
 for device in "$BURN_GROW_DEVICE" flex; do
-    part "losses-$device" 50 ./lab demo --device "$device" --corpus corpus.txt --runs sparkling \
+    part "losses-$device" 40 ./lab demo --device "$device" --corpus corpus.txt --runs sparkling \
         --steps 100 --out "$out/run-$device"
     cp "$out/run-$device/report.json" "$out/losses-$device.json" 2>/dev/null
 done
 # Last, as PyTorch may compile for minutes.
-part bench-moe-compiled 90 env BURN_GROW_TORCH='compiled grouped' ./bench-moe
+part bench-moe-compiled 60 env BURN_GROW_TORCH='compiled grouped' ./bench-moe
 rm -rf "$out"/run-*
 exit $failed

@@ -9,23 +9,28 @@ use cargo_metadata::Message;
 use clap::Args;
 
 use crate::cargo::{run, target, variable, workspace};
+use crate::device::{DEVICE, Device};
 
 /// The most that a packed kit may take, in bytes: what can be carried to a lent machine.
 const LIMIT: u64 = 60_000_000;
 
 /// The name of a program in the kit, and the target that cargo builds it from.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("lab", "lab"),
+    ("checks", "device"),
     ("bench-moe", "moe"),
     ("bench-expansion", "expansion"),
     ("bench-growth", "cost"),
 ];
 
+/// Where they are.
+const PACKAGES: [&str; 3] = ["lab", "burn-grow-moe", "burn-grow-tests"];
+
 #[derive(Args)]
 pub(crate) struct Gpu {
-    /// The backend to build in
-    #[arg(long, default_value = "cuda")]
-    features: String,
+    /// The device to build for and to run on
+    #[arg(value_enum, default_value_t = Device::Cuda)]
+    device: Device,
     /// Packs the programs into this folder instead, for a machine that has a card, but neither
     /// network nor Rust: `sh on-card.sh` there
     #[arg(long, value_name = "FOLDER")]
@@ -51,36 +56,26 @@ impl Gpu {
                 .arg(script)
                 .arg(&programs)
                 .arg(gpu.join("report"))
-                .env("BURN_GROW_DEVICE", self.device())),
+                .env(DEVICE, self.device.name())),
             Some(folder) => pack(&programs, &script, &absolute(folder)?),
         }
-    }
-
-    /// The device that the first feature names.
-    fn device(&self) -> &str {
-        self.features.split(',').next().unwrap_or_default()
     }
 
     /// Builds everything in one cargo command, so that Burn is built once, and returns the program
     /// of each target.
     fn built(&self) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-        let features: Vec<String> = self
-            .features
-            .split(',')
-            .flat_map(|name| {
-                ["lab", "burn-grow-moe", "burn-grow-tests"].map(|p| format!("{p}/{name}"))
-            })
-            .collect();
+        let feature = |package: &str| format!("{package}/{}", self.device.name());
+        let features = PACKAGES.map(feature).join(",");
         let mut cargo = Command::new(variable("CARGO")?)
             .args([
                 "build",
                 "--release",
                 "--message-format=json-render-diagnostics",
             ])
-            .args(["--package", "lab", "--package", "burn-grow-moe"])
-            .args(["--package", "burn-grow-tests", "--bin", "lab"])
+            .args(PACKAGES.map(|package| format!("--package={package}")))
+            .args(["--bin", "lab", "--test", "device"])
             .args(["--bench", "moe", "--bench", "expansion", "--bench", "cost"])
-            .arg(format!("--features={}", features.join(",")))
+            .arg(format!("--features={features}"))
             .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
             .current_dir(workspace()?)
             .stdout(Stdio::piped())
