@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use burn::module::{Module, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bytes, Device, Tensor};
 use burn_grow_core::plan::{CopyMap, Fill};
 use burn_grow_core::{Blueprint, Expansion, ParamVisitor, Plan, for_each_param};
 use burn_grow_moe::{MoeConfig, MoeTransformer};
@@ -51,7 +51,7 @@ fn main() {
         });
     }
     let plan = Plan::new(&blueprint, &Expansion::by("inner", 2.0)).unwrap();
-    let (optim, model) = stepped(model, &device);
+    let (optim, model) = stepped(model);
     let sizes = sizes(&plan, 2);
     let moments = Moments::of(&plan);
     row(
@@ -92,7 +92,7 @@ fn sizes(plan: &Plan, times: usize) -> Vec<usize> {
 
 /// Prints how long `expand` takes, and its ratio to copying `sizes` bytes.
 fn row<T>(name: &str, device: &Device, sizes: &[usize], expand: impl Fn() -> T) {
-    let from = vec![1; sizes.iter().copied().max().unwrap()];
+    let from: Vec<Vec<u8>> = sizes.iter().map(|size| vec![1; *size]).collect();
     let timed = |work: &dyn Fn()| {
         let start = Instant::now();
         work();
@@ -102,7 +102,7 @@ fn row<T>(name: &str, device: &Device, sizes: &[usize], expand: impl Fn() -> T) 
     let (mut seconds, mut ratios) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let expanding = timed(&|| drop(black_box(expand())));
-        let copying = timed(&|| drop(black_box(copied(&from, sizes))));
+        let copying = timed(&|| drop(black_box(copied(&from))));
         seconds.push(expanding);
         ratios.push(expanding / copying);
     }
@@ -116,15 +116,14 @@ fn row<T>(name: &str, device: &Device, sizes: &[usize], expand: impl Fn() -> T) 
     );
 }
 
-/// Copies of so many bytes each, made as quickly as memory allows: every thread copies its part
-/// into memory of its own.
-fn copied(from: &[u8], sizes: &[usize]) -> Vec<Vec<Vec<u8>>> {
+/// Copies, made as quickly as memory allows: every thread copies its part into memory of its own.
+fn copied(from: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
     let threads = rayon::current_num_threads();
-    let copied = |size: &usize| {
-        let parts = from[..*size].par_chunks(size.div_ceil(threads));
+    let copied = |from: &Vec<u8>| {
+        let parts = from.par_chunks(from.len().div_ceil(threads));
         parts.map(<[u8]>::to_vec).collect()
     };
-    sizes.iter().map(copied).collect()
+    from.iter().map(copied).collect()
 }
 
 fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
@@ -133,15 +132,17 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
 }
 
 /// An optimizer that has taken a step.
-fn stepped(model: MoeTransformer, device: &Device) -> (ModuleOptimizer, MoeTransformer) {
-    struct Gradients<'a>(GradientsParams, &'a Device);
-    impl ParamVisitor for Gradients<'_> {
+fn stepped(model: MoeTransformer) -> (ModuleOptimizer, MoeTransformer) {
+    struct Gradients(GradientsParams);
+    impl ParamVisitor for Gradients {
         fn float<const D: usize>(&mut self, _path: &str, param: &Param<Tensor<D>>) {
-            let grad = Tensor::<D>::ones(param.base().dims(), self.1);
+            let value = param.base();
+            let grad = Tensor::<D>::ones(value.dims(), &value.device().without_autodiff());
             self.0.register(param.id, grad);
         }
     }
-    let mut gradients = Gradients(GradientsParams::new(), device);
+    let mut gradients = Gradients(GradientsParams::new());
+    let model = model.train();
     for_each_param(&model, &mut gradients);
     let mut optim = AdamWConfig::new().init_asymmetric();
     let model = optim.step(1e-3, model, gradients.0);
@@ -158,7 +159,7 @@ impl Moments {
         Self(old.collect())
     }
 
-    fn expanded(&self, plan: &Plan) -> Vec<[Vec<u8>; 2]> {
+    fn expanded(&self, plan: &Plan) -> Vec<[Bytes; 2]> {
         let grown = plan.params().iter().filter(|param| param.grows());
         let both = grown.zip(&self.0).map(|(param, old)| {
             [(); 2].map(|()| {

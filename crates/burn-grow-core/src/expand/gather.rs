@@ -1,5 +1,7 @@
 //! Raw tensors, expanded by moving bytes.
 
+use burn_core::tensor::Bytes;
+
 use super::filled::filled;
 use super::moves::{Moves, Sources};
 use crate::describe::axis::Axis;
@@ -33,7 +35,7 @@ impl Plan {
         shape: &[usize],
         bytes: &[u8],
         fill: &dyn Fn(&Axis) -> Fill,
-    ) -> Option<(Vec<usize>, Vec<u8>)> {
+    ) -> Option<(Vec<usize>, Bytes)> {
         self.expand_shape(param, shape)?;
         let elements = shape.iter().product();
         // A shape that was read may promise any number of coordinates: check before listing them.
@@ -50,7 +52,7 @@ impl Plan {
 
 /// Moves the elements of a tensor of `shape` to the coordinates of `dims`; a dimension with `None`
 /// stays. Returns the new shape and bytes.
-fn gather(dims: &[Option<Vec<Coordinate>>], shape: &[usize], from: &[u8]) -> (Vec<usize>, Vec<u8>) {
+fn gather(dims: &[Option<Vec<Coordinate>>], shape: &[usize], from: &[u8]) -> (Vec<usize>, Bytes) {
     let moves = moves(dims, shape, from.len());
     let bytes = filled(moves.len(), |at, to| moves.write(from, at, to));
     (new_shape(dims, shape), bytes)

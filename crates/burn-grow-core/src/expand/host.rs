@@ -39,11 +39,11 @@ pub(super) fn expand<const D: usize>(
             let (elements, _) = to.as_chunks_mut();
             factors.multiply(at / 4, elements);
         });
-        let data = TensorData::from_bytes_vec(bytes, shape, dtype);
+        let data = TensorData::from_bytes(bytes, shape, dtype);
         return Tensor::from_data(data, (&device, dtype));
     }
     let bytes = filled(moves.len(), |at, to| moves.write(from, at, to));
-    let mut new = TensorData::from_bytes_vec(bytes, shape, dtype);
+    let mut new = TensorData::from_bytes(bytes, shape, dtype);
     let old = needs_old(plan, dims).then(|| {
         let shape = param.old_shape.as_slice();
         floats(&TensorData::from_bytes_vec(from.to_vec(), shape, dtype))

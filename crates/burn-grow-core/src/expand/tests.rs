@@ -257,7 +257,10 @@ fn bytes_move_as_they_do_one_by_one() {
                 let expected = naive(&whole.collect::<Vec<_>>(), shape, item, &from);
                 let moves = Moves::new(dims, shape, item);
                 let found = filled(moves.len(), |at, to| moves.write(&from, at, to));
-                assert!(found == expected, "{shape:?}, items of {item}, kind {kind}");
+                assert!(
+                    found[..] == expected,
+                    "{shape:?}, items of {item}, kind {kind}"
+                );
             }
         }
     }
