@@ -12,9 +12,12 @@ pub(crate) struct Bench {
     /// What to time
     #[arg(value_enum, default_value_t = What::Growth)]
     what: What,
-    /// How many threads the model and PyTorch have each
+    /// How many threads `moe` and `expansion` have, and what they are compared with
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// How many billion parameters `expansion` widens; it takes up to 60 GB of memory for each
+    #[arg(long, default_value_t = 0.2)]
+    billions: f64,
     /// Where the model of `moe` and `expansion` lies; its feature of Burn is built in
     #[arg(long, value_enum, default_value_t = Device::Flex)]
     device: Device,
@@ -29,6 +32,10 @@ pub(crate) struct Bench {
 
 /// What cargo runs the benchmarks with.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
+/// The variable that tells a benchmark the size of its model.
+const BILLIONS: &str = "BURN_GROW_BILLIONS";
+/// The variable that tells Rust how many threads to use.
+const THREADS: &str = "RAYON_NUM_THREADS";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
@@ -37,7 +44,8 @@ enum What {
     /// The MoE transformer against PyTorch and the machine's peak
     /// (`crates/burn-grow-moe/benches/moe.rs`)
     Moe,
-    /// Widening a transformer of a billion parameters (`crates/burn-grow-moe/benches/expansion.rs`)
+    /// Widening a transformer and its optimizer, against copying as many bytes
+    /// (`crates/burn-grow-moe/benches/expansion.rs`)
     Expansion,
     /// The peak memory of training, run by run (`tests/benches/memory.rs`)
     Memory,
@@ -53,18 +61,32 @@ impl Bench {
             What::Memory => bench("burn-grow-tests", "memory", &[], &[]),
             What::Rehearsal => bench("burn-grow-tests", "rehearsal", &[], &[]),
             What::Expansion => {
-                let features = ["--features", self.device.name()];
-                let environment = [(DEVICE, self.device.name())];
-                bench("burn-grow-moe", "expansion", &features, &environment)
+                let (threads, billions) = (self.threads.to_string(), self.billions.to_string());
+                let environment = [
+                    (DEVICE, self.device.name()),
+                    (THREADS, &threads),
+                    (BILLIONS, &billions),
+                ];
+                bench("burn-grow-moe", "expansion", &self.features(), &environment)
             }
             What::Moe => self.moe(),
+        }
+    }
+
+    /// What builds the device in: on Flex, which is there by default, with the widest vectors of this
+    /// machine.
+    fn features(&self) -> Vec<&'static str> {
+        match self.device {
+            Device::Flex if avx512() => vec!["--features=burn-core/x86-v4"],
+            Device::Flex => Vec::new(),
+            device => vec!["--features", device.name()],
         }
     }
 
     fn moe(&self) -> anyhow::Result<()> {
         let threads = self.threads.to_string();
         let device = self.device.name();
-        let mut environment = vec![("RAYON_NUM_THREADS", threads.as_str()), (DEVICE, device)];
+        let mut environment = vec![(THREADS, threads.as_str()), (DEVICE, device)];
         let runner = self.avx2.then(without_avx512).transpose()?;
         if let Some(runner) = &runner {
             environment.push((RUNNER, runner));
@@ -80,17 +102,12 @@ impl Bench {
             Ok(interpreter) => environment.push((PYTHON, interpreter)),
             Err(reason) => println!("without PyTorch: {reason}"),
         }
+        let features = self.features();
         if self.device != Device::Flex {
-            return bench(
-                "burn-grow-moe",
-                "moe",
-                &["--features", device],
-                &environment,
-            );
+            return bench("burn-grow-moe", "moe", &features, &environment);
         }
-        let wide = avx512().then_some("--features=burn-core/x86-v4");
         for path in [None, Some("--no-default-features")] {
-            let arguments: Vec<_> = wide.into_iter().chain(path).collect();
+            let arguments: Vec<_> = features.iter().copied().chain(path).collect();
             bench("burn-grow-moe", "moe", &arguments, &environment)?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use derive_new::new;
 
 use crate::keys::{RANK, RecordKeys};
 use crate::region::Region;
-use crate::rescale::{rescale, rescale_from};
+use crate::rescale::{Masks, rescale};
 
 /// The most by which an update at the base rate is scaled up.
 const MAX_QUOTIENT: f64 = 8.0;
@@ -63,15 +63,17 @@ impl<O: Optimizer> AsymmetricExt for O {}
 
 /// State of [`Asymmetric`]: the inner state, and the coordinates that expansions added.
 #[derive(Clone, Debug)]
-pub struct AsymmetricState<S> {
+pub struct AsymmetricState<S, const D: usize> {
     /// `None` for a parameter that grew before its first gradient.
     inner: Option<S>,
     /// The oldest first.
     regions: Vec<Region>,
+    /// The regions on a device that needs them there, from the first step on.
+    masks: Option<Masks<D>>,
 }
 
 impl<O: Optimizer> Optimizer for Asymmetric<O> {
-    type State<const D: usize> = AsymmetricState<O::State<D>>;
+    type State<const D: usize> = AsymmetricState<O::State<D>, D>;
 
     fn step<const D: usize>(
         &self,
@@ -80,15 +82,16 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let (inner, mut regions) = match state {
-            Some(state) => (state.inner, state.regions),
-            None => (None, Vec::new()),
+        let (inner, mut regions, mut masks) = match state {
+            Some(state) => (state.inner, state.regions, state.masks),
+            None => (None, Vec::new(), None),
         };
         if regions.is_empty() {
             let (tensor, inner) = self.inner.step(lr, tensor, grad, inner);
             let state = inner.map(|inner| AsymmetricState {
                 inner: Some(inner),
                 regions,
+                masks,
             });
             return (tensor, state);
         }
@@ -103,23 +106,30 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
             .then(|| (tensor.clone(), grad.clone(), inner.clone()))
             .map(|(tensor, grad, inner)| self.inner.step(fastest, tensor, grad, inner).0);
         let (updated, inner) = self.inner.step(lr, tensor.clone(), grad, inner);
-        let updated = match own_run {
-            Some(moved) => rescale_from(tensor, updated, moved, &regions, &rates, fastest),
-            None if lr == 0.0 => updated,
-            None => rescale(tensor, updated, &regions, &rates, lr),
+        let run = if own_run.is_some() { fastest } else { lr };
+        let updated = if run == 0.0 {
+            updated
+        } else {
+            rescale(tensor, updated, own_run, &regions, &mut masks, &rates, run)
         };
-        (updated, Some(AsymmetricState { inner, regions }))
+        let state = AsymmetricState {
+            inner,
+            regions,
+            masks,
+        };
+        (updated, Some(state))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
         AsymmetricState {
             inner: state.inner.map(|inner| O::to_device(inner, device)),
             regions: state.regions,
+            masks: state.masks.map(|masks| masks.to_device(device)),
         }
     }
 }
 
-impl<S: RecordState + Clone> RecordState for AsymmetricState<S> {
+impl<S: RecordState + Clone, const D: usize> RecordState for AsymmetricState<S, D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         if let Some(inner) = &self.inner {
             inner.state_flatten(prefix, out);
@@ -141,6 +151,11 @@ impl<S: RecordState + Clone> RecordState for AsymmetricState<S> {
                 Region::from_scalars(rank, |name| src.take_scalar(&prefix, name))
             })
             .collect();
-        (inner.is_some() || !regions.is_empty()).then_some(Self { inner, regions })
+        let masks = None;
+        (inner.is_some() || !regions.is_empty()).then_some(Self {
+            inner,
+            regions,
+            masks,
+        })
     }
 }

@@ -4,17 +4,17 @@ use burn_core::module::Param;
 use burn_core::tensor::{Tensor, TensorData};
 
 use super::apart::check_apart;
-use super::gather::gather;
-use super::random::randomize;
+use super::device;
+#[cfg(feature = "flex")]
+use super::host;
+use super::random::is_random;
 use crate::describe::constants::Constants;
 use crate::describe::growable::Growable;
 use crate::error::GrowError;
-use crate::plan::coordinates::{Content, Coordinate, fixed};
-use crate::plan::factor::Factor;
+use crate::plan::coordinates::Coordinate;
 use crate::plan::fill::Fill;
 use crate::plan::model::Plan;
 use crate::plan::param::ParamPlan;
-use crate::random::normals;
 use crate::visit::{ParamMapper, map_params};
 
 impl Plan {
@@ -104,72 +104,24 @@ fn expand_param<const D: usize>(
     Param::from_mapped_value(id, expanded, mapper)
 }
 
-/// Copies and randomizes on the host, where the optimizer state is expanded too, then multiplies on
-/// the device.
+/// Expands a tensor where it is: by moving bytes in host memory, by tensor operations elsewhere. The
+/// bytes are the same.
 fn expand<const D: usize>(plan: &Plan, param: &ParamPlan, tensor: Tensor<D>) -> Tensor<D> {
-    let device = tensor.device();
-    let dtype = tensor.dtype();
-    let old = tensor.into_data();
     let dims: [Option<Vec<Coordinate>>; D] =
         core::array::from_fn(|dim| plan.dimension(param, dim, &|_| Fill::Scale));
-    let (shape, bytes) = gather(&dims, &param.old_shape, old.as_bytes());
-    let new = TensorData::from_bytes_vec(bytes, shape, dtype);
-    let new = with_random(plan, param, &dims, &old, new);
-    let mut tensor = Tensor::<D>::from_data(new, (&device, dtype));
-    if plan.is_noisy()
-        && let Some(noise) = plan.noise(param, &floats(&old))
-    {
-        let noise = TensorData::new(noise, param.new_shape.clone());
-        tensor = tensor + Tensor::from_data(noise, (&device, dtype));
+    #[cfg(feature = "flex")]
+    if let Some(old) = host::host_tensor(&tensor) {
+        return host::expand(plan, param, &dims, &tensor, &old);
     }
-    for (dim, coordinates) in dims.iter().enumerate() {
-        let factors = coordinates
-            .iter()
-            .flatten()
-            .map(|coordinate| coordinate.factor);
-        tensor = match Factor::per_unit(factors.collect()) {
-            Factor::PerUnit(factors) if factors.is_empty() => tensor,
-            Factor::Uniform(1.0) => tensor,
-            Factor::Uniform(factor) => tensor.mul_scalar(factor),
-            Factor::PerUnit(factors) => {
-                let mut shape = [1; D];
-                shape[dim] = factors.len();
-                let factors = TensorData::new(factors, shape);
-                tensor * Tensor::<D>::from_data(factors, (&device, dtype))
-            }
-        };
-    }
-    tensor
+    device::expand(plan, param, &dims, tensor)
 }
 
-/// Replaces the coordinates that the plan makes random.
-fn with_random(
-    plan: &Plan,
-    param: &ParamPlan,
-    dims: &[Option<Vec<Coordinate>>],
-    old: &TensorData,
-    new: TensorData,
-) -> TensorData {
-    let is_random = |c: &Coordinate| matches!(c.content, Content::Random | Content::Symbol);
-    if !dims.iter().flatten().flatten().any(is_random) {
-        return new;
-    }
-    let dims = dims.iter().zip(&param.old_shape);
-    let dims: Vec<_> = dims
-        .map(|(dim, size)| dim.clone().unwrap_or_else(|| fixed(*size)))
-        .collect();
-    let mut values = floats(&new);
-    randomize(
-        &dims,
-        (&floats(old), &param.old_shape),
-        &mut values,
-        normals(plan.seed(), &param.path),
-    );
-    // Every other value keeps its bits on the way back.
-    TensorData::new(values, new.shape()).convert_dtype(new.dtype())
+/// Tells if new values are made from the old ones.
+pub(super) fn needs_old(plan: &Plan, dims: &[Option<Vec<Coordinate>>]) -> bool {
+    is_random(dims) || plan.is_noisy()
 }
 
 /// Converts the values to a type that holds every other float exactly.
-fn floats(data: &TensorData) -> Vec<f64> {
+pub(super) fn floats(data: &TensorData) -> Vec<f64> {
     data.iter::<f64>().collect()
 }

@@ -1,13 +1,14 @@
 //! Raw tensors, expanded by moving bytes.
 
+use burn_core::tensor::Bytes;
+
+use super::filled::filled;
+use super::moves::{Moves, Sources};
 use crate::describe::axis::Axis;
 use crate::plan::coordinates::Coordinate;
 use crate::plan::fill::Fill;
 use crate::plan::model::Plan;
 use crate::plan::param::ParamPlan;
-
-/// The old coordinate of each new coordinate along one dimension; `None` starts from zero.
-type Sources = Vec<Option<usize>>;
 
 impl Plan {
     /// Computes the shape that [`expand_bytes`](Self::expand_bytes) gives a tensor of `shape`.
@@ -34,7 +35,7 @@ impl Plan {
         shape: &[usize],
         bytes: &[u8],
         fill: &dyn Fn(&Axis) -> Fill,
-    ) -> Option<(Vec<usize>, Vec<u8>)> {
+    ) -> Option<(Vec<usize>, Bytes)> {
         self.expand_shape(param, shape)?;
         let elements = shape.iter().product();
         // A shape that was read may promise any number of coordinates: check before listing them.
@@ -50,55 +51,28 @@ impl Plan {
 }
 
 /// Moves the elements of a tensor of `shape` to the coordinates of `dims`; a dimension with `None`
-/// stays. An element may be several consecutive items, such as the bytes of a float. Returns the
-/// new shape and items.
-pub(super) fn gather<T: Copy + Default>(
-    dims: &[Option<Vec<Coordinate>>],
-    shape: &[usize],
-    from: &[T],
-) -> (Vec<usize>, Vec<T>) {
-    let sources = dims.iter().zip(shape).map(|(dim, size)| match dim {
-        Some(coordinates) => coordinates.iter().map(Coordinate::kept).collect(),
-        None => (0..*size).map(Some).collect(),
-    });
-    let sources: Vec<Sources> = sources.collect();
-    let new_shape: Vec<usize> = sources.iter().map(Vec::len).collect();
-    let elements = shape.iter().product();
-    let items = from.len().checked_div(elements).unwrap_or(0);
-    let mut to = vec![T::default(); new_shape.iter().product::<usize>() * items];
-    if items > 0 {
-        copy(&sources, shape, from, &mut to);
-    }
-    (new_shape, to)
+/// stays. Returns the new shape and bytes.
+fn gather(dims: &[Option<Vec<Coordinate>>], shape: &[usize], from: &[u8]) -> (Vec<usize>, Bytes) {
+    let moves = moves(dims, shape, from.len());
+    let bytes = filled(moves.len(), |at, to| moves.write(from, at, to));
+    (new_shape(dims, shape), bytes)
 }
 
-/// Copies the outermost dimension first; contiguous runs of the innermost one move together.
-fn copy<T: Copy>(sources: &[Sources], shape: &[usize], from: &[T], to: &mut [T]) {
-    let Some((first, rest)) = sources.split_first() else {
-        to.copy_from_slice(from);
-        return;
+/// The moves of a tensor of `shape` and so many `bytes` to the coordinates of `dims`.
+pub(super) fn moves(dims: &[Option<Vec<Coordinate>>], shape: &[usize], bytes: usize) -> Moves {
+    let sources = |coordinates: &Vec<Coordinate>| -> Sources {
+        coordinates.iter().map(Coordinate::kept).collect()
     };
-    let old_stride = from.len() / shape[0];
-    let new_stride = to.len() / first.len();
-    let mut new = 0;
-    while new < first.len() {
-        let Some(old) = first[new] else {
-            new += 1;
-            continue;
-        };
-        let mut run = 1;
-        if rest.is_empty() {
-            while first.get(new + run) == Some(&Some(old + run)) {
-                run += 1;
-            }
-        }
-        let from = &from[old * old_stride..(old + run) * old_stride];
-        let to = &mut to[new * new_stride..(new + run) * new_stride];
-        if rest.is_empty() {
-            to.copy_from_slice(from);
-        } else {
-            copy(rest, &shape[1..], from, to);
-        }
-        new += run;
-    }
+    let sources = dims.iter().map(|dim| dim.as_ref().map(sources));
+    let elements = shape.iter().product();
+    let item = bytes.checked_div(elements).unwrap_or(0);
+    Moves::new(sources.collect(), shape, item)
+}
+
+/// The shape of a tensor of `shape` with the coordinates of `dims`.
+pub(super) fn new_shape(dims: &[Option<Vec<Coordinate>>], shape: &[usize]) -> Vec<usize> {
+    let sizes = dims.iter().zip(shape);
+    sizes
+        .map(|(dim, size)| dim.as_ref().map_or(*size, Vec::len))
+        .collect()
 }

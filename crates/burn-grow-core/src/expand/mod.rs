@@ -1,11 +1,19 @@
 //! A plan carried out: parameters and raw tensors get their new coordinates.
 //!
-//! Copies, random values and zeros are made on the host, copies as byte moves; then factors
-//! multiply on the device. Every device and every replica gets the same numbers.
+//! What is in host memory moves as bytes, on all cores; what is on another device moves there.
+//! Every device and every replica gets the same numbers, as random ones are made on the host.
 
 mod apart;
 mod apply;
 mod check;
+mod device;
+mod factors;
+mod filled;
 mod gather;
+#[cfg(feature = "flex")]
+mod host;
+mod moves;
 mod noise;
 mod random;
+#[cfg(all(test, feature = "flex"))]
+mod tests;

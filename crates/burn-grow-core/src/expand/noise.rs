@@ -1,6 +1,8 @@
 //! The noise by which some baselines make copies different.
 
-use super::gather::gather;
+use burn_core::tensor::{Tensor, TensorData};
+
+use super::gather::moves;
 use crate::baseline::Noise;
 use crate::describe::role::RoleKind;
 use crate::plan::axis_plan::{AxisPlan, Origin};
@@ -10,6 +12,24 @@ use crate::plan::param::ParamPlan;
 use crate::random::normals;
 
 impl Plan {
+    /// Adds the noise of a baseline to `param`, expanded but for its factors. `old` are its old
+    /// values, which a plan with noise reads.
+    pub(super) fn with_noise<const D: usize>(
+        &self,
+        param: &ParamPlan,
+        tensor: Tensor<D>,
+        old: Option<Vec<f64>>,
+    ) -> Tensor<D> {
+        let noise = old.filter(|_| self.is_noisy());
+        let Some(noise) = noise.and_then(|old| self.noise(param, &old)) else {
+            return tensor;
+        };
+        let noise = TensorData::new(noise, param.new_shape.clone());
+        let options = (&tensor.device(), tensor.dtype());
+        let noise = Tensor::from_data(noise, options);
+        tensor + noise
+    }
+
     /// Computes the noise that a baseline adds to `param`, whose old values are `old`, before
     /// factors multiply. Returns `None` for parameters without noise.
     pub(crate) fn noise(&self, param: &ParamPlan, old: &[f64]) -> Option<Vec<f64>> {
@@ -68,8 +88,12 @@ impl Plan {
         };
         let dims = 0..param.roles.len();
         let dims = dims.map(|dim| self.dimension(param, dim, &|_| Fill::Copy));
-        let (_, noise) = gather(&dims.collect::<Vec<_>>(), &param.old_shape, &relative);
-        noise
+        let old: Vec<u8> = relative.into_iter().flat_map(f64::to_ne_bytes).collect();
+        let moves = moves(&dims.collect::<Vec<_>>(), &param.old_shape, old.len());
+        let mut new = vec![0; moves.len()];
+        moves.write(&old, 0, &mut new);
+        let (new, _) = new.as_chunks();
+        new.iter().map(|value| f64::from_ne_bytes(*value)).collect()
     }
 }
 

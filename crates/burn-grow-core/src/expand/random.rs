@@ -2,7 +2,32 @@
 
 use std::collections::HashMap;
 
-use crate::plan::coordinates::{Content, Coordinate};
+use crate::plan::coordinates::{Content, Coordinate, fixed};
+use crate::plan::model::Plan;
+use crate::plan::param::ParamPlan;
+use crate::random::normals;
+
+/// Tells if the plan makes some coordinate random.
+pub(super) fn is_random(dims: &[Option<Vec<Coordinate>>]) -> bool {
+    dims.iter().flatten().flatten().any(Coordinate::is_random)
+}
+
+/// Writes the coordinates of `param` that the plan makes random into `values`, by the moments of
+/// its `old` values.
+pub(super) fn draw(
+    plan: &Plan,
+    param: &ParamPlan,
+    dims: &[Option<Vec<Coordinate>>],
+    old: &[f64],
+    values: &mut [f64],
+) {
+    let dims = dims.iter().zip(&param.old_shape);
+    let dims: Vec<_> = dims
+        .map(|(dim, size)| dim.clone().unwrap_or_else(|| fixed(*size)))
+        .collect();
+    let normals = normals(plan.seed(), &param.path);
+    randomize(&dims, (old, &param.old_shape), values, normals);
+}
 
 /// Computes the mean and the standard deviation of `values`.
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
@@ -16,7 +41,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 ///
 /// A random coordinate has the mean and the standard deviation of the `old` values. One that copies
 /// a random coordinate along some dimension gets the same number, so that copies stay copies.
-pub(super) fn randomize(
+fn randomize(
     dims: &[Vec<Coordinate>],
     (old, old_shape): (&[f64], &[usize]),
     values: &mut [f64],
@@ -26,7 +51,7 @@ pub(super) fn randomize(
     let strides = strides(&new_shape);
     let whole = moments(old.iter().copied());
     let mut columns: HashMap<Vec<bool>, Columns> = HashMap::new();
-    for flat in 0..values.len() {
+    for flat in Drawn::of(dims).places() {
         let coordinates =
             (0..dims.len()).map(|dim| dims[dim][flat / strides[dim] % new_shape[dim]]);
         let content = coordinates
@@ -57,6 +82,45 @@ pub(super) fn randomize(
             };
             mean + deviation * normals.next().unwrap_or_default()
         };
+    }
+}
+
+/// The coordinates that may be random, row by row.
+struct Drawn<'a> {
+    /// The dimensions around a row.
+    outer: &'a [Vec<Coordinate>],
+    strides: Vec<usize>,
+    /// All coordinates of a row.
+    all: Vec<usize>,
+    /// Those that are random in every row.
+    random: Vec<usize>,
+}
+
+impl<'a> Drawn<'a> {
+    fn of(dims: &'a [Vec<Coordinate>]) -> Self {
+        let (row, outer): (&[Coordinate], &[_]) = match dims.split_last() {
+            Some((row, outer)) => (row, outer),
+            None => (&[], &[]),
+        };
+        let sizes: Vec<usize> = outer.iter().map(Vec::len).collect();
+        let random = (0..row.len()).filter(|at| row[*at].is_random());
+        Self {
+            outer,
+            strides: strides(&sizes),
+            all: (0..row.len()).collect(),
+            random: random.collect(),
+        }
+    }
+
+    /// Iterates over the places in memory, in their order.
+    fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        let rows: usize = self.outer.iter().map(Vec::len).product();
+        (0..rows).flat_map(move |row| {
+            let mut dims = self.outer.iter().zip(&self.strides);
+            let random = dims.any(|(dim, stride)| dim[row / stride % dim.len()].is_random());
+            let places = if random { &self.all } else { &self.random };
+            places.iter().map(move |at| row * self.all.len() + at)
+        })
     }
 }
 
@@ -126,7 +190,6 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::normals;
 
     #[test]
     fn columns_have_the_moments_of_their_values() {

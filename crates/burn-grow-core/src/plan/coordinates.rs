@@ -40,6 +40,11 @@ impl Coordinate {
         self.root == index && self.kept().is_some()
     }
 
+    /// Returns `true` if it is or copies a coordinate that is drawn.
+    pub(crate) fn is_random(&self) -> bool {
+        matches!(self.content, Content::Random | Content::Symbol)
+    }
+
     /// Returns the old coordinate that it is or copies.
     pub(crate) fn kept(&self) -> Option<usize> {
         match self.content {

@@ -62,9 +62,9 @@ pub(super) fn expand_state(
             return Err(burn_pack::Error::ValidationError(problem));
         };
         let Some(power) = power else {
-            return Ok(Bytes::from_bytes_vec(bytes));
+            return Ok(bytes);
         };
-        let data = TensorData::from_bytes_vec(bytes, shape, dtype);
+        let data = TensorData::from_bytes(bytes, shape, dtype);
         let scaled = scaled(data, &plan, &param, &rule, power);
         Ok(scaled.into_parts().0)
     };

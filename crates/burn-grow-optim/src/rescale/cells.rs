@@ -49,12 +49,6 @@ pub(crate) fn cells<const D: usize>(regions: &[Region], shape: [usize; D]) -> Ve
     cells
 }
 
-/// How many [`cells`] there are at most, without making them.
-pub(crate) fn most_cells<const D: usize>(regions: &[Region], shape: [usize; D]) -> usize {
-    let segments = (0..D).map(|dim| segments(regions, dim, shape[dim]).len());
-    segments.fold(1, usize::saturating_mul)
-}
-
 /// The runs of coordinates along one dimension with the newest region they are new in, from one, or
 /// zero.
 fn segments(regions: &[Region], dim: usize, size: usize) -> Vec<(Range<usize>, usize)> {

@@ -9,17 +9,20 @@ use burn_optim::LearningRate;
 use super::cells::{Cell, cells};
 use crate::region::Region;
 
-/// Rescales the update `before -> updated`, taken at rate `run`, to the rate of each of `regions`,
-/// in place.
+/// Replaces the regions of `updated` by the update `before -> moved`, taken at rate `run`, rescaled
+/// to the rate of each of `regions`, in place. Without `moved`, `updated` is what was taken at that
+/// rate.
 pub(crate) fn rescale<const D: usize>(
     before: &FlexTensor,
     updated: Tensor<D>,
+    moved: Option<Tensor<D>>,
     regions: &[Region],
     rates: &[LearningRate],
     run: LearningRate,
 ) -> Tensor<D> {
     let cells = cells(regions, updated.dims());
-    in_place(before, updated, &cells, rates, run)
+    let moved = moved.as_ref().and_then(host_tensor);
+    in_place(before, updated, moved.as_ref(), &cells, rates, run)
 }
 
 /// The memory of `tensor`, not copied, in its logical order, if it is `f32` in host memory.
@@ -34,11 +37,13 @@ pub(crate) fn host_tensor<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTens
 fn in_place<const D: usize>(
     before: &FlexTensor,
     updated: Tensor<D>,
+    moved: Option<&FlexTensor>,
     cells: &[Cell<D>],
     rates: &[LearningRate],
     run: LearningRate,
 ) -> Tensor<D> {
     let before = before.as_slice::<f32>().expect("contiguous `f32`");
+    let moved = moved.map(|moved| moved.as_slice::<f32>().expect("contiguous `f32`"));
     let (shape, device, dtype) = (updated.dims(), updated.device(), updated.dtype());
     let mut data = updated.into_data();
     let values = data
@@ -54,6 +59,9 @@ fn in_place<const D: usize>(
         for row in 0..rows {
             let start = offset(cell, shape, row);
             let row = start..start + width;
+            if let Some(moved) = moved {
+                values[row.clone()].copy_from_slice(&moved[row.clone()]);
+            }
             for (value, before) in values[row.clone()].iter_mut().zip(&before[row]) {
                 *value = before + (*value - before) * quotient;
             }
@@ -81,6 +89,7 @@ mod tests {
 
     use super::*;
     use crate::region::tests::region;
+    use crate::rescale::masks::Masks;
     use crate::rescale::tensor_ops;
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -89,12 +98,22 @@ mod tests {
 
     fn check<const D: usize>(tensor: Tensor<D>, updated: Tensor<D>, regions: &[Region]) {
         let rates: Vec<_> = (1..=regions.len()).map(|n| 0.01 * n as f64).collect();
-        let cells = cells(regions, tensor.dims());
         let before = host_tensor(&tensor).expect("Flex keeps tensors in host memory");
-        let found = in_place(&before, updated.clone(), &cells, &rates, 0.007);
-        let moved = updated.clone();
-        let expected = tensor_ops::rescale(tensor, updated, moved, regions, &rates, 0.007);
-        found.into_data().assert_eq(&expected.into_data(), true);
+        let masks = Masks::of(regions, &Device::flex());
+        for moved in [None, Some(random(tensor.dims()))] {
+            let found = rescale(
+                &before,
+                updated.clone(),
+                moved.clone(),
+                regions,
+                &rates,
+                0.007,
+            );
+            let moved = moved.unwrap_or_else(|| updated.clone());
+            let (tensor, updated) = (tensor.clone(), updated.clone());
+            let expected = tensor_ops::rescale(tensor, updated, moved, &masks, &rates, 0.007);
+            found.into_data().assert_eq(&expected.into_data(), true);
+        }
     }
 
     #[test]

@@ -1,115 +1,117 @@
 //! Regions rescaled by tensor operations, on any device.
 
-use burn_core::tensor::{Bool, Tensor, TensorData};
+use burn_core::tensor::Tensor;
 use burn_optim::LearningRate;
 
-use super::cells::{Cell, cells, most_cells};
-use crate::region::Region;
-
-/// With more blocks than this, as interleaved copies make them, blocks take more operations than
-/// the whole tensor.
-const MAX_CELLS: usize = 64;
+use super::masks::{Mask, Masks};
 
 /// Replaces the regions of `updated` by the update `tensor -> moved`, taken at rate `run`, rescaled
 /// to each region's rate. All other coordinates keep every bit.
+///
+/// Takes one region after the other, the newest last, over the whole tensor: elementwise operations
+/// that a device fuses with those of the optimizer, and few however its coordinates lie.
 pub(crate) fn rescale<const D: usize>(
     tensor: Tensor<D>,
-    updated: Tensor<D>,
+    mut updated: Tensor<D>,
     moved: Tensor<D>,
-    regions: &[Region],
+    masks: &Masks<D>,
     rates: &[LearningRate],
     run: LearningRate,
 ) -> Tensor<D> {
     let shape = tensor.dims();
-    if most_cells(regions, shape) > MAX_CELLS {
-        by_regions(tensor, updated, moved, regions, rates, run)
-    } else {
-        by_cells(tensor, updated, moved, cells(regions, shape), rates, run)
-    }
-}
-
-/// [`rescale`], block by block: only what moves is read and written.
-fn by_cells<const D: usize>(
-    tensor: Tensor<D>,
-    mut updated: Tensor<D>,
-    moved: Tensor<D>,
-    cells: Vec<Cell<D>>,
-    rates: &[LearningRate],
-    run: LearningRate,
-) -> Tensor<D> {
-    let values: Vec<_> = cells
-        .iter()
-        .map(|cell| {
-            let (from, to) = (
-                tensor.clone().slice(cell.ranges.clone()),
-                moved.clone().slice(cell.ranges.clone()),
-            );
-            from.clone() + (to - from).mul_scalar(rates[cell.region] / run)
-        })
-        .collect();
-    // Now `updated` is the only handle and is written in place.
-    drop((tensor, moved));
-    for (cell, value) in cells.into_iter().zip(values) {
-        updated = updated.slice_assign(cell.ranges, value);
-    }
-    updated
-}
-
-/// [`rescale`], all of the tensor for one region after the other, the newest last: as many
-/// operations however its coordinates lie. The numbers are the same, bit for bit.
-fn by_regions<const D: usize>(
-    tensor: Tensor<D>,
-    mut updated: Tensor<D>,
-    moved: Tensor<D>,
-    regions: &[Region],
-    rates: &[LearningRate],
-    run: LearningRate,
-) -> Tensor<D> {
-    let (shape, device) = (tensor.dims(), tensor.device());
     let update = moved - tensor.clone();
-    for (region, rate) in regions.iter().zip(rates) {
+    for (mask, rate) in masks.iter().zip(rates) {
         let value = tensor.clone() + update.clone().mul_scalar(rate / run);
-        for (dim, extent) in region.extents.iter().enumerate() {
-            let new: Vec<bool> = extent.is_old().map(|old| !old).collect();
-            if !new.contains(&true) {
-                continue;
-            }
-            let mut along = [1; D];
-            along[dim] = shape[dim];
-            let new = Tensor::<1, Bool>::from_data(TensorData::new(new, [shape[dim]]), &device);
-            let new = new.reshape(along).expand(shape);
-            updated = updated.mask_where(new, value.clone());
-        }
+        updated = match mask {
+            Mask::Whole => value,
+            Mask::Along(dims) => dims.iter().fold(updated, |updated, new| {
+                updated.mask_where(new.clone().expand(shape), value.clone())
+            }),
+        };
     }
     updated
 }
 
 #[cfg(test)]
 mod tests {
-    use burn_core::tensor::{Device, Distribution};
+    use burn_core::tensor::{Device, Distribution, FloatDType};
 
     use super::*;
+    use crate::region::Region;
     use crate::region::tests::region;
 
+    /// Rescales coordinate by coordinate, each by the newest region it is new in.
+    fn naive<const D: usize>(
+        [tensor, updated, moved]: [Tensor<D>; 3],
+        regions: &[Region],
+        rates: &[LearningRate],
+        run: LearningRate,
+    ) -> Vec<f32> {
+        let shape = tensor.dims();
+        let [tensor, updated, moved] = [tensor, updated, moved]
+            .map(|tensor| tensor.into_data().iter::<f32>().collect::<Vec<f32>>());
+        let coordinate = |flat: usize, dim: usize| {
+            let inner: usize = shape[dim + 1..].iter().product();
+            flat / inner % shape[dim]
+        };
+        let is_new = |region: &Region, flat: usize| {
+            (0..D).any(|dim| {
+                let mut old = region.extents[dim].is_old();
+                old.nth(coordinate(flat, dim)) == Some(false)
+            })
+        };
+        let value = |flat: usize| match regions.iter().rposition(|it| is_new(it, flat)) {
+            Some(region) => {
+                let quotient = (rates[region] / run) as f32;
+                tensor[flat] + (moved[flat] - tensor[flat]) * quotient
+            }
+            None => updated[flat],
+        };
+        (0..tensor.len()).map(value).collect()
+    }
+
+    fn check<const D: usize>(shape: [usize; D], regions: &[Region]) {
+        let device = Device::flex();
+        let random = || Tensor::<D>::random(shape, Distribution::Default, &device);
+        let given = [random(), random(), random()];
+        let rates = [0.02, 0.03];
+        let expected = naive(given.clone(), regions, &rates, 0.007);
+        let [tensor, updated, moved] = given;
+        let masks = Masks::of(regions, &device);
+        let found = rescale(tensor, updated, moved, &masks, &rates, 0.007);
+        assert_eq!(
+            found.into_data().iter::<f32>().collect::<Vec<_>>(),
+            expected
+        );
+    }
+
     #[test]
-    fn the_whole_tensor_gives_the_bits_of_the_blocks() {
+    fn every_coordinate_follows_the_newest_region_it_is_new_in() {
         let one = [1_usize; 16];
         let interleaved = [
             region(&[&one, &[8, 8], &[3]]),
             region(&[&[16], &one, &[1, 2]]),
         ];
-        let random = || Tensor::<3>::random([16, 16, 3], Distribution::Default, &Device::flex());
-        let (tensor, updated, moved) = (random(), random(), random());
-        let cells = cells(&interleaved, tensor.dims());
-        assert!(cells.len() > MAX_CELLS);
-        let rates = [0.02, 0.03];
-        let given = || (tensor.clone(), updated.clone(), moved.clone());
-        let whole =
-            |(tensor, updated, moved)| rescale(tensor, updated, moved, &interleaved, &rates, 0.007);
-        let blocks = |(tensor, updated, moved)| {
-            by_cells(tensor, updated, moved, cells.clone(), &rates, 0.007)
+        check([16, 16, 3], &interleaved);
+        check([5], &[region(&[&[2, 3]])]);
+        let all = region(&[&[0, 4], &[0, 6]]);
+        check([4, 6], &[region(&[&[2, 2], &[6]]), all.clone()]);
+        check([4, 6], &[all, region(&[&[2, 2], &[3, 3]])]);
+        check([4, 6], &[region(&[&[4], &[6]])]);
+    }
+
+    #[test]
+    fn half_precision_keeps_the_bits_of_old_coordinates() {
+        let device = Device::flex();
+        let random = || {
+            let tensor = Tensor::<2>::random([4, 6], Distribution::Default, &device);
+            tensor.cast(FloatDType::BF16)
         };
-        let (whole, blocks) = (whole(given()), blocks(given()));
-        whole.into_data().assert_eq(&blocks.into_data(), true);
+        let (tensor, updated) = (random(), random());
+        let masks = Masks::of(&[region(&[&[4], &[3, 3]])], &device);
+        let moved = updated.clone();
+        let found = rescale(tensor, updated.clone(), moved, &masks, &[0.02], 0.007);
+        let old = |tensor: Tensor<2>| tensor.narrow(1, 0, 3).into_data();
+        old(found).assert_eq(&old(updated), true);
     }
 }
