@@ -29,9 +29,10 @@ pub(crate) fn experts(
         matrices.up.into(),
         matrices.down.into(),
     ];
+    let choice = routing.on_host();
     let operation = Moe {
-        order: routing.by_expert(),
-        load: routing.load().to_vec(),
+        order: choice.by_expert(),
+        load: choice.load().to_vec(),
         top_k: routing.top_k(),
     };
     apply(operation, inputs)
