@@ -40,7 +40,7 @@ pub struct Routing {
 enum Choice {
     Host(HostChoice),
     #[cfg(feature = "cube")]
-    Cube(cube::Groups),
+    Cube(Box<cube::Groups>),
 }
 
 impl Routing {
@@ -162,7 +162,7 @@ impl Choice {
         // A kernel needs at least one token to run for.
         #[cfg(feature = "cube")]
         if probabilities.dims()[0] > 0 && cube::runs_on(&device.clone().without_autodiff()) {
-            return Self::Cube(cube::Groups::choose(probabilities, top_k));
+            return Self::Cube(Box::new(cube::Groups::choose(probabilities, top_k)));
         }
         let [_, n_experts] = probabilities.dims();
         let probabilities: Vec<f32> = probabilities
