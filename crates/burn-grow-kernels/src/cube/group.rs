@@ -91,7 +91,7 @@ fn group_kernel(
         }
         sums[unit] = count;
         sync_cube();
-        // Inclusive sums, each round over twice as many units, from one half of `sums` to the other.
+        // Inclusive sums: each round over twice as many units, from half to half of `sums`.
         let mut from = 0usize.runtime();
         let mut reach = 1usize.runtime();
         while reach < UNITS {

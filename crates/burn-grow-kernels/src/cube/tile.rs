@@ -7,7 +7,7 @@ use super::product::Form;
 /// The units of a cube.
 pub(super) const UNITS: usize = 256;
 
-/// A rectangle of a tensor's numbers in shared memory: lines that are contiguous in the tensor, too.
+/// A rectangle of numbers in shared memory: lines that are contiguous in the tensor, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Block {
     /// The numbers of a line.
