@@ -10,9 +10,21 @@
 //! | cross entropy | [`cross_entropy`] |
 //!
 //! Every function runs on every device, in every float type and under autodiff: it is written with
-//! Burn's tensor API. For `f32` tensors on Flex, Burn's CPU backend, a hand-written kernel takes
-//! its place, forward and backward (feature `flex`, on by default). Both give the same values and
-//! gradients up to rounding.
+//! Burn's tensor API. Where it pays, a hand-written kernel takes its place, forward and backward.
+//! All of them give the same values and gradients up to rounding.
+//!
+//! | operation | Flex, `f32` | CubeCL devices, `f32`, `f16`, `bf16` | other devices and types |
+//! |---|---|---|---|
+//! | routing | host | kernel | host, which reads the probabilities |
+//! | experts | kernel, exact rows | kernel, exact rows | tensor API, padded rows |
+//! | norms, attention, cross entropy | kernel | tensor API | tensor API |
+//! | [`rotate`] | tensor API | tensor API | tensor API |
+//!
+//! The kernels for Flex, Burn's CPU backend, come with the feature `flex`, on by default. CubeCL
+//! devices are those of `cuda`, `vulkan` and `wgpu`; there a forward and a backward pass never wait
+//! for the device. Gradient checkpointing has a tape of another type that kernels cannot record on:
+//! under it the tensor API answers on every device, and the padding of the experts needs their load
+//! on the host, so every layer waits for the device once.
 //!
 //! [`Positions`] holds the rotary tables and the causal mask that the layers of one forward pass
 //! share. [`Routing`] chooses the experts of every token.
@@ -37,9 +49,14 @@
 //! ```
 
 mod angles;
+#[cfg(feature = "cube")]
+mod cube;
 mod expert_matrices;
 #[cfg(feature = "flex")]
 mod flex;
+mod host_choice;
+#[cfg(any(feature = "cube", feature = "flex"))]
+mod op;
 mod ops;
 mod positions;
 mod routing;

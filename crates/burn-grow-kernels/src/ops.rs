@@ -1,7 +1,10 @@
-//! The operations: the tensor API for every device, and the Flex kernel where it can take over.
+//! The operations: the tensor API for every device, and the kernels of Flex and CubeCL where they
+//! can take over.
 
 use burn_core::tensor::{Int, Tensor};
 
+#[cfg(feature = "cube")]
+use crate::cube;
 use crate::expert_matrices::ExpertMatrices;
 #[cfg(feature = "flex")]
 use crate::flex;
@@ -122,8 +125,8 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 ///
 /// `y_n = sum_j w_nj down_e (silu(gate_e x_n) * up_e x_n)`, `e = e_nj`
 /// ([arXiv 2002.05202](https://arxiv.org/abs/2002.05202) for SwiGLU). Dropless: every chosen expert
-/// answers. The Flex kernel computes no other expert; the tensor API pads every expert to the rows
-/// of the busiest one.
+/// answers. The kernels of Flex and of CubeCL devices compute no other expert; the tensor API pads
+/// every expert to the rows of the busiest one.
 ///
 /// # Shapes
 ///
@@ -138,8 +141,9 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 /// let device = Device::flex();
 /// let random = |shape: [usize; 3]| Tensor::random(shape, Distribution::Default, &device);
 /// // Two tokens, each sent to one of three experts.
-/// let routing = Routing::choose(&[0.1, 0.7, 0.2, 0.5, 0.3, 0.2], 3, 1);
-/// assert_eq!(routing.experts(), [1, 0]);
+/// let probabilities = Tensor::from_data([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]], &device);
+/// let routing = Routing::choose(&probabilities, 1);
+/// assert_eq!(routing.read_experts(), [1, 0]);
 /// let matrices = ExpertMatrices {
 ///     gate: random([3, 4, 8]),
 ///     up: random([3, 4, 8]),
@@ -156,6 +160,12 @@ pub fn experts(
     matrices: ExpertMatrices,
 ) -> Tensor<2> {
     on_flex!(x, flex::experts(x, weights, routing, matrices));
+    #[cfg(feature = "cube")]
+    if let Some(groups) = routing.on_device()
+        && cube::supports(&x)
+    {
+        return cube::experts(x, weights, groups, matrices);
+    }
     tensor::experts(x, weights, routing, matrices)
 }
 

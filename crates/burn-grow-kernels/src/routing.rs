@@ -1,25 +1,46 @@
 //! Which experts every token is sent to.
 
-/// The experts that every token of a batch is sent to, chosen on the host.
+use std::borrow::Cow;
+
+use burn_core::tensor::{DType, Device, Int, Tensor, TensorData};
+
+#[cfg(feature = "cube")]
+use crate::cube;
+use crate::host_choice::HostChoice;
+
+/// The experts that every token of a batch is sent to.
 ///
 /// A slot is one of the `top_k` choices of a token: slot `n * top_k + j` is choice `j` of token
-/// `n`.
+/// `n`. CubeCL devices choose by themselves, and nothing waits for them before a number is read.
+/// For every other device the host chooses, which reads the probabilities once.
 ///
 /// ```
+/// use burn_core::tensor::{Device, Tensor};
 /// use burn_grow_kernels::Routing;
 ///
 /// // Two tokens, three experts, two choices each.
-/// let routing = Routing::choose(&[0.2, 0.7, 0.1, 0.5, 0.1, 0.4], 3, 2);
-/// assert_eq!(routing.experts(), [1, 0, 0, 2]);
-/// assert_eq!(routing.load(), [2, 1, 1]);
+/// let probabilities = [[0.2, 0.7, 0.1], [0.5, 0.1, 0.4]];
+/// let probabilities = Tensor::<2>::from_data(probabilities, &Device::flex());
+/// let routing = Routing::choose(&probabilities, 2);
+/// assert_eq!(routing.read_experts(), [1, 0, 0, 2]);
+/// assert_eq!(routing.read_load(), [2, 1, 1]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Routing {
-    /// The expert of each slot.
-    experts: Vec<usize>,
-    /// The number of slots of each expert.
-    load: Vec<usize>,
+    choice: Choice,
+    tokens: usize,
+    n_experts: usize,
     top_k: usize,
+    /// The device of the probabilities.
+    device: Device,
+}
+
+/// Who chose.
+#[derive(Clone, Debug)]
+enum Choice {
+    Host(HostChoice),
+    #[cfg(feature = "cube")]
+    Cube(Box<cube::Groups>),
 }
 
 impl Routing {
@@ -30,30 +51,29 @@ impl Routing {
     /// are chosen together. The exception is a tie with other experts, as under a router of zeros:
     /// then only copies that stand side by side (`CopyMap::Interleaved`) are.
     ///
-    /// NaN is never more probable than a number.
+    /// NaN is never more probable than a number. Probabilities are compared in `f32`. No gradient
+    /// flows through the choice.
     ///
     /// # Shapes
     ///
-    /// - probabilities: `[tokens, n_experts]`, row-major
-    pub fn choose(probabilities: &[f32], n_experts: usize, top_k: usize) -> Self {
-        let mut experts = Vec::with_capacity(probabilities.len() / n_experts * top_k);
-        let mut load = vec![0; n_experts];
-        let mut left: Vec<f32> = vec![0.0; n_experts];
-        for row in probabilities.chunks_exact(n_experts) {
-            for (left, probability) in left.iter_mut().zip(row) {
-                *left = probability.max(f32::MIN); // NaN becomes the smallest
-            }
-            for _ in 0..top_k {
-                let expert = largest(&left);
-                left[expert] = f32::NEG_INFINITY; // below all that are left
-                experts.push(expert);
-                load[expert] += 1;
-            }
-        }
+    /// - probabilities: `[tokens, n_experts]`
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `top_k` is between one and `n_experts`.
+    pub fn choose(probabilities: &Tensor<2>, top_k: usize) -> Self {
+        let [tokens, n_experts] = probabilities.dims();
+        assert!(
+            (1..=n_experts).contains(&top_k),
+            "`top_k` is between 1 and the number of experts, {n_experts}, found {top_k}"
+        );
+        let device = probabilities.device();
         Self {
-            experts,
-            load,
+            choice: Choice::new(probabilities, top_k, &device),
+            tokens,
+            n_experts,
             top_k,
+            device,
         }
     }
 
@@ -64,100 +84,101 @@ impl Routing {
 
     /// The number of tokens.
     pub fn tokens(&self) -> usize {
-        self.experts.len() / self.top_k
+        self.tokens
     }
 
-    /// The expert of each slot.
-    pub fn experts(&self) -> &[usize] {
-        &self.experts
+    /// The number of experts.
+    pub fn n_experts(&self) -> usize {
+        self.n_experts
     }
 
-    /// The number of tokens that each expert received.
-    pub fn load(&self) -> &[usize] {
-        &self.load
-    }
-
-    /// The slots expert by expert, and token by token within each.
-    #[cfg(feature = "flex")]
-    pub(crate) fn by_expert(&self) -> Vec<usize> {
-        let mut next: Vec<usize> = self
-            .load
-            .iter()
-            .scan(0, |from, load| Some(core::mem::replace(from, *from + load)))
-            .collect();
-        let mut order = vec![0; self.experts.len()];
-        for (slot, &expert) in self.experts.iter().enumerate() {
-            order[next[expert]] = slot;
-            next[expert] += 1;
+    /// The experts of every token, on its device: `[tokens, top_k]`.
+    pub fn experts(&self) -> Tensor<2, Int> {
+        match &self.choice {
+            Choice::Host(choice) => self.integers(choice.experts(), [self.tokens, self.top_k]),
+            #[cfg(feature = "cube")]
+            Choice::Cube(groups) => groups.experts.clone(),
         }
-        order
     }
 
-    /// The batch in which every expert has as many rows as the busiest one, its capacity.
-    ///
-    /// Returns the capacity, the token of each row `expert * capacity + position` (token 0 in the
-    /// padding), and the row of each slot.
-    pub(crate) fn padded(&self) -> (usize, Vec<i64>, Vec<i64>) {
-        let capacity = self.load.iter().copied().max().unwrap_or(0);
-        let mut rows = vec![0; self.load.len() * capacity];
-        let mut next = vec![0; self.load.len()];
-        let mut slots = Vec::with_capacity(self.experts.len());
-        for (slot, &expert) in self.experts.iter().enumerate() {
-            let row = expert * capacity + next[expert];
-            next[expert] += 1;
-            rows[row] = (slot / self.top_k) as i64;
-            slots.push(row as i64);
+    /// The number of tokens that each expert received, on their device: `[n_experts]`.
+    pub fn load(&self) -> Tensor<1, Int> {
+        match &self.choice {
+            Choice::Host(choice) => self.integers(choice.load(), [self.n_experts]),
+            #[cfg(feature = "cube")]
+            Choice::Cube(groups) => groups.load.clone(),
         }
-        (capacity, rows, slots)
+    }
+
+    /// Reads the expert of each slot. Waits for the device if it chose.
+    pub fn read_experts(&self) -> Vec<usize> {
+        match &self.choice {
+            Choice::Host(choice) => choice.experts().to_vec(),
+            #[cfg(feature = "cube")]
+            Choice::Cube(groups) => read(groups.experts.clone()),
+        }
+    }
+
+    /// Reads the number of tokens that each expert received. Waits for the device if it chose.
+    pub fn read_load(&self) -> Vec<usize> {
+        match &self.choice {
+            Choice::Host(choice) => choice.load().to_vec(),
+            #[cfg(feature = "cube")]
+            Choice::Cube(groups) => read(groups.load.clone()),
+        }
+    }
+
+    /// The choice on the host, which is read if the device chose.
+    pub(crate) fn on_host(&self) -> Cow<'_, HostChoice> {
+        match &self.choice {
+            Choice::Host(choice) => Cow::Borrowed(choice),
+            #[cfg(feature = "cube")]
+            Choice::Cube(_) => Cow::Owned(HostChoice::new(
+                self.read_experts(),
+                self.n_experts,
+                self.top_k,
+            )),
+        }
+    }
+
+    /// The choice of the device, or `None` if the host chose.
+    #[cfg(feature = "cube")]
+    pub(crate) fn on_device(&self) -> Option<&cube::Groups> {
+        match &self.choice {
+            Choice::Host(_) => None,
+            Choice::Cube(groups) => Some(groups),
+        }
+    }
+
+    fn integers<const D: usize>(&self, values: &[usize], shape: [usize; D]) -> Tensor<D, Int> {
+        let values: Vec<i64> = values.iter().map(|value| *value as i64).collect();
+        Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 }
 
-/// The first of the largest values.
-fn largest(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = index;
+impl Choice {
+    #[cfg_attr(not(feature = "cube"), expect(unused_variables))]
+    fn new(probabilities: &Tensor<2>, top_k: usize, device: &Device) -> Self {
+        // A kernel needs at least one token to run for.
+        #[cfg(feature = "cube")]
+        if probabilities.dims()[0] > 0 && cube::runs_on(&device.clone().without_autodiff()) {
+            return Self::Cube(Box::new(cube::Groups::choose(probabilities, top_k)));
         }
+        let [_, n_experts] = probabilities.dims();
+        let probabilities: Vec<f32> = probabilities
+            .clone()
+            .without_autodiff()
+            .cast(DType::F32)
+            .into_data()
+            .try_into_vec()
+            .expect("`f32`");
+        Self::Host(HostChoice::choose(&probabilities, n_experts, top_k))
     }
-    best
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_most_probable_experts_are_chosen_in_order() {
-        let routing = Routing::choose(&[0.1, 0.4, 0.2, 0.3, 0.7, 0.1, 0.1, 0.1], 4, 2);
-        assert_eq!(routing.experts(), [1, 3, 0, 1]);
-        assert_eq!(routing.load(), [1, 2, 0, 1]);
-        assert_eq!((routing.tokens(), routing.top_k()), (2, 2));
-    }
-
-    #[test]
-    fn a_token_never_meets_an_expert_twice() {
-        let nan = f32::NAN;
-        for row in [
-            [0.0; 4],
-            [1.0, 0.0, 0.0, 0.0],
-            [nan; 4],
-            [nan, 0.5, nan, 0.5],
-        ] {
-            let routing = Routing::choose(&row, 4, 4);
-            let mut experts = routing.experts().to_vec();
-            experts.sort_unstable();
-            assert_eq!(experts, [0, 1, 2, 3], "{row:?}");
-        }
-    }
-
-    #[test]
-    fn padding_puts_every_slot_in_a_row_of_its_expert() {
-        let routing = Routing::choose(&[0.6, 0.3, 0.1, 0.6, 0.1, 0.3, 0.5, 0.4, 0.1], 3, 2);
-        let (capacity, rows, slots) = routing.padded();
-        assert_eq!(capacity, 3);
-        // Expert 0 holds tokens 0, 1, 2; expert 1 tokens 0, 2; expert 2 token 1.
-        assert_eq!(rows, [0, 1, 2, 0, 2, 0, 1, 0, 0]);
-        assert_eq!(slots, [0, 3, 1, 6, 2, 4]);
-    }
+/// Reads indices or counts.
+#[cfg(feature = "cube")]
+fn read<const D: usize>(tensor: Tensor<D, Int>) -> Vec<usize> {
+    let values = tensor.into_data();
+    values.iter::<i64>().map(|value| value as usize).collect()
 }

@@ -220,9 +220,7 @@ fn experts_equal_the_tensor_api() {
         let device = device(tokens as u64);
         let x = random([tokens, hidden], &device);
         let weights = random([tokens, top_k], &device);
-        let scores = random([tokens, n_experts], &device).into_data();
-        let scores: Vec<f32> = scores.iter().collect();
-        let routing = Routing::choose(&scores, n_experts, top_k);
+        let routing = Routing::choose(&random([tokens, n_experts], &device), top_k);
         let stack = |rows, columns| random([n_experts, rows, columns], &device);
         let stacks = [
             stack(hidden, inner),

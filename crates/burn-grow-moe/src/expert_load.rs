@@ -5,10 +5,13 @@ use burn_grow_kernels::Routing;
 /// How evenly the tokens of a batch were spread over the experts.
 ///
 /// ```
+/// use burn_core::tensor::{Device, Tensor};
 /// use burn_grow_moe::{ExpertLoad, Routing};
 ///
 /// // Four tokens, two experts, one choice each: three tokens go to expert 0.
-/// let routing = Routing::choose(&[0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6], 2, 1);
+/// let probabilities = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]];
+/// let probabilities = Tensor::from_data(probabilities, &Device::flex());
+/// let routing = Routing::choose(&probabilities, 1);
 /// let load = ExpertLoad::of([&routing]);
 /// assert_eq!((load.max_share, load.tokens), (0.75, 4));
 /// assert!((load.entropy - 0.811).abs() < 1e-3);
@@ -26,14 +29,15 @@ pub struct ExpertLoad {
 }
 
 impl ExpertLoad {
-    /// Measures the layers of one forward pass.
+    /// Measures the layers of one forward pass, whose load is read from the device.
     ///
     /// A layer of one expert counts as even, a layer without tokens does not count.
     pub fn of<'a>(layers: impl IntoIterator<Item = &'a Routing>) -> Self {
         let (mut entropy, mut max_share, mut tokens, mut count) = (0.0, 0.0_f64, 0, 0);
         for layer in layers.into_iter().filter(|layer| layer.tokens() > 0) {
-            entropy += evenness(layer.load());
-            let most = layer.load().iter().copied().max().unwrap_or(0);
+            let load = layer.read_load();
+            entropy += evenness(&load);
+            let most = load.iter().copied().max().unwrap_or(0);
             max_share = max_share.max(most as f64 / layer.tokens() as f64);
             tokens = layer.tokens();
             count += 1;
@@ -60,11 +64,15 @@ fn evenness(load: &[usize]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use burn_core::tensor::{Device, Tensor, TensorData};
+
     use super::*;
 
     /// `rows` tokens, each with these probabilities.
     fn routed(rows: &[&[f32]], top_k: usize) -> Routing {
-        Routing::choose(&rows.concat(), rows[0].len(), top_k)
+        let shape = [rows.len(), rows[0].len()];
+        let data = TensorData::new(rows.concat(), shape);
+        Routing::choose(&Tensor::from_data(data, &Device::flex()), top_k)
     }
 
     #[test]

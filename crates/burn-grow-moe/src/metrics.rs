@@ -1,8 +1,9 @@
 //! Metrics of an MoE transformer for burn-train's dashboard.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use burn_core::tensor::{ExecutionError, Int, Tensor, TensorReadError};
+use burn_grow_kernels::Routing;
 use burn_train::SequenceOutput;
 use burn_train::metric::state::{FormatOptions, NumericMetricState};
 use burn_train::metric::{
@@ -32,13 +33,15 @@ use crate::output::MoeOutput;
 /// let output = model.forward(tokens);
 /// let loss = model.loss_of(&output, targets.clone());
 /// let shown = MoeSequenceOutput::new(&output, loss.cross_entropy, targets);
-/// assert_eq!(shown.load.tokens, 8);
+/// assert_eq!(shown.load().tokens, 8);
 /// ```
 pub struct MoeSequenceOutput {
     /// Loss, logits and targets.
     pub sequence: SequenceOutput,
-    /// The load of the experts.
-    pub load: ExpertLoad,
+    /// The experts that each layer sent its tokens to.
+    layers: Vec<Routing>,
+    /// Their load, once it was read.
+    load: OnceLock<ExpertLoad>,
 }
 
 impl MoeSequenceOutput {
@@ -51,8 +54,10 @@ impl MoeSequenceOutput {
     /// - loss: `[1]`
     /// - targets: `[batch, seq]`
     pub fn new(output: &MoeOutput, loss: Tensor<1>, targets: Tensor<2, Int>) -> Self {
+        let layers = output.routed.iter().map(|layer| layer.routing.clone());
         Self {
-            load: output.expert_load(),
+            layers: layers.collect(),
+            load: OnceLock::new(),
             sequence: SequenceOutput::new(
                 loss.without_autodiff(),
                 output.logits.clone().without_autodiff(),
@@ -61,13 +66,18 @@ impl MoeSequenceOutput {
             ),
         }
     }
+
+    /// The load of the experts, which the first call reads from the device.
+    pub fn load(&self) -> ExpertLoad {
+        *self.load.get_or_init(|| ExpertLoad::of(&self.layers))
+    }
 }
 
 impl ItemLazy for MoeSequenceOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(Self {
             sequence: self.sequence.sync()?,
-            load: self.load,
+            ..self
         })
     }
 }
@@ -86,7 +96,7 @@ adapt!(LossInput, AccuracyInput, TopKAccuracyInput, PerplexityInput);
 
 impl Adaptor<ExpertLoad> for MoeSequenceOutput {
     fn adapt(&self) -> ExpertLoad {
-        self.load
+        self.load()
     }
 }
 

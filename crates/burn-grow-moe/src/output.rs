@@ -1,6 +1,6 @@
 //! Logits, routing and losses of a forward pass.
 
-use burn_core::tensor::{Tensor, TensorData};
+use burn_core::tensor::{FloatDType, Int, Tensor};
 
 use crate::expert_load::ExpertLoad;
 use crate::router::Routed;
@@ -24,18 +24,9 @@ impl MoeOutput {
     /// `top_k` and the `P_e` to one, so a router that treats all experts alike gives `top_k`. One
     /// that sends every token to the same `top_k` experts with certainty gives `n_experts`.
     pub fn load_balancing(&self) -> Tensor<1> {
-        let first = &self.routed[0];
-        let n_experts = first.routing.load().len();
+        let n_experts = self.routed[0].routing.n_experts();
         let tokens: usize = self.routed.iter().map(|layer| layer.routing.tokens()).sum();
-        let frequencies: Vec<f32> = self
-            .load()
-            .into_iter()
-            .map(|count| count as f32 / tokens as f32)
-            .collect();
-        let frequencies = Tensor::<1>::from_data(
-            TensorData::new(frequencies, [n_experts]),
-            &first.probabilities.device(),
-        );
+        let frequencies = self.load().cast(FloatDType::F32) / tokens as f64;
         let probabilities = self.mean(|layer| layer.probabilities.clone());
         (probabilities * frequencies).sum() * n_experts as f64
     }
@@ -46,18 +37,15 @@ impl MoeOutput {
         self.mean(|layer| layer.z.clone())
     }
 
-    /// The number of tokens that each expert index received, summed over all layers.
-    pub fn load(&self) -> Vec<usize> {
-        let mut load = vec![0; self.routed[0].routing.load().len()];
-        for layer in &self.routed {
-            for (total, count) in load.iter_mut().zip(layer.routing.load()) {
-                *total += count;
-            }
-        }
-        load
+    /// The number of tokens that each expert index received, summed over all layers, on the device:
+    /// `[n_experts]`.
+    pub fn load(&self) -> Tensor<1, Int> {
+        let mut layers = self.routed.iter().map(|layer| layer.routing.load());
+        let first = layers.next().expect("a model has at least one layer");
+        layers.fold(first, |sum, layer| sum + layer)
     }
 
-    /// Measures how evenly the experts were used.
+    /// Measures how evenly the experts were used. Reads the load of every layer from the device.
     pub fn expert_load(&self) -> ExpertLoad {
         ExpertLoad::of(self.routed.iter().map(|layer| &layer.routing))
     }

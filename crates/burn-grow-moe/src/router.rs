@@ -2,7 +2,7 @@
 
 use burn_core as burn;
 use burn_core::module::Module;
-use burn_core::tensor::{DType, Int, Tensor, TensorData};
+use burn_core::tensor::{DType, Tensor};
 use burn_grow_derive::Growable;
 use burn_grow_kernels::Routing;
 use burn_nn::Linear;
@@ -12,8 +12,8 @@ use crate::weight_init::WeightInit;
 /// Chooses the experts of every token.
 ///
 /// `p = softmax(W x)` in `f32`. The `top_k` most probable experts answer, weighted with `p` or, as
-/// in Qwen3-MoE, with `p` divided by its sum over the chosen experts. The choice is made on the
-/// host, which reads `p` once.
+/// in Qwen3-MoE, with `p` divided by its sum over the chosen experts. [`Routing`] says where the
+/// choice is made.
 #[derive(Module, Growable, Debug)]
 #[grow(crate = burn_grow_core)]
 pub struct Router {
@@ -70,20 +70,15 @@ impl Router {
     pub fn forward(&self, x: Tensor<2>) -> (Routed, Tensor<2>) {
         let dtype = x.dtype();
         let logits = self.linear.forward(x).cast(DType::F32);
-        let [tokens, n_experts] = logits.dims();
+        let [_, n_experts] = logits.dims();
 
         let largest = logits.clone().detach().max_dim(1);
         let exp = (logits - largest.clone()).exp();
         let total = exp.clone().sum_dim(1);
         let probabilities = exp / total.clone();
 
-        let routing = Routing::choose(&host(&probabilities), n_experts, self.top_k);
-        let chosen: Vec<i64> = routing.experts().iter().map(|e| *e as i64).collect();
-        let chosen = Tensor::<2, Int>::from_data(
-            TensorData::new(chosen, [tokens, self.top_k]),
-            &probabilities.device(),
-        );
-        let mut weights = probabilities.clone().gather(1, chosen);
+        let routing = Routing::choose(&probabilities, self.top_k);
+        let mut weights = probabilities.clone().gather(1, routing.experts());
         if self.norm_topk_prob {
             weights = weights.clone() / weights.sum_dim(1);
         }
@@ -94,13 +89,4 @@ impl Router {
         };
         (routed, weights.cast(dtype))
     }
-}
-
-fn host(tensor: &Tensor<2>) -> Vec<f32> {
-    tensor
-        .clone()
-        .without_autodiff()
-        .into_data()
-        .try_into_vec()
-        .expect("the router's probabilities are f32")
 }

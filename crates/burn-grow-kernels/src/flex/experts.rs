@@ -82,11 +82,12 @@ fn one(stack: &FlexTensor, index: usize) -> Matrix<'_> {
 
 impl Moe {
     fn new(routing: &Routing) -> Self {
-        let (order, top_k) = (routing.by_expert(), routing.top_k());
+        let (choice, top_k) = (routing.on_host(), routing.top_k());
+        let order = choice.by_expert();
         let mut moe = Self {
             choices: vec![Choice::default(); order.len()],
             order,
-            load: routing.load().to_vec(),
+            load: choice.load().to_vec(),
             top_k,
         };
         let mut known = vec![0; routing.tokens()];

@@ -10,7 +10,8 @@ use crate::routing::Routing;
 ///
 /// Rows are gathered by expert into a batch with as many rows an expert as the busiest one has, so
 /// that nothing is dropped. Padding holds a real row whose answer is never read, so it takes no
-/// gradient.
+/// gradient. How many rows that are is known on the host only, which reads the routing if a device
+/// chose.
 pub(crate) fn experts(
     x: Tensor<2>,
     weights: Tensor<2>,
@@ -19,9 +20,8 @@ pub(crate) fn experts(
 ) -> Tensor<2> {
     let device = x.device();
     let [tokens, hidden] = x.dims();
-    let n_experts = routing.load().len();
-    let top_k = routing.top_k();
-    let (capacity, rows, slots) = routing.padded();
+    let (n_experts, top_k) = (routing.n_experts(), routing.top_k());
+    let (capacity, rows, slots) = routing.on_host().padded();
 
     let batch = x
         .select(0, indices(rows, &device))

@@ -18,8 +18,9 @@ fn both(factor: f64) -> Expansion {
 
 /// The experts of every token, in ascending order.
 fn chosen(routing: &Routing) -> Vec<Vec<usize>> {
-    let tokens = routing.experts().chunks(routing.top_k());
-    tokens
+    let experts = routing.read_experts();
+    experts
+        .chunks(routing.top_k())
         .map(|experts| {
             let mut experts = experts.to_vec();
             experts.sort_unstable();

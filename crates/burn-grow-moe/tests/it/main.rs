@@ -5,6 +5,7 @@ mod common;
 mod hf;
 
 mod axes;
+mod device_reads;
 mod experts;
 mod growth;
 mod hf_errors;

@@ -22,7 +22,7 @@ fn output() -> (MoeSequenceOutput, Vec<usize>, f64) {
     let busiest = output
         .routed
         .iter()
-        .map(|layer| *layer.routing.load().iter().max().unwrap());
+        .map(|layer| layer.routing.read_load().into_iter().max().unwrap());
     let busiest = busiest.collect();
     (MoeSequenceOutput::new(&output, loss, tokens), busiest, nats)
 }

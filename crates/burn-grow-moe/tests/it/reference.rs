@@ -102,7 +102,7 @@ fn the_forward_pass_equals_plain_loops() {
         let load: Vec<_> = output
             .routed
             .iter()
-            .map(|layer| layer.routing.load().to_vec())
+            .map(|layer| layer.routing.read_load())
             .collect();
         assert_eq!(load, expected.load, "{name}");
         let difference = largest_difference(&values(output.logits), &expected.logits);
