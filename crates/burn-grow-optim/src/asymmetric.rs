@@ -124,7 +124,7 @@ impl<O: Optimizer> Optimizer for Asymmetric<O> {
         AsymmetricState {
             inner: state.inner.map(|inner| O::to_device(inner, device)),
             regions: state.regions,
-            masks: state.masks.map(|masks| masks.to_device(device)),
+            masks: state.masks.map(|masks| masks.moved_to(device)),
         }
     }
 }

@@ -37,7 +37,7 @@ impl<const D: usize> Masks<D> {
     }
 
     /// The same on another device.
-    pub(crate) fn to_device(mut self, device: &Device) -> Self {
+    pub(crate) fn moved_to(mut self, device: &Device) -> Self {
         for mask in &mut self.masks {
             if let Mask::Along(dims) = mask {
                 *dims = dims.drain(..).map(|dim| dim.to_device(device)).collect();
