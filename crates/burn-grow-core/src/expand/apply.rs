@@ -1,13 +1,12 @@
 //! Parameters and constants of a model, expanded.
 
 use burn_core::module::Param;
-use burn_core::tensor::{Tensor, TensorData};
+use burn_core::tensor::Tensor;
 
 use super::apart::check_apart;
 use super::device;
 #[cfg(feature = "flex")]
 use super::host;
-use super::random::is_random;
 use crate::describe::constants::Constants;
 use crate::describe::growable::Growable;
 use crate::error::GrowError;
@@ -114,14 +113,4 @@ fn expand<const D: usize>(plan: &Plan, param: &ParamPlan, tensor: Tensor<D>) -> 
         return host::expand(plan, param, &dims, &tensor, &old);
     }
     device::expand(plan, param, &dims, tensor)
-}
-
-/// Tells if new values are made from the old ones.
-pub(super) fn needs_old(plan: &Plan, dims: &[Option<Vec<Coordinate>>]) -> bool {
-    is_random(dims) || plan.is_noisy()
-}
-
-/// Converts the values to a type that holds every other float exactly.
-pub(super) fn floats(data: &TensorData) -> Vec<f64> {
-    data.iter::<f64>().collect()
 }

@@ -5,10 +5,10 @@
 
 use burn_core::tensor::{Int, Tensor, TensorData};
 
-use super::apply::{floats, needs_old};
 use super::factors::Factors;
 use super::gather::new_shape;
 use super::moves::{Moves, Sources};
+use super::old_values::{floats, needs_old};
 use super::random::{draw, is_random};
 use crate::plan::coordinates::{Content, Coordinate};
 use crate::plan::model::Plan;

@@ -3,10 +3,10 @@
 use burn_core::backend::{Flex, flex::FlexTensor};
 use burn_core::tensor::{DType, Tensor, TensorData};
 
-use super::apply::{floats, needs_old};
 use super::factors::Factors;
 use super::filled::filled;
 use super::gather::{moves, new_shape};
+use super::old_values::{floats, needs_old};
 use super::random::{draw, is_random};
 use crate::plan::coordinates::Coordinate;
 use crate::plan::model::Plan;

@@ -14,6 +14,7 @@ mod gather;
 mod host;
 mod moves;
 mod noise;
+mod old_values;
 mod random;
 #[cfg(all(test, feature = "flex"))]
 mod tests;

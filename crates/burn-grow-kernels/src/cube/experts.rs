@@ -6,8 +6,8 @@ use burn_core::tensor::activation::{sigmoid, silu};
 use burn_core::tensor::{DType, Tensor};
 
 use super::extension::ExpertOps;
+use super::form::Form;
 use super::groups::Groups;
-use super::product::Form;
 use crate::expert_matrices::ExpertMatrices;
 use crate::op::{Operation, apply};
 

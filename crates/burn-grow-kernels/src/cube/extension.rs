@@ -7,7 +7,8 @@ use burn_core::backend::{Backend, backend_extension};
 use burn_core::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 
-use super::product::{Form, product, product_shape};
+use super::form::Form;
+use super::product::{product, product_shape};
 use super::{choose, group};
 
 /// Routing and products by expert as operations of a backend.

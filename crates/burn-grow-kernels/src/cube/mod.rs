@@ -10,6 +10,7 @@
 mod choose;
 mod experts;
 mod extension;
+mod form;
 mod fragments;
 mod group;
 mod groups;

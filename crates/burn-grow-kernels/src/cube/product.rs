@@ -7,20 +7,10 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use super::form::Form;
 use super::fragments::{self, fragments_kernel};
 use super::tile::Plan;
 use super::units::{self, units_kernel};
-
-/// What is multiplied, for every expert `e`, and what is summed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
-    /// `rows_e [n_e, k] x matrix_e [k, n]`
-    Plain,
-    /// `rows_e [n_e, k] x (matrix_e [n, k])^T`
-    Transposed,
-    /// `(rows_e [n_e, m])^T x rows_e [n_e, n]`
-    PerExpert,
-}
 
 /// A tensor whose last dimension is contiguous.
 fn rows(tensor: CubeTensor) -> CubeTensor {

@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use super::product::Form;
+use super::form::Form;
 
 /// The units of a cube.
 pub(super) const UNITS: usize = 256;
