@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use burn_core::tensor::{DType, Device, Distribution, FloatDType, Tensor};
 use rand::Rng;
 
-use super::apply::needs_old;
 use super::filled::filled;
 use super::moves::Moves;
+use super::old_values::needs_old;
 use super::{device, host};
 use crate::baseline::{Baseline, SplitRatio};
 use crate::describe::active::ActiveFraction;
