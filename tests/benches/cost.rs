@@ -116,13 +116,18 @@ fn adapters() {
 
 /// A step on a stack of matrices.
 fn stack_step<O: Optimizer>(optimizer: O, shape: [usize; 3]) -> impl FnMut() {
-    let drawn = |shape| Tensor::<3>::random(shape, Distribution::Default, &Device::flex());
+    let drawn = |shape| Tensor::<3>::random(shape, Distribution::Default, &chosen());
     let (mut stack, grad, mut state) = (drawn(shape), drawn(shape), None);
     move || {
         let (moved, next) = optimizer.step(1e-3, stack.clone(), grad.clone(), state.take());
         (stack, state) = (moved, next);
         black_box(stack.clone().into_data());
     }
+}
+
+/// The device that `BURN_GROW_DEVICE` names.
+fn chosen() -> Device {
+    device::chosen().1
 }
 
 /// Prints the median of the quotients of paired timings.
@@ -136,6 +141,7 @@ fn ratio(
     let time = |run: &mut dyn FnMut()| {
         let start = Instant::now();
         run();
+        chosen().sync().unwrap();
         start.elapsed()
     };
     for _ in 0..rounds / 10 + 1 {
@@ -194,7 +200,7 @@ fn language(hidden: usize, inner: usize) -> Language {
         ..MoeConfig::default()
     };
     Language {
-        model: config.init(&Device::flex().autodiff()),
+        model: config.init(&chosen().autodiff()),
     }
 }
 
@@ -204,7 +210,7 @@ fn tokens() -> Tokens {
         .collect::<Vec<i64>>();
     Tokens(Tensor::from_data(
         TensorData::new(values, [4, 64]),
-        &Device::flex().autodiff(),
+        &chosen().autodiff(),
     ))
 }
 
@@ -261,7 +267,7 @@ struct Matrix {
 }
 
 fn random(shape: [usize; 2]) -> Tensor<2> {
-    Tensor::random(shape, Distribution::Default, &Device::flex())
+    Tensor::random(shape, Distribution::Default, &chosen())
 }
 
 struct Stepped {
