@@ -83,11 +83,10 @@ fn main() {
     let processor = backend == Backend::Flex;
     let setting = if processor { &PROCESSOR } else { &CARD };
     // Compiling takes PyTorch minutes on some machines.
-    let asked = std::env::var("BURN_GROW_TORCH").ok();
-    let ways = WAYS.iter().filter(|way| {
-        let mut asked = asked.iter().flat_map(|asked| asked.split(','));
-        asked.clone().next().is_none() || asked.any(|asked| asked == **way)
-    });
+    let asked = std::env::var("BURN_GROW_TORCH").unwrap_or_else(|_| WAYS.join(","));
+    let ways = WAYS
+        .iter()
+        .filter(|way| asked.split(',').any(|asked| asked == **way));
     let start = |way: &&'static str| Torch::start(threads, processor, way);
     let mut torch: Vec<Torch> = ways.filter_map(start).collect();
     for dtype in setting.dtypes {
