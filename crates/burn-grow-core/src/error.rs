@@ -2,8 +2,111 @@
 
 use crate::describe::axis::Axis;
 use crate::describe::layout::Layout;
+use crate::describe::stack::Stack;
 use crate::plan::init::InitPair;
 use crate::verify::mismatch::RoleMismatch;
+
+/// What is wrong with a stack of blocks, or with what an expansion asks of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackFault {
+    /// A map of axes makes the axis of the stack a product.
+    #[error("`axes(..)` makes it a product, and the number of blocks is one axis")]
+    Product,
+    /// The axis is also that of a dimension of a parameter.
+    #[error(
+        "dimension {dim} of parameter `{param}` lies on it, too: a number of blocks is no width"
+    )]
+    Width {
+        /// Path of the parameter.
+        param: String,
+        /// Index of the dimension.
+        dim: usize,
+    },
+    /// The axis is not that of a stack.
+    #[error("it is no stack of blocks, which `with_blocks` is for")]
+    NoStack,
+    /// A method is given that is about the units of a width.
+    #[error("it grows by blocks: `with_blocks` says which, in place of a method")]
+    Method,
+    /// Nothing says what a fresh block is.
+    #[error(
+        "nothing says what a fresh block is: name a method of the module that makes one, \
+         `#[grow(depth = \"..\", fresh = Self::block)]`"
+    )]
+    NoFresh,
+    /// An empty stack holds no block to copy.
+    #[error("it is empty, so there is nothing to copy: grow it by `Blocks::fresh()`")]
+    Empty,
+    /// A fresh block of an empty stack holds a stack itself.
+    #[error("it is inside of a fresh block of an empty stack: begin with one block")]
+    InsideOfFresh,
+    /// A block is not like the first one.
+    #[error("block {block} is unlike block 0: {difference}")]
+    Unlike {
+        /// Index of the block.
+        block: usize,
+        /// First difference.
+        difference: String,
+    },
+    /// A list of sources has another length than the grown stack.
+    #[error("{found} sources are listed for {expected} blocks")]
+    Sources {
+        /// Number of blocks of the grown stack.
+        expected: usize,
+        /// Number of sources.
+        found: usize,
+    },
+    /// A list of sources names a block that is not there.
+    #[error("block {block} is listed as a source, and there are {blocks} blocks")]
+    NoBlock {
+        /// Index of the block.
+        block: usize,
+        /// Number of blocks.
+        blocks: usize,
+    },
+    /// A list of sources leaves out an old block, or has it before one that it stands behind.
+    #[error(
+        "block {block} is not where the list of sources should have it: all old blocks stay, in \
+         their order"
+    )]
+    Misplaced {
+        /// Index of the block.
+        block: usize,
+    },
+    /// The outputs of a block to the residual stream do not follow from its roles.
+    #[error(
+        "{reason}, so the roles do not tell what keeps an identity block from changing the stream: \
+         name it, as in `Blocks::identity().zeroing([\"attention.output\", \"feed_forward.down\"])`"
+    )]
+    NoIdentity {
+        /// Reason.
+        reason: String,
+    },
+    /// A path that identity blocks set to zero is not in a block.
+    #[error("a block has no parameter at or below `{path}`, which identity blocks set to zero")]
+    NothingToZero {
+        /// Path in the block.
+        path: String,
+    },
+    /// Paths are to be zero in blocks that are no identity.
+    #[error("`zeroing` is for identity blocks, and these are {content}")]
+    Zeroing {
+        /// What the blocks hold.
+        content: String,
+    },
+}
+
+impl StackFault {
+    /// The error of `stack`.
+    pub(crate) fn of(self, stack: &Stack) -> GrowError {
+        GrowError::Stack {
+            path: stack.path.clone(),
+            axis: stack.axis.clone(),
+            fault: self,
+        }
+    }
+}
 
 /// The error of describing a model, planning an expansion or applying a plan.
 ///
@@ -106,6 +209,16 @@ pub enum GrowError {
         whole: Layout,
         /// Width of that axis after the expansion.
         whole_width: usize,
+    },
+    /// A stack of blocks cannot be what its description or an expansion says.
+    #[error("stack `{path}` along axis `{axis}`: {fault}")]
+    Stack {
+        /// Path of the container.
+        path: String,
+        /// Axis at fault.
+        axis: Axis,
+        /// What is wrong.
+        fault: StackFault,
     },
     /// A method is given for an axis that the expansion does not name.
     #[error("a method is given for axis `{axis}`, which the expansion does not name")]

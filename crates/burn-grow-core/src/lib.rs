@@ -55,13 +55,14 @@ mod error;
 mod expand;
 mod hash;
 mod layers;
+mod lineage;
 mod random;
 mod table;
 mod visit;
 
 pub use describe::blueprint::Blueprint;
 pub use describe::growable::Growable;
-pub use error::GrowError;
+pub use error::{GrowError, StackFault};
 pub use plan::expansion::Expansion;
 pub use plan::init::InitPair;
 pub use plan::model::Plan;

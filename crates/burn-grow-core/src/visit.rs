@@ -35,13 +35,33 @@ pub fn for_each_param<M: Module>(module: &M, visitor: &mut impl ParamVisitor) {
     });
 }
 
-/// Replaces the float parameters of a module, for [`map_params`].
+/// Replaces the parameters of a module, for [`map_params`].
 pub trait ParamMapper {
     /// Replaces the float parameter at `path`.
     fn float<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+
+    /// Replaces the integer parameter at `path`.
+    fn int<const D: usize>(
+        &mut self,
+        path: &str,
+        param: Param<Tensor<D, Int>>,
+    ) -> Param<Tensor<D, Int>> {
+        let _ = path;
+        param
+    }
+
+    /// Replaces the boolean parameter at `path`.
+    fn bool<const D: usize>(
+        &mut self,
+        path: &str,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        let _ = path;
+        param
+    }
 }
 
-/// Replaces every float parameter of `module` by what `mapper` makes of it.
+/// Replaces every parameter of `module` by what `mapper` makes of it.
 pub fn map_params<M: Module>(module: M, mapper: &mut impl ParamMapper) -> M {
     module.map(&mut Walk {
         path: Vec::new(),
@@ -100,5 +120,18 @@ impl<V: ParamMapper> ModuleMapper for Walk<'_, V> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path();
         self.inner.float(&path, param)
+    }
+
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let path = self.path();
+        self.inner.int(&path, param)
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        let path = self.path();
+        self.inner.bool(&path, param)
     }
 }

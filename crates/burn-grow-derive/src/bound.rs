@@ -27,7 +27,8 @@ pub(crate) fn growable(input: &DeriveInput, parts: &[&Part]) -> Generics {
     let params: Vec<&Ident> = input.generics.type_params().map(|p| &p.ident).collect();
     let mut generics = module(input);
     for part in parts {
-        let element = check::element(part.field.ty).filter(|_| !part.places.is_empty());
+        let one_by_one = !part.places.is_empty() || part.depth.is_some();
+        let element = check::element(part.field.ty).filter(|_| one_by_one);
         let ty = element.unwrap_or(part.field.ty);
         if !mentions(ty.to_token_stream(), &params) {
             continue;

@@ -19,6 +19,10 @@ pub(crate) struct Part<'a> {
     pub(crate) axes: Option<Axes>,
     /// What elements of a stack have of their own.
     pub(crate) places: Vec<(Place, Overrides)>,
+    /// The axis that is the number of elements.
+    pub(crate) depth: Option<LitStr>,
+    /// Function that makes a fresh element.
+    pub(crate) fresh: Option<Path>,
 }
 
 /// What elements at one place have of their own.
@@ -78,6 +82,8 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
         active: None,
         axes: None,
         places: Vec::new(),
+        depth: None,
+        fresh: None,
         field,
     };
     let skipped = attr::is_module_skip(part.field.attrs);
@@ -88,6 +94,7 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
     let mut decided: Option<Ident> = None;
     let mut active: Option<Ident> = None;
     let mut placed: Vec<Ident> = Vec::new();
+    let mut deep: Option<Ident> = None;
     for Entry { key, value } in attr::field(part.field.attrs, errors) {
         if skipped && !fits_skipped(&value) {
             let message = format!(
@@ -105,6 +112,22 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
                 }
                 part.active = Some(path);
                 active = Some(key);
+                continue;
+            }
+            Value::Depth(axis) => {
+                if part.depth.is_some() {
+                    twice(&key, errors);
+                }
+                part.depth = Some(axis);
+                deep = Some(key);
+                continue;
+            }
+            Value::Fresh(path) => {
+                if part.fresh.is_some() {
+                    twice(&key, errors);
+                }
+                part.fresh = Some(path);
+                deep.get_or_insert(key);
                 continue;
             }
             Value::Axes(axes) => {
@@ -170,6 +193,9 @@ fn part<'a>(field: Field<'a>, errors: &mut Errors) -> Part<'a> {
         errors.at(axes.span, message);
     }
     places(&part, &placed, errors);
+    if let Some(key) = deep {
+        depth(&part, &key, errors);
+    }
     part.places.sort_by_key(|(place, _)| *place);
     part
 }
@@ -182,6 +208,31 @@ fn fits_skipped(value: &Value) -> bool {
         Value::Role(_) | Value::Dims(_) | Value::Axes(_) | Value::Place(..) | Value::Active(_) => {
             false
         }
+        Value::Depth(_) | Value::Fresh(_) => false,
+    }
+}
+
+/// Checks that the number of elements of a field can be an axis.
+fn depth(part: &Part, key: &Ident, errors: &mut Errors) {
+    if part.depth.is_none() {
+        let message = "`fresh` makes a block of a stack that grows: name its axis, \
+                       `depth = \"layers\"`";
+        return errors.at(key.span(), message);
+    }
+    if !matches!(part.form, Form::Child | Form::Layer(_)) {
+        let message = "`depth` is the number of modules or layers in a field";
+        return errors.at(key.span(), message);
+    }
+    if !part.places.is_empty() {
+        let message = "`depth` makes any element the source of a new one, and `first`, `rest` and \
+                       `last` make them different";
+        return errors.at(key.span(), message);
+    }
+    let growing = element(part.field.ty).is_some()
+        && last_segment(part.field.ty).is_some_and(|segment| segment.ident == "Vec");
+    if !growing {
+        let message = "`depth` is the number of elements in a `Vec`, which can grow";
+        errors.push(syn::Error::new_spanned(part.field.ty, message));
     }
 }
 
@@ -312,6 +363,7 @@ fn first(ty: &Type, key: &Ident, value: Value, errors: &mut Errors) -> Form {
         Value::With(path) => Form::With(path),
         // Taken before the form is decided.
         Value::Active(_) | Value::Axes(_) | Value::Place(..) => Form::Child,
+        Value::Depth(_) | Value::Fresh(_) => Form::Child,
     }
 }
 

@@ -10,7 +10,7 @@ use syn::{DeriveInput, Generics, Path, Token};
 use crate::ast::{Body, Variant};
 use crate::attr::{self, Axes, Container, Dims, Layout, Place, Role, RoleKind, Stored};
 use crate::bound;
-use crate::check::{Form, Overrides, Part, Roles, Slot};
+use crate::check::{self, Form, Overrides, Part, Roles, Slot};
 
 /// How the generated code reaches a field.
 struct Access {
@@ -143,8 +143,13 @@ fn method(
 ) -> Option<TokenStream> {
     match body {
         Body::Struct(parts) => {
-            let statements: Vec<_> = parts
+            // A fresh block is made by numbers of the module that are updated before.
+            let (fresh, others): (Vec<&Part>, Vec<&Part>) = parts
                 .iter()
+                .partition(|part| mutable.is_some() && part.fresh.is_some());
+            let statements: Vec<_> = others
+                .into_iter()
+                .chain(fresh)
                 .filter_map(|part| {
                     let member = &part.field.member;
                     // What does not fit the type of the field is an error on the field.
@@ -199,6 +204,7 @@ fn describe(names: &Names, part: &Part, access: &Access) -> Option<TokenStream> 
     let statement = match &part.form {
         Form::Free => return None,
         Form::Passed => scope(describe, name, observe(describe, reference)),
+        Form::Child | Form::Layer(_) if part.depth.is_some() => describe_stack(names, part, access),
         Form::Child if part.places.is_empty() => {
             let child = quote!(<#ty as _grow::Growable>::describe(#reference, #describe));
             scope(describe, name, mapped(names, describe, &part.axes, child))
@@ -284,6 +290,9 @@ fn update_constants(names: &Names, part: &Part, access: &Access) -> Option<Token
     let ty = part.field.ty;
     match &part.form {
         Form::Passed | Form::Free | Form::Param { .. } | Form::Frozen { .. } | Form::Fixed => None,
+        Form::Child | Form::Layer(_) if part.depth.is_some() => {
+            Some(update_stack(names, part, access))
+        }
         Form::Layer(layer) if part.places.is_empty() => {
             // The roles may name fields of `self`, so they come before the borrow.
             let made = layer_roles(layer);
@@ -368,6 +377,91 @@ fn map_entries(axes: &Axes) -> TokenStream {
         None => quote!(.without(#name)),
     });
     quote!(#(#entries)*)
+}
+
+/// Describes the elements of a stack, and its length.
+fn describe_stack(names: &Names, part: &Part, access: &Access) -> TokenStream {
+    let Names {
+        describe,
+        field,
+        roles,
+        index,
+        ..
+    } = names;
+    let Access { reference, .. } = access;
+    let (name, axis) = (&part.field.name, &part.depth);
+    let element = check::element(part.field.ty);
+    let one = match &part.form {
+        Form::Layer(layer) => {
+            let made = layer_roles(layer);
+            quote!(#describe.with_roles(&#made, |#roles, #describe| {
+                <#element as _grow::describe::Layer>::describe(#field, #roles, #describe)
+            }))
+        }
+        _ => {
+            let child = quote!(<#element as _grow::Growable>::describe(#field, #describe));
+            mapped(names, describe, &part.axes, child)
+        }
+    };
+    let declared = match &part.fresh {
+        Some(path) => {
+            let fresh = quote_spanned!(path.span()=> || #path(self));
+            quote!(#describe.stack_with(#name, #axis, (#reference).len(), #fresh, |#field, #describe| {
+                #one
+            });)
+        }
+        None => quote!(#describe.stack(#name, #axis, (#reference).len());),
+    };
+    let elements = scope(
+        describe,
+        name,
+        quote! {
+            for (#index, #field) in (#reference).iter().enumerate() {
+                #describe.element(#index, |#describe| { #one });
+            }
+        },
+    );
+    quote!(#elements #declared)
+}
+
+/// Rebuilds a stack, and updates the constants of its elements.
+fn update_stack(names: &Names, part: &Part, access: &Access) -> TokenStream {
+    let Names {
+        constants,
+        field,
+        roles,
+        index,
+        ..
+    } = names;
+    let Access { reference, .. } = access;
+    let axis = &part.depth;
+    let element = check::element(part.field.ty);
+    let (made, one) = match &part.form {
+        Form::Layer(layer) => {
+            // The roles may name fields of `self`, so they come before the borrow.
+            let made = layer_roles(layer);
+            let one = quote!(#constants.with_roles(&#roles, |#roles, #constants| {
+                <#element as _grow::describe::Layer>::update_constants(#field, #roles, #constants)
+            }));
+            (Some(quote!(let #roles = #made;)), one)
+        }
+        _ => {
+            let child = quote!(<#element as _grow::Growable>::update_constants(#field, #constants));
+            (None, mapped(names, constants, &part.axes, child))
+        }
+    };
+    let fresh = match &part.fresh {
+        Some(path) => {
+            let fresh = quote_spanned!(path.span()=> || #path(&*self));
+            quote!(#constants.fresh_blocks(#axis, #fresh))
+        }
+        None => quote!(::std::vec::Vec::new()),
+    };
+    quote!({
+        #made
+        let #index = #fresh;
+        #constants.stack(#axis, #reference, #index, |#field, #constants| { #one });
+    })
 }
 
 /// Goes through the elements of a stack, some of which have roles or axes of their own.

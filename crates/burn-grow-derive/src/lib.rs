@@ -123,6 +123,8 @@ use crate::error::Errors;
 /// | `kept("axis", with = path)` | a number | `path(width)` when built, left alone by an expansion |
 /// | `skip` | a module, parameter or number | never grows, and may differ between widths |
 /// | `with = path` | a foreign type | described by functions of yours (see below) |
+/// | `depth = "axis"` | a `Vec` of modules or layers | its length is the axis |
+/// | `fresh = path` | beside `depth` | makes a new element (see below) |
 /// | `active = path` | parameters | how much of them takes part in one token (see below) |
 ///
 /// - **Layout.** Wherever a role is named,
@@ -144,6 +146,9 @@ use crate::error::Errors;
 ///   `path::update_constants(&mut T, &Constants)`.
 /// - **`active = path`** calls `fn(&Self) -> ActiveFraction` (or `f64`), and goes with any other
 ///   attribute of a field that holds parameters.
+/// - **`fresh = path`** calls `fn(&Self) -> Block`, at an expansion that asks for blocks of the module's
+///   own initialization, or grows an empty stack. The numbers of the module are those after the
+///   expansion, its parameters still those before.
 /// - A bare parameter is a `Param<Tensor<D>>` or an `Option` of one.
 /// - A field with `#[module(skip)]` holds no parameters for Burn. It takes the attributes of
 ///   constants, `skip` and `with`.

@@ -169,7 +169,6 @@ impl MoeConfig {
     pub fn validate(&self) -> Result<(), MoeConfigError> {
         let sizes = [
             ("vocab_size", self.vocab_size),
-            ("n_layers", self.n_layers),
             ("hidden", self.hidden),
             ("inner", self.inner),
             ("n_heads", self.n_heads),

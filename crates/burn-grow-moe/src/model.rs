@@ -44,7 +44,8 @@ pub struct MoeTransformer {
     /// `[vocab, hidden]`
     #[grow(vocab = "vocab", fan_out = "hidden")]
     pub embedding: Embedding,
-    /// The layers.
+    /// The layers, of which there may be none.
+    #[grow(depth = "layers", fresh = Self::fresh_block)]
     pub blocks: Vec<Block>,
     /// `[hidden]`
     #[grow(gain = "hidden")]
@@ -54,15 +55,24 @@ pub struct MoeTransformer {
     pub lm_head: Option<Linear>,
     /// The stand-in for `lm_head` if the embeddings are tied.
     pub tied: Option<TiedOutput>,
-    /// The width of the residual stream.
-    #[grow(width = "hidden")]
-    pub hidden: usize,
     /// The coefficient of the load-balancing loss.
     pub load_balancing: f64,
     /// The coefficient of the router's z-loss.
     pub router_z_loss: f64,
-    /// The standard deviation of the matrices at initialization.
-    pub init_std: f64,
+    /// The configuration, but for what other fields hold: it makes the blocks of a model that has none
+    /// yet.
+    #[module(skip)]
+    #[grow(widths(
+        vocab_size = "vocab",
+        n_layers = "layers",
+        hidden = "hidden",
+        inner = "inner",
+        n_heads("kv_heads", "queries"),
+        n_kv_heads = "kv_heads",
+        n_experts = "experts",
+        top_k = "top_k",
+    ))]
+    config: MoeConfig,
 }
 
 /// The output projection of a model with tied embeddings: the transposed embedding, times a scalar.
@@ -119,39 +129,31 @@ impl MoeTransformer {
             lm_head: (!config.tied_embeddings)
                 .then(|| init.linear(config.hidden, config.vocab_size)),
             tied: config.tied_embeddings.then_some(TiedOutput { multiplier }),
-            hidden: config.hidden,
             load_balancing: config.load_balancing,
             router_z_loss: config.router_z_loss,
-            init_std: config.init_std,
+            config: config.clone(),
         }
+    }
+
+    /// Makes a block of its own initialization.
+    fn fresh_block(&self) -> Block {
+        let device = self.norm.gamma.device();
+        let config = &self.config;
+        Block::new(&WeightInit {
+            config,
+            device: &device,
+        })
     }
 
     /// The present configuration of the model, with grown widths and the logit multiplier.
     ///
     /// A record holds no constants: save a grown model as its record and this configuration.
     pub fn config(&self) -> MoeConfig {
-        let block = &self.blocks[0];
-        let (attention, experts) = (&block.attention, &block.feed_forward);
         MoeConfig {
-            vocab_size: self.embedding.weight.dims()[0],
-            n_layers: self.blocks.len(),
-            hidden: self.hidden,
-            inner: experts.inner(),
-            n_heads: attention.n_heads(),
-            n_kv_heads: attention.n_kv_heads,
-            head_dim: attention.head_dim,
-            n_experts: experts.n_experts(),
-            top_k: experts.router.top_k,
-            norm_topk_prob: experts.router.norm_topk_prob,
-            rope_theta: attention.rope_theta,
-            qk_norm: attention.q_norm.over,
-            clip_qkv: attention.clip_qkv,
-            norm_eps: self.norm.epsilon,
-            tied_embeddings: self.tied.is_some(),
             load_balancing: self.load_balancing,
             router_z_loss: self.router_z_loss,
-            init_std: self.init_std,
             logit_multiplier: self.tied.as_ref().map_or(1.0, |tied| tied.multiplier),
+            ..self.config.clone()
         }
     }
 
@@ -195,16 +197,16 @@ impl MoeTransformer {
         let past = cache.as_ref().map_or(0, |cache| cache.seq());
         let mut x = self.embedding.forward(tokens);
         hook.see(Site::Embedding, &x);
-        let positions =
-            self.blocks[0]
-                .attention
-                .positions(past..past + seq, x.dtype(), &x.device());
         let mut routed = Vec::with_capacity(self.blocks.len());
-        for (layer, block) in self.blocks.iter().enumerate() {
-            let cache = cache.as_mut().map(|cache| cache.layer(layer));
-            let (y, layer) = block.forward(x, &positions, cache, layer, hook);
-            x = y;
-            routed.push(layer);
+        if let Some(first) = self.blocks.first() {
+            let range = past..past + seq;
+            let positions = first.attention.positions(range, x.dtype(), &x.device());
+            for (layer, block) in self.blocks.iter().enumerate() {
+                let cache = cache.as_mut().map(|cache| cache.layer(layer));
+                let (y, layer) = block.forward(x, &positions, cache, layer, hook);
+                x = y;
+                routed.push(layer);
+            }
         }
         let logits = self.logits(norm(&self.norm, x));
         hook.see(Site::Logits, &logits);

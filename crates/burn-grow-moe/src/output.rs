@@ -1,6 +1,6 @@
 //! Logits, routing and losses of a forward pass.
 
-use burn_core::tensor::{FloatDType, Int, Tensor};
+use burn_core::tensor::{DType, FloatDType, Int, Tensor};
 
 use crate::expert_load::ExpertLoad;
 use crate::router::Routed;
@@ -22,9 +22,13 @@ impl MoeOutput {
     /// token and `P_e` its mean probability, both over the tokens of all layers
     /// ([arXiv 2101.03961](https://arxiv.org/abs/2101.03961) for one choice). The `f_e` sum to
     /// `top_k` and the `P_e` to one, so a router that treats all experts alike gives `top_k`. One
-    /// that sends every token to the same `top_k` experts with certainty gives `n_experts`.
+    /// that sends every token to the same `top_k` experts with certainty gives `n_experts`. Zero for
+    /// a model without layers.
     pub fn load_balancing(&self) -> Tensor<1> {
-        let n_experts = self.routed[0].routing.n_experts();
+        let Some(first) = self.routed.first() else {
+            return self.nothing();
+        };
+        let n_experts = first.routing.n_experts();
         let tokens: usize = self.routed.iter().map(|layer| layer.routing.tokens()).sum();
         let frequencies = self.load().cast(FloatDType::F32) / tokens as f64;
         let probabilities = self.mean(|layer| layer.probabilities.clone());
@@ -32,16 +36,19 @@ impl MoeOutput {
     }
 
     /// The router's z-loss before its coefficient, `mean(logsumexp(router logits)^2)` over the
-    /// tokens of all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`.
+    /// tokens of all layers ([arXiv 2202.08906](https://arxiv.org/abs/2202.08906)): `[1]`. Zero for
+    /// a model without layers.
     pub fn z_loss(&self) -> Tensor<1> {
         self.mean(|layer| layer.z.clone())
     }
 
     /// The number of tokens that each expert index received, summed over all layers, on the device:
-    /// `[n_experts]`.
+    /// `[n_experts]`, or `[0]` for a model without layers.
     pub fn load(&self) -> Tensor<1, Int> {
         let mut layers = self.routed.iter().map(|layer| layer.routing.load());
-        let first = layers.next().expect("a model has at least one layer");
+        let Some(first) = layers.next() else {
+            return Tensor::zeros([0], &self.logits.device());
+        };
         layers.fold(first, |sum, layer| sum + layer)
     }
 
@@ -53,8 +60,15 @@ impl MoeOutput {
     /// The mean over layers, which all see the same number of tokens.
     fn mean(&self, of: impl Fn(&Routed) -> Tensor<1>) -> Tensor<1> {
         let mut layers = self.routed.iter().map(of);
-        let first = layers.next().expect("a model has at least one layer");
+        let Some(first) = layers.next() else {
+            return self.nothing();
+        };
         layers.fold(first, |sum, layer| sum + layer) / self.routed.len() as f64
+    }
+
+    /// A loss of zero.
+    fn nothing(&self) -> Tensor<1> {
+        Tensor::zeros([1], (&self.logits.device(), DType::F32))
     }
 }
 

@@ -110,11 +110,12 @@ pub fn check_expandable<'a, M: Module>(
     stages: impl IntoIterator<Item = (&'a Plan, &'a StateRules, Option<Ramp>)>,
 ) -> Result<Vec<LockedCopies>, OptimError> {
     let mut record = RawRecord::of(optim)?;
-    let ids = param_ids(model);
+    let mut ids = param_ids(model);
     let mut found = Vec::new();
     for (plan, rules, rewarmup) in stages {
         if !plan.is_identity() {
             found.extend(record.expand(&ids, plan, rules, rewarmup)?);
+            ids = plan.ids_after(&ids);
         }
     }
     Ok(found)

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn_core::module::{Module, ParamGroup, ParamId};
 use burn_grow_core::Plan;
-use burn_grow_core::describe::{Axis, Role};
+use burn_grow_core::describe::Axis;
 use burn_grow_core::plan::{AxisPlan, Fill, ParamPlan};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ use crate::{BiasCorrection, OptimError, RewarmupScope, StatePolicy};
 ///   starts from zero if one of them says so, else it is copied;
 /// - an axis that scales multiplies the state by its own factors only;
 /// - if any axis drops, the state of the whole parameter starts from zero.
+///
+/// A parameter in a new block of a stack is new along the axis of the stack: it has no state, as a
+/// parameter that was just made, unless all such axes copy or scale.
 ///
 /// ```
 /// # use burn_core::module::ParamGroup;
@@ -140,8 +143,9 @@ impl StateRules {
         let group = groups.find(|(group, _)| matches(group));
         let group = group.map(|(_, policy)| *policy);
         let of_axis = |axis| self.axes.get(axis).copied().unwrap_or(self.policy);
-        let axes = param.roles.iter().flatten().flat_map(Role::axes);
-        let grown = axes.filter(|axis| plan.axis(axis).is_some_and(AxisPlan::grows));
+        let grown = param
+            .axes()
+            .filter(|axis| plan.axis(axis).is_some_and(AxisPlan::grows));
         ParamRule {
             along: grown
                 .map(|axis| (axis.clone(), group.unwrap_or_else(|| of_axis(axis))))
@@ -168,6 +172,14 @@ impl ParamRule {
         } else {
             self.has(StatePolicy::DropAll)
         }
+    }
+
+    /// Tells if a parameter in a new block of a stack has the state of its source.
+    pub(crate) fn copies_blocks(&self, param: &ParamPlan) -> bool {
+        let copies = |policy: Option<&StatePolicy>| {
+            matches!(policy, Some(StatePolicy::CopyAll | StatePolicy::Scale))
+        };
+        !self.drops() && param.new_axes().all(|axis| copies(self.along.get(axis)))
     }
 
     /// Tells if it is multiplied by factors.

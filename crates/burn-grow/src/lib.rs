@@ -48,7 +48,9 @@
 //! - `moe`: a growable mixture-of-experts transformer, in `moe`.
 //! - `hf`: checkpoints of Hugging Face's transformers, for the models of `moe`.
 
-pub use burn_grow_core::{Blueprint, Expansion, GrowError, Growable, InitPair, Plan, Scaling};
+pub use burn_grow_core::{
+    Blueprint, Expansion, GrowError, Growable, InitPair, Plan, Scaling, StackFault,
+};
 pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{Rewarmup, StatePolicy};
 pub use burn_grow_train::{At, Growth, TrainError, Trained, WidthExpansionCallback};

@@ -29,7 +29,8 @@ use burn_grow::prelude::*;
 use burn_grow::train::Growing;
 use burn_pack::{Reader, Scalar};
 
-/// Two layers on two axes, a norm, and a parameter that is never used.
+/// Two layers on two axes, a norm, a parameter that is never used, and a stack of blocks that is
+/// empty at first.
 #[derive(Module, Growable, Debug)]
 pub struct Net {
     #[grow(fan_out = "hidden")]
@@ -40,11 +41,43 @@ pub struct Net {
     up: Linear,
     #[grow(fan_in = "inner", fan_out = "hidden")]
     down: Linear,
+    #[grow(depth = "layers", fresh = Self::block)]
+    blocks: Vec<Block>,
     #[grow(fan_in = "hidden")]
     head: Linear,
     /// Never part of the forward pass: it has no gradient, and no optimizer state.
     #[grow(dims(fan_out = "inner"))]
     idle: Param<Tensor<1>>,
+    #[grow(width = "hidden")]
+    hidden: usize,
+    #[grow(width = "inner")]
+    inner: usize,
+}
+
+/// A residual block.
+#[derive(Module, Growable, Debug)]
+pub struct Block {
+    #[grow(gain = "hidden")]
+    norm: RmsNorm,
+    #[grow(fan_in = "hidden", fan_out = "inner")]
+    up: Linear,
+    #[grow(fan_in = "inner", fan_out = "hidden")]
+    down: Linear,
+}
+
+impl Block {
+    fn new(hidden: usize, inner: usize, seed: f32, device: &Device) -> Self {
+        Self {
+            norm: RmsNormConfig::new(hidden).init(device),
+            up: linear(hidden, inner, seed + 1.0, device),
+            down: linear(inner, hidden, seed + 2.0, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let inner = activation::silu(self.up.forward(self.norm.forward(x.clone())));
+        x + self.down.forward(inner)
+    }
 }
 
 fn values(count: usize, seed: f32) -> Vec<f32> {
@@ -97,15 +130,33 @@ impl Net {
             norm: RmsNormConfig::new(hidden).init(device),
             up: linear(hidden, inner, seed + 1.0, device),
             down: linear(inner, hidden, seed + 2.0, device),
+            blocks: Vec::new(),
             head: linear(hidden, 2, seed + 3.0, device),
             idle: Param::from_data(TensorData::new(values(inner, seed), [inner]), device),
+            hidden,
+            inner,
         }
+    }
+
+    /// With so many blocks.
+    pub fn with_blocks(mut self, blocks: usize) -> Self {
+        let device = self.embed.weight.device();
+        let block = |seed| Block::new(self.hidden, self.inner, 4.0 * seed as f32, &device);
+        self.blocks = (1..=blocks).map(block).collect();
+        self
+    }
+
+    /// A fresh block.
+    fn block(&self) -> Block {
+        Block::new(self.hidden, self.inner, 99.0, &self.embed.weight.device())
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let h = self.embed.forward(x);
         let inner = activation::silu(self.up.forward(self.norm.forward(h.clone())));
-        self.head.forward(h + self.down.forward(inner))
+        let h = h + self.down.forward(inner);
+        self.head
+            .forward(self.blocks.iter().fold(h, |h, block| block.forward(h)))
     }
 
     fn regress(&self, batch: Batch) -> RegressionOutput {

@@ -2,6 +2,7 @@
 
 mod algebra;
 mod baselines;
+mod depth;
 mod derive;
 mod errors;
 mod golden;

@@ -1,5 +1,6 @@
 //! Optimizers: their state and their learning rates across an expansion.
 
 mod clipping;
+mod depth;
 mod optimizers;
 mod rates;

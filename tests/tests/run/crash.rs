@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::harness::{EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, training};
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
 use burn_grow::{Growth, Rewarmup};
 
@@ -37,9 +38,13 @@ fn grow(expansion: Expansion) -> Growth {
 fn callback(directory: &Path) -> WidthExpansionCallback {
     let steps = Strategy::Single.steps_per_epoch();
     let marker = directory.join(EXPANDING);
+    // Widths and depth, the latter from no block on.
+    let first = Expansion::by("inner", 2.0).and_to("layers", 2);
+    let first = first.with_blocks("layers", Blocks::fresh());
+    let second = Expansion::by("hidden", 1.5).and_by("layers", 2.0);
     WidthExpansionCallback::builder(Strategy::Single.total_steps())
-        .expand(At::step(steps), grow(Expansion::by("inner", 2.0)))
-        .expand(At::step(2 * steps + 1), grow(Expansion::by("hidden", 1.5)))
+        .expand(At::step(steps), grow(first))
+        .expand(At::step(2 * steps + 1), grow(second))
         // Called in the middle of an expansion: the wide model is there, but not in its place.
         .on_expand(move |_, _| {
             fs::write(&marker, "").unwrap();

@@ -8,6 +8,7 @@ use crate::harness::{EPOCHS, Net, Strategy, checkpoint_by_path, run};
 use burn::module::ParamGroup;
 use burn::tensor::Device;
 use burn_grow::optim::StateRules;
+use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
 use burn_grow::train::{Position, Resumed};
 use burn_grow::{Growth, Rewarmup, StatePolicy};
@@ -50,6 +51,60 @@ fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Widths alone, or with them a stack of blocks, from none on: what is in the checkpoint already, the
+/// two that are due, and one that follows.
+fn expansions(deep: bool) -> [Expansion; 4] {
+    let early = Expansion::by("inner", 1.5);
+    let due = Expansion::by("hidden", 1.5);
+    let more = Expansion::by("inner", 2.0).with_init(InitPair::RANDOM_ZERO);
+    let late = Expansion::by("hidden", 2.0);
+    if !deep {
+        return [early, due, more, late];
+    }
+    let layers = |expansion: Expansion, layers, blocks| {
+        expansion
+            .and_to("layers", layers)
+            .with_blocks("layers", blocks)
+    };
+    [
+        layers(early, 2, Blocks::fresh()),
+        layers(due, 3, Blocks::copies().interleaved()),
+        layers(more, 5, Blocks::identity()),
+        layers(late, 7, Blocks::fresh().interleaved()),
+    ]
+}
+
+/// The first blocks come from disk, too.
+#[test]
+fn an_empty_stack_is_filled_on_disk() {
+    let fresh = |expansion: Expansion| {
+        let layers = expansion.and_to("layers", 2);
+        layers.with_blocks("layers", Blocks::fresh())
+    };
+    let step = Strategy::Single.steps_per_epoch();
+    let [online, source, target] = [0; 3].map(|_| tempfile::tempdir().unwrap());
+    let deep = callback(
+        StatePolicy::KeepAndZero,
+        &[(step, fresh(Expansion::by("hidden", 1.5)))],
+    );
+    let expected = run(&deep, online.path(), Strategy::Single, None, EPOCHS);
+    assert!(expected.error.is_none(), "{:?}", expected.error);
+    let before = callback(StatePolicy::KeepAndZero, &[]);
+    run(&before, source.path(), Strategy::Single, None, 1);
+    deep.expand_checkpoint(source.path(), 1, target.path(), &narrow())
+        .unwrap();
+    assert_eq!(
+        checkpoint_by_path(target.path(), 1),
+        checkpoint_by_path(online.path(), 1)
+    );
+    let resumed = run(&deep, target.path(), Strategy::Single, Some(1), EPOCHS);
+    assert!(resumed.error.is_none(), "{:?}", resumed.error);
+    assert_eq!(
+        checkpoint_by_path(target.path(), EPOCHS),
+        checkpoint_by_path(online.path(), EPOCHS)
+    );
+}
+
 #[rstest]
 #[case::keep_and_zero(StatePolicy::KeepAndZero.into())]
 #[case::copy_all(StatePolicy::CopyAll.into())]
@@ -61,20 +116,17 @@ fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
         .with_group(ParamGroup::from_predicate("norm"), StatePolicy::CopyAll)
         .with_group(ParamGroup::from_regex("^head").unwrap(), StatePolicy::DropAll)
 )]
-fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(#[case] rules: StateRules) {
+fn a_run_resumed_wide_ends_as_the_one_that_expanded_there(
+    #[case] rules: StateRules,
+    #[values(false, true)] deep: bool,
+) {
     let strategy = Strategy::Single;
     let epoch = 2;
     let step = epoch * strategy.steps_per_epoch();
     // One expansion is in the checkpoint already, two are due, one follows.
-    let early = (3, Expansion::by("inner", 1.5));
-    let due = [
-        (step, Expansion::by("hidden", 1.5)),
-        (
-            step,
-            Expansion::by("inner", 2.0).with_init(InitPair::RANDOM_ZERO),
-        ),
-    ];
-    let late = (step + 2, Expansion::by("hidden", 2.0));
+    let [early, due, more, late] = expansions(deep);
+    let (early, late) = ((3, early), (step + 2, late));
+    let due = [(step, due), (step, more)];
 
     let [online, source, target] = [0; 3].map(|_| tempfile::tempdir().unwrap());
     let [first, second] = due;

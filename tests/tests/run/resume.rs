@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::train::TrainStep;
 use burn_grow::optim::AsymmetricExt;
+use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
 use burn_grow::train::{Growing, Position};
 use burn_grow::{Growth, Rewarmup};
@@ -22,13 +23,30 @@ fn grow(expansion: Expansion) -> Growth {
 
 /// Two expansions, the first at an epoch boundary, the second inside an epoch.
 fn callback(strategy: Strategy) -> WidthExpansionCallback {
+    growing(
+        strategy,
+        Expansion::by("inner", 2.0),
+        Expansion::by("hidden", 1.5).and_by("inner", 1.5),
+    )
+}
+
+/// The same in depth, from no block on, and in width.
+fn deepening(strategy: Strategy) -> WidthExpansionCallback {
+    let more = Blocks::identity().interleaved();
+    growing(
+        strategy,
+        Expansion::to("layers", 2).with_blocks("layers", Blocks::fresh()),
+        Expansion::to("layers", 5)
+            .and_by("hidden", 1.5)
+            .with_blocks("layers", more),
+    )
+}
+
+fn growing(strategy: Strategy, first: Expansion, second: Expansion) -> WidthExpansionCallback {
     let steps = strategy.steps_per_epoch();
     WidthExpansionCallback::builder(strategy.total_steps())
-        .expand(At::step(steps), grow(Expansion::by("inner", 2.0)))
-        .expand(
-            At::step(2 * steps + 1),
-            grow(Expansion::by("hidden", 1.5).and_by("inner", 1.5)),
-        )
+        .expand(At::step(steps), grow(first))
+        .expand(At::step(2 * steps + 1), grow(second))
         .build(&Net::new(
             4,
             4,
@@ -43,7 +61,10 @@ fn callback(strategy: Strategy) -> WidthExpansionCallback {
 #[case::gradient_accumulation(Strategy::Accumulate)]
 #[case::multi_device_main(Strategy::MultiMain)]
 #[case::multi_device_sharded(Strategy::MultiSharded)]
-fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(#[case] strategy: Strategy) {
+fn a_resumed_run_ends_bit_identical_at_every_epoch_boundary(
+    #[case] strategy: Strategy,
+    #[values(callback, deepening)] callback: fn(Strategy) -> WidthExpansionCallback,
+) {
     let whole = tempfile::tempdir().unwrap();
     let result = run(&callback(strategy), whole.path(), strategy, None, EPOCHS);
     assert!(result.error.is_none(), "{:?}", result.error);

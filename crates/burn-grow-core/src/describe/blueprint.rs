@@ -8,6 +8,7 @@ use super::axis::Axis;
 use super::constants::Constant;
 use super::growable::Growable;
 use super::param::ParamBlueprint;
+use super::stack::{Prototype, Stack, StackDescription};
 use super::survey::{Shapes, Survey};
 use super::together::Together;
 use super::validate::{self, Widths, deserialize_checked, known};
@@ -60,6 +61,8 @@ pub struct Blueprint {
     pub(crate) kept: Vec<Constant<f64>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) together: Vec<Together>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) stacks: Vec<Stack>,
 }
 
 deserialize_checked! {
@@ -73,6 +76,8 @@ deserialize_checked! {
         kept: Vec<Constant<f64>>,
         #[serde(default)]
         together: Vec<Together>,
+        #[serde(default)]
+        stacks: Vec<Stack>,
     }
 }
 
@@ -114,6 +119,7 @@ impl Blueprint {
             frozen: describer.frozen,
             kept: Vec::new(),
             together: describer.together,
+            stacks: Vec::new(),
         };
         let mut blueprint = blueprint.checked()?;
         for function in describer.functions {
@@ -123,7 +129,35 @@ impl Blueprint {
                 function.check(&blueprint.widths)?;
             }
         }
+        for stack in describer.stacks {
+            let stack = blueprint.without_prototype(stack);
+            blueprint.stacks.push(stack);
+        }
         blueprint.checked()
+    }
+
+    /// Moves what the fresh block of an empty stack consists of from the model to the stack.
+    fn without_prototype(&mut self, described: StackDescription) -> Stack {
+        let mut stack = Stack {
+            path: described.path,
+            axis: described.axis,
+            blocks: described.blocks,
+            fresh: described.fresh,
+            prototype: None,
+        };
+        if described.prototype.is_some() {
+            let inside = |path: &str| stack.block_of(path).is_some();
+            let mut params = self.params.iter();
+            let at = params.position(|param| inside(&param.path)).unwrap_or(0);
+            stack.prototype = Some(Prototype {
+                at,
+                params: taken(&mut self.params, |param| inside(&param.path)),
+                constants: taken(&mut self.constants, |constant| inside(&constant.path)),
+                multipliers: taken(&mut self.multipliers, |constant| inside(&constant.path)),
+                kept: taken(&mut self.kept, |constant| inside(&constant.path)),
+            });
+        }
+        stack
     }
 
     /// Returns the parameters, in the order of the module tree.
@@ -150,6 +184,11 @@ impl Blueprint {
         &self.kept
     }
 
+    /// Returns the containers whose length is an axis.
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+
     /// Counts the parameters.
     pub fn num_params(&self) -> usize {
         self.params.iter().map(ParamBlueprint::num_elements).sum()
@@ -166,6 +205,22 @@ impl Blueprint {
     /// Computes what the model costs to train and to keep.
     pub fn cost(&self, state: StateSize) -> Cost {
         Cost::new(self.num_params(), self.active_params(), state)
+    }
+
+    /// Lists the paths, axes and lengths of all stacks.
+    pub(crate) fn stack_lengths(&self) -> BTreeMap<&str, (&Axis, usize)> {
+        let stacks = self.stacks.iter();
+        stacks
+            .map(|stack| (stack.path.as_str(), (&stack.axis, stack.blocks)))
+            .collect()
+    }
+
+    /// Lists the paths and axes of all stacks.
+    pub(crate) fn stack_axes(&self) -> BTreeMap<String, Axis> {
+        let stacks = self.stacks.iter();
+        stacks
+            .map(|stack| (stack.path.clone(), stack.axis.clone()))
+            .collect()
     }
 
     /// Returns the blueprint if its parts agree with each other.
@@ -186,6 +241,16 @@ impl Blueprint {
         validate::scalars(&self.multipliers, "multiplier", &self.widths)?;
         validate::scalars(&self.kept, "kept constant", &self.widths)?;
         validate::together(&self.together, &self.widths)?;
+        for stack in &self.stacks {
+            validate::stack(stack, &self.params, &self.widths)?;
+        }
         Ok(self)
     }
+}
+
+/// Takes out what `is_taken`.
+fn taken<T>(all: &mut Vec<T>, is_taken: impl Fn(&T) -> bool) -> Vec<T> {
+    let (taken, rest) = all.drain(..).partition(|item| is_taken(item));
+    *all = rest;
+    taken
 }

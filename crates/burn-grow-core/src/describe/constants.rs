@@ -1,7 +1,9 @@
 //! Fields of a module that hold a width or a scale instead of weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use burn_core::module::ParamId;
+use burn_core::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::axes::{AxisMap, Frames};
@@ -9,6 +11,7 @@ use super::axis::Axis;
 use super::layer_roles::LayerRoles;
 use super::layout::{Layout, Term};
 use super::role::Role;
+use crate::lineage::descendant;
 
 /// A constant field that depends on a width.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,17 +42,40 @@ macro_rules! number {
 
 number!(f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 
-/// The new values of a module's constants, which
+/// The new values of a module's constants and the new blocks of its stacks, which
 /// [`Growable::update_constants`](crate::Growable::update_constants) writes into the fields.
 ///
 /// Burn's records hold no constants, so a resumed run replays the plan to restore them.
 pub struct Constants<'a> {
-    plan: &'a Widths<'a>,
+    pub(crate) plan: &'a Widths<'a>,
     frames: Frames,
+    /// The new blocks that the module is in, the outermost first.
+    blocks: Vec<NewBlock>,
+}
+
+/// A new block of a stack.
+#[derive(Clone)]
+pub(crate) struct NewBlock {
+    pub(crate) axis: Axis,
+    /// Number of blocks before.
+    pub(crate) old: usize,
+    /// Index of the block.
+    pub(crate) block: usize,
+}
+
+impl NewBlock {
+    /// The identity of what has the identity `id` in the source of the block.
+    pub(crate) fn descendant(&self, id: ParamId) -> ParamId {
+        descendant(id.val(), &self.axis, self.old, self.block).into()
+    }
 }
 
 /// What an expansion does to widths.
 pub(crate) struct Widths<'a> {
+    /// Seed of everything random.
+    pub(crate) seed: u64,
+    /// The device of the model.
+    pub(crate) device: Device,
     /// The width of every axis before the expansion.
     pub(crate) old: &'a BTreeMap<Axis, usize>,
     /// The axes that the expansion names.
@@ -62,6 +88,18 @@ pub(crate) struct NewConstants {
     pub(crate) width: usize,
     /// The factor that a multiplier absorbs, if one number can express it.
     pub(crate) tied_factor: Option<f64>,
+    /// The blocks, if the axis is that of a stack that grows.
+    pub(crate) blocks: Option<NewBlocks>,
+}
+
+/// The blocks of a stack after an expansion.
+pub(crate) struct NewBlocks {
+    /// The old block that each is or comes from.
+    pub(crate) source: Vec<usize>,
+    /// Those that were there before.
+    pub(crate) kept: BTreeSet<usize>,
+    /// True if new ones are what the module makes.
+    pub(crate) fresh: bool,
 }
 
 impl<'a> Constants<'a> {
@@ -69,7 +107,26 @@ impl<'a> Constants<'a> {
         Self {
             plan,
             frames: Frames::default(),
+            blocks: Vec::new(),
         }
+    }
+
+    /// The constants of a new block.
+    pub(crate) fn within(&self, block: NewBlock) -> Self {
+        let mut blocks = self.blocks.clone();
+        blocks.push(block);
+        Self {
+            plan: self.plan,
+            frames: self.frames.clone(),
+            blocks,
+        }
+    }
+
+    /// The identity of what has the identity `id` in the block that this one comes from.
+    pub(crate) fn descendant(&self, id: ParamId) -> ParamId {
+        self.blocks
+            .iter()
+            .fold(id, |id, block| block.descendant(id))
     }
 
     /// Updates a field that stores a width: that of an axis, or a product.
@@ -127,6 +184,7 @@ impl<'a> Constants<'a> {
         update(&Constants {
             plan: self.plan,
             frames,
+            blocks: self.blocks.clone(),
         });
     }
 
@@ -139,11 +197,12 @@ impl<'a> Constants<'a> {
         let constants = Constants {
             plan: self.plan,
             frames,
+            blocks: self.blocks.clone(),
         };
         update(&roles, &constants);
     }
 
-    fn layout(&self, layout: impl Into<Layout>) -> Layout {
+    pub(crate) fn layout(&self, layout: impl Into<Layout>) -> Layout {
         self.frames.clone().layout(&layout.into(), &[])
     }
 

@@ -13,6 +13,7 @@ use super::layer_roles::LayerRoles;
 use super::layout::Layout;
 use super::observations::Observations;
 use super::role::{Part, Role};
+use super::stack::StackDescription;
 use super::together::Together;
 use super::validate::{Widths, known};
 use crate::error::GrowError;
@@ -91,6 +92,7 @@ pub struct Describer {
     pub(crate) functions: Vec<Function>,
     pub(crate) frozen: BTreeMap<Axis, String>,
     pub(crate) together: Vec<Together>,
+    pub(crate) stacks: Vec<StackDescription>,
     pub(crate) unused: Vec<UnusedNames>,
     /// Paths of numbers that may differ between models.
     free: Vec<String>,
@@ -291,7 +293,7 @@ impl Describer {
 
     /// Describes one element of a container, under its index. What never grows may have another
     /// size in every element.
-    pub(crate) fn element(&mut self, index: usize, describe: impl FnOnce(&mut Self)) {
+    pub fn element(&mut self, index: usize, describe: impl FnOnce(&mut Self)) {
         let frames = self.frames.enter(self.path.len());
         self.scope(&index.to_string(), describe);
         self.frames.leave(frames);
@@ -334,7 +336,12 @@ impl Describer {
         role
     }
 
-    fn constant<T>(&mut self, name: &str, layout: impl Into<Layout>, value: T) -> Constant<T> {
+    pub(super) fn constant<T>(
+        &mut self,
+        name: &str,
+        layout: impl Into<Layout>,
+        value: T,
+    ) -> Constant<T> {
         Constant {
             path: self.child_path(name),
             axis: self.frames.layout(&layout.into(), &self.path),
@@ -342,7 +349,7 @@ impl Describer {
         }
     }
 
-    fn child_path(&self, name: &str) -> String {
+    pub(super) fn child_path(&self, name: &str) -> String {
         if self.path.is_empty() {
             return name.to_owned();
         }

@@ -18,6 +18,7 @@ pub(crate) mod observations;
 pub(crate) mod observe;
 pub(crate) mod param;
 pub(crate) mod role;
+pub(crate) mod stack;
 pub(crate) mod survey;
 pub(crate) mod together;
 pub(crate) mod validate;
@@ -33,6 +34,7 @@ pub use layer_roles::LayerRoles;
 pub use layout::{Layout, Term};
 pub use param::ParamBlueprint;
 pub use role::{Part, Role, RoleKind};
+pub use stack::Stack;
 pub use together::Together;
 
 // For generated code.

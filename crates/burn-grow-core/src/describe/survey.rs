@@ -9,6 +9,7 @@ use super::describer::{Describer, Description};
 use super::growable::Growable;
 use super::layout::Term;
 use super::param::ParamBlueprint;
+use super::stack::StackDescription;
 use super::validate::Widths;
 use super::width::voted;
 use crate::error::GrowError;
@@ -23,7 +24,8 @@ pub(crate) enum Shapes {
     Declared,
 }
 
-/// A model's parameters and descriptions, not yet checked against each other.
+/// A model's parameters and descriptions, not yet checked against each other. Those of a fresh block
+/// stand where an empty stack would have its first.
 pub(crate) struct Survey {
     pub(crate) params: Vec<ParamBlueprint>,
     pub(crate) describer: Describer,
@@ -50,19 +52,33 @@ impl Survey {
         }
         let mut visitor = Visitor {
             descriptions: &describer.params,
+            stacks: &describer.stacks,
             shapes,
             seen: HashMap::new(),
             params: Vec::new(),
             error: None,
         };
         for_each_param(model, &mut visitor);
-        match visitor.error {
-            Some(error) => Err(error),
-            None => {
-                let params = visitor.params;
-                Ok(Self { params, describer }.settled())
-            }
+        let Visitor { params, error, .. } = visitor;
+        if let Some(error) = error {
+            return Err(error);
         }
+        let mut stacks = describer.stacks.iter();
+        let absent = stacks.find(|stack| {
+            let prototype = stack.prototype.iter().flatten();
+            prototype
+                .clone()
+                .next()
+                .is_some_and(|(path, ..)| params.iter().all(|param| param.path != *path))
+        });
+        if let Some(stack) = absent {
+            return Err(GrowError::Missing {
+                path: stack.path.clone(),
+                has: "description",
+                lacks: "model",
+            });
+        }
+        Ok(Self { params, describer }.settled())
     }
 
     /// Replaces the axes that never grow by their widths.
@@ -116,6 +132,7 @@ fn settle(terms: &mut [Term], fixed: &Widths) {
 
 struct Visitor<'a> {
     descriptions: &'a HashMap<ParamId, Description>,
+    stacks: &'a [StackDescription],
     shapes: Shapes,
     seen: HashMap<ParamId, String>,
     params: Vec<ParamBlueprint>,
@@ -152,6 +169,18 @@ impl ParamVisitor for Visitor<'_> {
     fn module(&mut self, parent: &str, name: &str, container: &str) {
         if let Err(error) = reject_reparameterized(parent, name, container) {
             self.error.get_or_insert(error);
+        }
+        let is_here = |path: &str| match path.strip_suffix(name) {
+            Some("") => parent.is_empty(),
+            Some(rest) => rest.strip_suffix('.') == Some(parent),
+            None => false,
+        };
+        let here = self.stacks.iter().filter(|stack| is_here(&stack.path));
+        for (path, id, shape) in here.flat_map(|stack| stack.prototype.iter().flatten()) {
+            match self.record(path.clone(), *id, shape.clone(), None) {
+                Ok(param) => self.params.push(param),
+                Err(error) => drop(self.error.get_or_insert(error)),
+            }
         }
     }
 

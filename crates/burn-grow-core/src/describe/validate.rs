@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use super::axis::Axis;
 use super::constants::Constant;
+use super::param::ParamBlueprint;
 use super::role::Role;
+use super::stack::Stack;
 use super::together::Together;
-use crate::error::GrowError;
+use crate::error::{GrowError, StackFault};
 
 /// The largest width of a planned axis, far more than any in use: a plan lists its units one by
 /// one.
@@ -171,6 +173,28 @@ pub(crate) fn together(together: &[Together], widths: &Widths) -> Result<(), Gro
     let axes = together.iter().flat_map(|together| &together.axes);
     axes.map(|axis| known(widths, axis))
         .try_for_each(|width| width.map(|_| ()))
+}
+
+/// Checks that a stack has an axis of its own.
+pub(crate) fn stack(
+    stack: &Stack,
+    params: &[ParamBlueprint],
+    widths: &Widths,
+) -> Result<(), GrowError> {
+    width(widths, &stack.axis, &stack.path, stack.blocks)?;
+    for param in params {
+        for (dim, role) in param.roles.iter().enumerate() {
+            if role
+                .iter()
+                .flat_map(Role::axes)
+                .any(|axis| *axis == stack.axis)
+            {
+                let param = param.path.clone();
+                return Err(StackFault::Width { param, dim }.of(stack));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a number is neither NaN nor infinite.

@@ -36,15 +36,17 @@ pub(crate) fn widths(
     solve(&counts, &mut known)?;
     solve(&dims, &mut known)?;
     let lies = |axis: &Axis| dims.iter().any(|dim| dim.axes().any(|other| other == axis));
-    let mut stored = counts;
     for constant in widths {
-        if let Some(axis) = constant.axis.axes().find(|axis| !lies(axis)) {
+        let counted = |axis: &Axis| counts.iter().any(|count| count.axes().any(|it| it == axis));
+        let mut axes = constant.axis.axes();
+        if let Some(axis) = axes.find(|axis| !lies(axis) && !counted(axis)) {
             return Err(GrowError::UnknownAxis {
                 axis: axis.clone(),
                 known: known.into_keys().collect(),
             });
         }
     }
+    let mut stored = counts;
     stored.extend(constants(widths));
     // A constant may have been the missing factor of a product.
     let all: Vec<_> = stored.iter().chain(&dims).cloned().collect();

@@ -1,4 +1,4 @@
-//! The check that a model shares no running statistic that grows with its clones.
+//! The check that a model shares no running statistic that changes with its clones.
 //!
 //! Burn keeps the value of a running statistic in one place for all clones of a model. Expanding it
 //! there would break every clone. Only the module that holds it can set it apart, in
@@ -15,7 +15,7 @@ use crate::plan::model::Plan;
 use crate::plan::param::ParamPlan;
 use crate::visit::{ParamMapper, ParamVisitor, for_each_param, map_params};
 
-/// Returns `model` as it is, unless a statistic that grows is shared with `clone`.
+/// Returns `model` as it is, unless a statistic that changes is shared with `clone`.
 pub(super) fn check_apart<M: Module>(plan: &Plan, model: M, clone: &M) -> Result<M, GrowError> {
     let mut away = HashMap::new();
     let model = map_params(
@@ -25,7 +25,12 @@ pub(super) fn check_apart<M: Module>(plan: &Plan, model: M, clone: &M) -> Result
             away: &mut away,
         },
     );
-    let mut empty = Empty { plan, path: None };
+    let changing = plan.params().iter().filter(|param| changes(param));
+    let old = changing.filter_map(|param| Some((param.source_path()?, param.old_shape.as_slice())));
+    let mut empty = Empty {
+        old: old.collect(),
+        path: None,
+    };
     for_each_param(clone, &mut empty);
     let path = empty.path;
     let model = map_params(model, &mut PutBack { away: &mut away });
@@ -35,11 +40,12 @@ pub(super) fn check_apart<M: Module>(plan: &Plan, model: M, clone: &M) -> Result
     }
 }
 
-fn grows<'a>(plan: &'a Plan, path: &str) -> Option<&'a ParamPlan> {
-    plan.param(path).filter(|param| param.grows())
+/// Tells if a parameter gets another value than the one that clones of the model have.
+fn changes(param: &ParamPlan) -> bool {
+    param.grows() || param.is_new()
 }
 
-/// Replaces what grows by nothing.
+/// Replaces what changes by nothing.
 struct TakeAway<'a> {
     plan: &'a Plan,
     away: &'a mut HashMap<String, Box<dyn Any>>,
@@ -47,7 +53,7 @@ struct TakeAway<'a> {
 
 impl ParamMapper for TakeAway<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if grows(self.plan, path).is_none() {
+        if !self.plan.param(path).is_some_and(changes) {
             return param;
         }
         let nothing = Tensor::empty([0; D], &param.base().device());
@@ -59,14 +65,15 @@ impl ParamMapper for TakeAway<'_> {
 
 /// Finds a parameter that is nothing in a clone as well.
 struct Empty<'a> {
-    plan: &'a Plan,
+    /// The shapes before the expansion, by path.
+    old: HashMap<&'a str, &'a [usize]>,
     path: Option<String>,
 }
 
 impl ParamVisitor for Empty<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
-        let old = grows(self.plan, path).map(|param| param.old_shape.as_slice());
-        if old.is_some_and(|old| old != param.base().dims()) {
+        let old = self.old.get(path);
+        if old.is_some_and(|old| **old != param.base().dims()) {
             self.path.get_or_insert_with(|| path.to_owned());
         }
     }

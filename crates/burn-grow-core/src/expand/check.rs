@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn_core::module::Param;
+use burn_core::module::{Module, Param};
 use burn_core::tensor::Tensor;
 
 use crate::describe::growable::Growable;
@@ -19,29 +19,57 @@ impl Plan {
     ///
     /// Names the first parameter that differs.
     pub fn check<G: Growable>(&self, model: &G) -> Result<(), GrowError> {
-        let params = self.params().iter();
-        let mut visitor = Visitor {
-            unseen: params.map(|param| (param.path.as_str(), param)).collect(),
-            error: None,
-        };
-        for_each_param(model, &mut visitor);
-        if let Some(error) = visitor.error {
-            return Err(error);
-        }
-        let mut params = self.params().iter();
-        let missing = params.find(|param| visitor.unseen.contains_key(param.path.as_str()));
-        missing.map_or(Ok(()), |param| {
-            Err(GrowError::Missing {
-                path: param.path.clone(),
-                has: "plan",
-                lacks: "model",
-            })
-        })
+        let old = self.params().iter().filter(|param| !param.is_new());
+        let expected = old.filter_map(|param| {
+            let shape = param.old_shape.as_slice();
+            Some((param.source_path()?, (param, shape)))
+        });
+        check(model, expected.collect(), "model")
+    }
+
+    /// Checks that `model` has the parameters of the plan, in stacks that are rebuilt.
+    pub(super) fn check_restructured<M: Module>(&self, model: &M) -> Result<(), GrowError> {
+        let expected = self.params().iter();
+        let expected = expected.map(|param| (param.path.as_str(), (param, param.given_shape())));
+        check(
+            model,
+            expected.collect(),
+            "model that `update_constants` rebuilt",
+        )
+    }
+}
+
+/// Parameters by path, with their shapes.
+type Expected<'a> = BTreeMap<&'a str, (&'a ParamPlan, &'a [usize])>;
+
+/// Checks that `model` has these parameters and no others. `what` the model is.
+fn check<M: Module>(
+    model: &M,
+    expected: Expected<'_>,
+    what: &'static str,
+) -> Result<(), GrowError> {
+    let mut visitor = Visitor {
+        unseen: expected,
+        what,
+        error: None,
+    };
+    for_each_param(model, &mut visitor);
+    if let Some(error) = visitor.error {
+        return Err(error);
+    }
+    match visitor.unseen.into_keys().next() {
+        None => Ok(()),
+        Some(path) => Err(GrowError::Missing {
+            path: path.to_owned(),
+            has: "plan",
+            lacks: what,
+        }),
     }
 }
 
 struct Visitor<'a> {
-    unseen: BTreeMap<&'a str, &'a ParamPlan>,
+    unseen: Expected<'a>,
+    what: &'static str,
     error: Option<GrowError>,
 }
 
@@ -52,12 +80,13 @@ impl Visitor<'_> {
         param: &Param<Tensor<D>>,
     ) -> Result<(), GrowError> {
         let value = param.base();
-        let planned = self.unseen.remove(path).ok_or_else(|| GrowError::Missing {
+        let unseen = self.unseen.remove(path);
+        let (planned, shape) = unseen.ok_or_else(|| GrowError::Missing {
             path: path.to_owned(),
-            has: "model",
+            has: self.what,
             lacks: "plan",
         })?;
-        planned.check_shape(&planned.old_shape, &value.dims())?;
+        planned.check_shape(shape, &value.dims())?;
         reject_quantized(path, value.dtype())
     }
 }

@@ -16,5 +16,6 @@ mod moves;
 mod noise;
 mod old_values;
 mod random;
+mod stack;
 #[cfg(all(test, feature = "flex"))]
 mod tests;

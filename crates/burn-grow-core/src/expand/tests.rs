@@ -83,6 +83,7 @@ fn blueprint(widths: [usize; 5]) -> Blueprint {
         frozen: BTreeMap::new(),
         kept: Vec::new(),
         together: Vec::new(),
+        stacks: Vec::new(),
     }
 }
 

@@ -54,9 +54,9 @@ impl Layer for BatchNorm {
         }
     }
 
-    fn update_constants(&mut self, _roles: &LayerRoles, _constants: &Constants<'_>) {
+    fn update_constants(&mut self, _roles: &LayerRoles, constants: &Constants<'_>) {
         for state in [&mut self.running_mean, &mut self.running_var] {
-            set_apart(state);
+            set_apart(state, constants);
         }
     }
 }
@@ -180,10 +180,11 @@ fn identity(state: &RunningState<Tensor<1>>) -> Option<ParamId> {
     identity.0
 }
 
-/// Gives the statistic a value of its own. Burn shares the value between all clones of a model.
+/// Gives the statistic a value of its own, and in a new block an identity of its own. Burn shares both
+/// between all clones of a model.
 ///
 /// A pending update is applied unless it has another width by now.
-fn set_apart(state: &mut RunningState<Tensor<1>>) {
+fn set_apart(state: &mut RunningState<Tensor<1>>, constants: &Constants<'_>) {
     let value = state.value();
     // Applies pending updates to the value, whatever thread they come from.
     let _ = state.valid();
@@ -194,6 +195,6 @@ fn set_apart(state: &mut RunningState<Tensor<1>>) {
         value
     };
     if let Some(id) = identity(state) {
-        *state = RunningState::with_id(id, value);
+        *state = RunningState::with_id(constants.descendant(id), value);
     }
 }

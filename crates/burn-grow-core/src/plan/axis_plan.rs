@@ -1,8 +1,11 @@
 //! The plan of one axis: where each of its units comes from.
 
+use std::collections::BTreeSet;
+
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::blocks::{BlockContent, Blocks};
 use super::copy_map::CopyMap;
 use super::expansion::Expansion;
 use super::factor::Factor;
@@ -12,8 +15,9 @@ use super::scaling::{Scaling, counts, shares};
 use crate::baseline::{Baseline, Noise, SplitRatio};
 use crate::describe::axis::Axis;
 use crate::describe::role::RoleKind;
+use crate::describe::stack::Stack;
 use crate::describe::validate::{MAX_WIDTH, deserialize_checked, finite, inconsistent};
-use crate::error::GrowError;
+use crate::error::{GrowError, StackFault};
 use crate::random::generator;
 
 /// How one axis grows.
@@ -28,6 +32,9 @@ pub struct AxisPlan {
     factor: Factor,
     /// The factor where one matrix is producer and consumer at once, if one number can express it.
     tied: Option<f64>,
+    /// What new units hold, if they are the blocks of a stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<BlockContent>,
 }
 
 deserialize_checked! {
@@ -37,6 +44,8 @@ deserialize_checked! {
         method: Method,
         factor: Factor,
         tied: Option<f64>,
+        #[serde(default)]
+        blocks: Option<BlockContent>,
     }
 }
 
@@ -83,7 +92,57 @@ impl AxisPlan {
             method,
             factor,
             tied: tied.and_then(|factor| factor.uniform()),
+            blocks: None,
         };
+        planned.checked()
+    }
+
+    /// Plans the growth of the axis of `stack` to `new_width` blocks.
+    pub(crate) fn of_stack(
+        stack: &Stack,
+        new_width: usize,
+        blocks: &Blocks,
+    ) -> Result<Self, GrowError> {
+        let (axis, old_width) = (&stack.axis, stack.blocks);
+        check_limit(axis, new_width)?;
+        let source = blocks.order.sources(old_width, new_width);
+        let reject = |fault: StackFault| Err(fault.of(stack));
+        if source.len() != new_width {
+            let (expected, found) = (new_width, source.len());
+            return reject(StackFault::Sources { expected, found });
+        }
+        if blocks.content == BlockContent::Fresh && !stack.fresh && new_width > old_width {
+            return reject(StackFault::NoFresh);
+        }
+        if old_width == 0 && new_width > 0 && blocks.content != BlockContent::Fresh {
+            let missing = if stack.fresh {
+                StackFault::Empty
+            } else {
+                StackFault::NoFresh
+            };
+            return reject(missing);
+        }
+        if let Some(block) = source.iter().find(|block| **block >= old_width.max(1)) {
+            let (block, blocks) = (*block, old_width);
+            return reject(StackFault::NoBlock { block, blocks });
+        }
+        let planned = Self {
+            old_width,
+            source,
+            method: Method::default(),
+            factor: Factor::Uniform(1.0),
+            tied: Some(1.0),
+            blocks: Some(blocks.content),
+        };
+        let kept = planned.kept_blocks().into_iter().enumerate();
+        let mut kept = kept.map(|(old, new)| (old, planned.source[new]));
+        if let Some((block, _)) = kept.find(|(old, source)| old != source) {
+            return reject(StackFault::Misplaced { block });
+        }
+        let kept = planned.kept_blocks().len();
+        if kept < old_width {
+            return reject(StackFault::Misplaced { block: kept });
+        }
         planned.checked()
     }
 
@@ -93,20 +152,21 @@ impl AxisPlan {
         let reject = |expected: String, found: String| {
             Err(inconsistent("the plan of an axis", expected, found))
         };
-        if old == 0 || old > new || new > MAX_WIDTH {
+        let fresh = self.blocks == Some(BlockContent::Fresh);
+        if (old == 0 && !fresh) || old > new || new > MAX_WIDTH {
             return reject(
                 format!("1 to {MAX_WIDTH} units, no fewer than before"),
                 format!("{old} -> {new}"),
             );
         }
-        let mut kept = vec![false; old];
+        let mut kept = vec![false; old.max(1)];
         for source in &self.source {
             match kept.get_mut(*source) {
                 Some(kept) => *kept = true,
                 None => return reject(format!("sources below {old}"), source.to_string()),
             }
         }
-        if let Some(lost) = kept.iter().position(|kept| !kept) {
+        if let Some(lost) = kept[..old].iter().position(|kept| !kept) {
             return reject(
                 "every old unit".into(),
                 format!("a plan without unit {lost}"),
@@ -147,6 +207,24 @@ impl AxisPlan {
     /// Lists the old unit that each new unit is or copies.
     pub fn source(&self) -> &[usize] {
         &self.source
+    }
+
+    /// Returns what new units hold, if they are the blocks of a stack.
+    pub fn blocks(&self) -> Option<BlockContent> {
+        self.blocks
+    }
+
+    /// Lists the blocks of the grown stack that were there before.
+    pub(crate) fn kept_blocks(&self) -> BTreeSet<usize> {
+        if self.old_width == 0 {
+            return BTreeSet::new();
+        }
+        let mut seen = BTreeSet::new();
+        let blocks = self.source.iter().enumerate();
+        blocks
+            .filter(|(_, source)| seen.insert(**source))
+            .map(|(block, _)| block)
+            .collect()
     }
 
     /// Returns the method by which the axis grows.
@@ -247,6 +325,11 @@ fn check_widths(axis: &Axis, old: usize, new: usize) -> Result<(), GrowError> {
     if old == 0 {
         return Err(GrowError::EmptyAxis { axis: axis.clone() });
     }
+    check_limit(axis, new)
+}
+
+/// Checks that the units can be listed.
+fn check_limit(axis: &Axis, new: usize) -> Result<(), GrowError> {
     if new > MAX_WIDTH {
         return Err(GrowError::TooWide {
             axis: axis.clone(),

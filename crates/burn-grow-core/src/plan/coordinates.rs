@@ -4,7 +4,7 @@
 use super::axis_plan::{AxisPlan, Origin};
 use super::fill::Fill;
 use super::model::Plan;
-use super::param::ParamPlan;
+use super::param::{ParamContent, ParamPlan};
 use crate::describe::axis::Axis;
 use crate::describe::layout::Term;
 use crate::describe::role::{Role, RoleKind};
@@ -103,15 +103,29 @@ impl Plan {
     }
 
     /// Lists the coordinates of dimension `dim` of `param`, with the units of every axis filled as
-    /// `fill` says. Returns `None` if the dimension does not grow.
+    /// `fill` says. Returns `None` if the dimension stays.
     pub(crate) fn dimension(
         &self,
         param: &ParamPlan,
         dim: usize,
         fill: &dyn Fn(&Axis) -> Fill,
     ) -> Option<Vec<Coordinate>> {
-        let role = self.growing(param, dim)?;
-        Some(self.coordinates(role, fill))
+        let role = self.growing(param, dim);
+        let grown = role.map(|role| self.coordinates(role, fill));
+        let content = match param.content() {
+            Some(ParamContent::Zero) if dim == 0 => Content::Zero,
+            Some(ParamContent::Drawn) if dim == 0 => Content::Random,
+            _ => return grown,
+        };
+        // One dimension is enough to say it of all elements.
+        let coordinates = grown.unwrap_or_else(|| fixed(param.old_shape[dim]));
+        let coordinates = coordinates.into_iter().enumerate();
+        let refilled = coordinates.map(|(root, coordinate)| Coordinate {
+            root,
+            content,
+            ..coordinate
+        });
+        Some(refilled.collect())
     }
 
     /// Lists the unit of `axis` that each new coordinate of a dimension belongs to; `None` where

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::blocks::Blocks;
 use super::copy_map::CopyMap;
 use super::init::InitPair;
 use super::method::Method;
@@ -85,6 +86,10 @@ pub struct Expansion {
     /// Axes that grow by a method of their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub exceptions: BTreeMap<Axis, Method>,
+    /// What the new blocks of stacks are, by the axis of the stack; [`Blocks::copies`] where nothing
+    /// is said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blocks: BTreeMap<Axis, Blocks>,
     /// Seed of everything random, together with the path of the parameter: every replica and every
     /// device gets the same numbers.
     #[serde(default)]
@@ -145,10 +150,21 @@ impl Expansion {
         self
     }
 
+    /// Sets what the new blocks along `axis`, that of a stack, are; the default is copies.
+    pub fn with_blocks(mut self, axis: impl Into<Axis>, blocks: Blocks) -> Self {
+        self.blocks.insert(axis.into(), blocks);
+        self
+    }
+
     /// Sets the seed of everything random.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// Returns what the new blocks along `axis` are.
+    pub fn blocks_of(&self, axis: &Axis) -> Blocks {
+        self.blocks.get(axis).cloned().unwrap_or_default()
     }
 
     /// Returns the method that grows `axis`.

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::axis_plan::AxisPlan;
+use super::blocks::BlockContent;
 use super::expansion::Expansion;
 use super::model::Plan;
-use super::param::ParamPlan;
+use super::restack::plan_params;
 use crate::describe::axis::Axis;
 use crate::describe::blueprint::Blueprint;
 use crate::describe::constants::Constant;
 use crate::describe::growable::Growable;
 use crate::describe::layout::Layout;
-use crate::describe::param::ParamBlueprint;
 use crate::describe::validate::{Widths, known};
-use crate::error::GrowError;
+use crate::error::{GrowError, StackFault};
 
 impl Expansion {
     /// Plans the expansion of `model`. The model is not touched.
@@ -39,7 +39,8 @@ impl Plan {
     /// - asks for a function-preserving scaling that its init pair cannot have,
     /// - scales by a number that is not finite, or the units of a tied axis differently,
     /// - leaves fewer units of an axis than take part in a token,
-    /// - grows some of several axes that grow together.
+    /// - grows some of several axes that grow together,
+    /// - grows a stack whose blocks are unlike, or in a way that it cannot: [`StackFault`] says why.
     pub fn new(blueprint: &Blueprint, expansion: &Expansion) -> Result<Self, GrowError> {
         check_targets(blueprint, expansion)?;
         let axes = plan_axes(blueprint, expansion)?;
@@ -52,9 +53,10 @@ impl Plan {
         let plan = Self {
             multipliers: plan_multipliers(blueprint, &axes)?,
             kept: plan_kept(blueprint, &axes),
+            params: plan_params(blueprint, expansion, &axes, &new_widths)?.into(),
             axes,
             widths: blueprint.widths.clone(),
-            params: plan_params(blueprint, &new_widths).into(),
+            stacks: blueprint.stack_axes(),
             seed: expansion.seed,
         };
         plan.checked()
@@ -69,6 +71,28 @@ fn check_targets(blueprint: &Blueprint, expansion: &Expansion) -> Result<(), Gro
     let mut exceptions = expansion.exceptions.keys();
     if let Some(axis) = exceptions.find(|axis| !expansion.targets.contains_key(axis)) {
         return Err(GrowError::UnusedMethod { axis: axis.clone() });
+    }
+    for (axis, blocks) in &expansion.blocks {
+        if !expansion.targets.contains_key(axis) {
+            return Err(GrowError::UnusedMethod { axis: axis.clone() });
+        }
+        let fault = if !blueprint.stacks.iter().any(|stack| stack.axis == *axis) {
+            StackFault::NoStack
+        } else if !blocks.zero.is_empty() && blocks.content != BlockContent::Identity {
+            let content = blocks.content.to_string();
+            StackFault::Zeroing { content }
+        } else {
+            continue;
+        };
+        let (path, axis) = (axis.to_string(), axis.clone());
+        return Err(GrowError::Stack { path, axis, fault });
+    }
+    for stack in &blueprint.stacks {
+        if expansion.exceptions.contains_key(&stack.axis) {
+            let (path, axis) = (stack.path.clone(), stack.axis.clone());
+            let fault = StackFault::Method;
+            return Err(GrowError::Stack { path, axis, fault });
+        }
     }
     for axis in expansion.targets.keys() {
         if let Some(reason) = blueprint.frozen.get(axis) {
@@ -90,7 +114,11 @@ fn plan_axes(
     let axes = targets.map(|(axis, target)| {
         let old_width = known(&blueprint.widths, axis)?;
         let new_width = target.resolve(axis, old_width)?;
-        let planned = AxisPlan::new(axis, old_width, new_width, expansion)?;
+        let stack = blueprint.stacks.iter().find(|stack| stack.axis == *axis);
+        let planned = match stack {
+            Some(stack) => AxisPlan::of_stack(stack, new_width, &expansion.blocks_of(axis))?,
+            None => AxisPlan::new(axis, old_width, new_width, expansion)?,
+        };
         Ok((axis.clone(), planned))
     });
     axes.collect()
@@ -177,19 +205,4 @@ fn growing<'a>(
         .axes()
         .filter_map(|axis| Some((axis, axes.get(axis)?)));
     planned.filter(|(_, planned)| planned.grows())
-}
-
-/// Plans every parameter.
-fn plan_params(blueprint: &Blueprint, new_widths: &Widths) -> Vec<ParamPlan> {
-    let plan = |param: &ParamBlueprint| ParamPlan {
-        path: param.path.clone(),
-        old_shape: param.shape.clone(),
-        new_shape: param.shape_at(new_widths),
-        roles: param.roles.clone(),
-        active: (
-            param.active.fraction(&blueprint.widths),
-            param.active.fraction(new_widths),
-        ),
-    };
-    blueprint.params.iter().map(plan).collect()
 }

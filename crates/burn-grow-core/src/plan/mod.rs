@@ -5,28 +5,36 @@
 //! and a [`ParamPlan`] for every parameter.
 
 pub(crate) mod axis_plan;
+pub(crate) mod blocks;
 pub(crate) mod coordinates;
 mod copies;
 pub(crate) mod copy_map;
+mod expanded;
 pub(crate) mod expansion;
 pub(crate) mod factor;
 pub(crate) mod fill;
+mod identity;
+mod ids;
 pub(crate) mod init;
 mod init_text;
 mod make;
 pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod param;
+pub(crate) mod places;
+pub(crate) mod restack;
 mod routing;
 pub(crate) mod scaling;
 mod table;
 
 pub use axis_plan::{AxisPlan, Origin};
+pub use blocks::{BlockContent, BlockOrder, Blocks};
 pub use copy_map::CopyMap;
 pub use expansion::Target;
 pub use factor::Factor;
 pub use fill::Fill;
 pub use init::Init;
 pub use method::Method;
-pub use param::ParamPlan;
+pub use param::{ParamContent, ParamOrigin, ParamPlan};
+pub use places::BlockPlace;
 pub use routing::RoutingChange;

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use burn_core::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::axis_plan::AxisPlan;
+use super::blocks::BlockContent;
 use super::factor::Factor;
 use super::param::{ParamPlan, ParamPlans};
 use crate::cost::{Cost, CostChange, StateSize};
 use crate::describe::axis::Axis;
-use crate::describe::blueprint::Blueprint;
-use crate::describe::constants::{self, Constant, NewConstants};
+use crate::describe::constants::{self, Constant, NewBlocks, NewConstants};
 use crate::describe::role::{Role, RoleKind};
-use crate::describe::validate::{self, Widths, deserialize_checked};
+use crate::describe::validate::{self, Widths, deserialize_checked, inconsistent};
 use crate::error::GrowError;
 
 /// What an expansion does to every parameter, computed before anything is touched.
@@ -65,6 +66,9 @@ pub struct Plan {
     /// Not in the hash of a plan without any, which checkpoints remember.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) kept: Vec<Constant<f64>>,
+    /// The axis of every stack of blocks, by its path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) stacks: BTreeMap<String, Axis>,
     pub(super) seed: u64,
 }
 
@@ -76,8 +80,21 @@ deserialize_checked! {
         multipliers: Vec<Constant<f64>>,
         #[serde(default)]
         kept: Vec<Constant<f64>>,
+        #[serde(default)]
+        stacks: BTreeMap<String, Axis>,
         seed: u64,
     }
+}
+
+/// Looks up the plan of an axis that new blocks lie along.
+fn known_axis<'a>(
+    axes: &'a BTreeMap<Axis, AxisPlan>,
+    axis: &Axis,
+) -> Result<&'a AxisPlan, GrowError> {
+    axes.get(axis).ok_or_else(|| GrowError::UnknownAxis {
+        axis: axis.clone(),
+        known: axes.keys().cloned().collect(),
+    })
 }
 
 impl Plan {
@@ -89,6 +106,14 @@ impl Plan {
             new_widths.insert(axis.clone(), planned.new_width());
         }
         for param in self.params() {
+            for place in param.new_blocks() {
+                let planned = known_axis(&self.axes, &place.axis)?;
+                if place.block >= planned.new_width() {
+                    let expected = format!("a block below {}", planned.new_width());
+                    let what = format!("parameter `{}`", param.path);
+                    return Err(inconsistent(&what, expected, place.block.to_string()));
+                }
+            }
             let (old, new) = (&param.old_shape, &param.new_shape);
             validate::sizes(&param.path, old, &param.roles, &self.widths)?;
             validate::sizes(&param.path, new, &param.roles, &new_widths)?;
@@ -155,6 +180,49 @@ impl Plan {
         Ok(planned)
     }
 
+    /// Returns the plan without the axes of stacks that it does not name: what it would be if the
+    /// model did not say that their length can grow.
+    #[doc(hidden)]
+    pub fn without_idle_stacks(&self) -> Self {
+        let mut plan = self.clone();
+        for axis in self
+            .stacks
+            .values()
+            .filter(|axis| self.axis(axis).is_none())
+        {
+            plan.widths.remove(axis);
+        }
+        plan.stacks.retain(|_, axis| self.axes.contains_key(axis));
+        plan
+    }
+
+    /// Returns `true` if the parameter grows, or is in a stack that does.
+    pub(crate) fn is_grown(&self, param: &ParamPlan) -> bool {
+        let path = param.source_path();
+        let inside = |stack: &str| {
+            let rest = path.and_then(|path| path.strip_prefix(stack));
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let grows = |axis: &Axis| self.axis(axis).is_some_and(AxisPlan::grows);
+        let mut stacks = self.stacks.iter();
+        param.grows() || param.is_new() || stacks.any(|(stack, axis)| grows(axis) && inside(stack))
+    }
+
+    /// Returns `true` if a stack gets new blocks with parameters.
+    pub(crate) fn has_new_params(&self) -> bool {
+        self.params().iter().any(ParamPlan::is_new)
+    }
+
+    /// Returns `true` if `axis` is that of a stack.
+    pub(crate) fn is_stack(&self, axis: &Axis) -> bool {
+        self.stacks.values().any(|other| other == axis)
+    }
+
+    /// Returns the axis of every stack of blocks, by its path before the expansion.
+    pub fn stacks(&self) -> &BTreeMap<String, Axis> {
+        &self.stacks
+    }
+
     /// Returns `true` if every axis keeps its width.
     pub fn is_identity(&self) -> bool {
         !self.axes.values().any(AxisPlan::grows)
@@ -213,15 +281,23 @@ impl Plan {
     }
 
     /// Returns what constants that depend on a width have to know.
-    pub(crate) fn constant_widths(&self) -> constants::Widths<'_> {
+    pub(crate) fn constant_widths(&self, device: Device) -> constants::Widths<'_> {
         let named = self.axes.iter().map(|(axis, planned)| {
+            let blocks = planned.blocks().filter(|_| planned.grows());
             let constants = NewConstants {
                 width: planned.new_width(),
                 tied_factor: planned.tied_factor(),
+                blocks: blocks.map(|content| NewBlocks {
+                    source: planned.source().to_vec(),
+                    kept: planned.kept_blocks(),
+                    fresh: content == BlockContent::Fresh,
+                }),
             };
             (axis, constants)
         });
         constants::Widths {
+            seed: self.seed,
+            device,
             old: &self.widths,
             named: named.collect(),
         }
@@ -230,19 +306,18 @@ impl Plan {
     /// Counts the parameters before and after.
     pub fn num_params(&self) -> (usize, usize) {
         self.params().iter().fold((0, 0), |(old, new), param| {
-            (
-                old + param.old_shape.iter().product::<usize>(),
-                new + param.new_shape.iter().product::<usize>(),
-            )
+            let (before, after) = param.num_elements();
+            (old + before, new + after)
         })
     }
 
     /// Counts the parameters that take part in one token, before and after.
     pub fn active_params(&self) -> (f64, f64) {
         self.params().iter().fold((0.0, 0.0), |(old, new), param| {
+            let (before, after) = param.num_elements();
             (
-                old + param.active.0 * param.old_shape.iter().product::<usize>() as f64,
-                new + param.active.1 * param.new_shape.iter().product::<usize>() as f64,
+                old + param.active.0 * before as f64,
+                new + param.active.1 * after as f64,
             )
         })
     }
@@ -254,28 +329,5 @@ impl Plan {
             before: Cost::new(params.0, active.0, state),
             after: Cost::new(params.1, active.1, state),
         }
-    }
-}
-
-impl Blueprint {
-    /// Returns the blueprint of the model after `plan`.
-    pub fn expanded(&self, plan: &Plan) -> Self {
-        let mut next = self.clone();
-        for (param, planned) in next.params.iter_mut().zip(plan.params()) {
-            param.shape = planned.new_shape.clone();
-        }
-        for (axis, planned) in plan.axes() {
-            next.widths.insert(axis.clone(), planned.new_width());
-        }
-        for constant in &mut next.constants {
-            constant.value = constant.axis.size(|axis| next.widths[axis]);
-        }
-        for multiplier in &mut next.multipliers {
-            let planned = multiplier.axis.axes().filter_map(|axis| plan.axis(axis));
-            for axis in planned {
-                multiplier.value *= axis.tied_factor().unwrap_or(1.0);
-            }
-        }
-        next
     }
 }

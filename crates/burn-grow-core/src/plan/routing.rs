@@ -64,7 +64,7 @@ impl Plan {
             for part in self
                 .widths()
                 .keys()
-                .filter(|axis| self.kinds(axis).is_empty())
+                .filter(|axis| self.kinds(axis).is_empty() && !self.is_stack(axis))
             {
                 let parts = self.old_and_new(part);
                 let ratio = |part: usize, whole: usize| part as f64 / whole as f64;

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::axis_plan::AxisPlan;
 use super::model::Plan;
+use super::param::ParamContent;
 use crate::cost::training_flops;
 use crate::describe::axis::Axis;
 use crate::describe::role::RoleKind;
@@ -20,9 +21,16 @@ impl fmt::Display for Plan {
                 None => "-".into(),
             });
             let factors = self.factors(param).map(|axis| axis.factor().to_string());
+            let old = match param.content() {
+                None => shape(&param.old_shape),
+                Some(ParamContent::Copy) => "copy".into(),
+                Some(ParamContent::Zero) => "zero".into(),
+                Some(ParamContent::Drawn) => "drawn".into(),
+                Some(ParamContent::Fresh) => "fresh".into(),
+            };
             rows.push(vec![
                 param.path.clone(),
-                shape(&param.old_shape),
+                old,
                 shape(&param.new_shape),
                 roles.collect::<Vec<_>>().join(", "),
                 factors.collect::<Vec<_>>().join(" x "),
@@ -70,6 +78,17 @@ impl Plan {
     /// What the new units of an axis hold, and the factor of those who read them: the init pair is
     /// of producers and consumers, and only consumers are multiplied.
     fn filling(&self, axis: &Axis, planned: &AxisPlan) -> String {
+        if let Some(content) = planned.blocks().filter(|_| planned.grows()) {
+            let kept = planned.kept_blocks();
+            let blocks = planned.source().iter().enumerate();
+            let blocks = blocks.map(|(block, source)| match kept.contains(&block) {
+                true => source.to_string(),
+                false if planned.old_width() == 0 => "+".into(),
+                false => format!("+{source}"),
+            });
+            let blocks: Vec<_> = blocks.collect();
+            return format!(", {content}: {}", blocks.join(" "));
+        }
         let kinds = self.kinds(axis);
         let has = |kind| kinds.contains(&kind);
         let mut filling = if has(RoleKind::FanOut) || has(RoleKind::FanIn) || has(RoleKind::Gate) {

@@ -3,6 +3,7 @@
 use core::fmt::Debug;
 
 use crate::describe::blueprint::Blueprint;
+use crate::describe::constants::Constant;
 use crate::describe::growable::Growable;
 use crate::error::GrowError;
 
@@ -29,15 +30,27 @@ pub fn check_description<G: Growable>(model: &G, expected: &Blueprint) -> Result
     let count = |blueprint: &Blueprint| format!("{} parameters", blueprint.params.len());
     same("the model", &count(expected), &count(&found))?;
     same("the widths", &expected.widths, &found.widths)?;
-    same("the constants", &expected.constants, &found.constants)?;
-    same("the multipliers", &expected.multipliers, &found.multipliers)?;
-    same("the kept constants", &expected.kept, &found.kept)?;
+    let (expected_stacks, found_stacks) = (expected.stack_lengths(), found.stack_lengths());
+    same("the stacks", &expected_stacks, &found_stacks)?;
+    let (wanted, got) = (by_path(&expected.constants), by_path(&found.constants));
+    same("the constants", &wanted, &got)?;
+    let (wanted, got) = (by_path(&expected.multipliers), by_path(&found.multipliers));
+    same("the multipliers", &wanted, &got)?;
+    let (wanted, got) = (by_path(&expected.kept), by_path(&found.kept));
+    same("the kept constants", &wanted, &got)?;
     same(
         "the axes that grow together",
         &expected.together,
         &found.together,
     )?;
     same("the axes that cannot grow", &expected.frozen, &found.frozen)
+}
+
+/// Sorts constants: the first block of a stack comes in another place than where it is described.
+fn by_path<T>(constants: &[Constant<T>]) -> Vec<&Constant<T>> {
+    let mut sorted: Vec<_> = constants.iter().collect();
+    sorted.sort_by(|one, other| one.path.cmp(&other.path));
+    sorted
 }
 
 fn same<T: PartialEq + Debug>(what: &str, expected: &T, found: &T) -> Result<(), GrowError> {

@@ -1,20 +1,23 @@
 //! The expansion under which any model keeps its function: copies of whole axes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::describe::axis::Axis;
 use crate::describe::blueprint::Blueprint;
 use crate::describe::role::RoleKind;
 use crate::error::GrowError;
+use crate::plan::blocks::{BlockContent, Blocks};
 use crate::plan::expansion::Expansion;
 use crate::plan::model::Plan;
+use crate::plan::param::ParamContent;
 
 /// A whole doubling of axes, by copies on both sides: the one expansion that keeps the function of
 /// every rightly described model, norms and experts included.
 ///
 /// The part and the whole of a ratio, as the experts of a token and all experts, are doubled
-/// together. Axes of symbols are left out, since the symbols that it adds are random; so are the
-/// axes of a ratio that cannot both grow, and those of ratios of products.
+/// together. Stacks are doubled by identity blocks where the plan has those, else left out. Axes of
+/// symbols are left out, since the symbols that it adds are random; so are the axes of a ratio that
+/// cannot both grow, and those of ratios of products.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Doubling {
     /// Axes that are doubled, and those that are so beside them.
@@ -24,6 +27,8 @@ pub struct Doubling {
     /// Axes of ratios among those that are doubled. A loss that counts the units of one, as
     /// load balancing does, is not kept.
     pub ratios: BTreeSet<Axis>,
+    /// The new blocks of the stacks among them.
+    blocks: BTreeMap<Axis, Blocks>,
 }
 
 impl Doubling {
@@ -34,6 +39,7 @@ impl Doubling {
             axes: grown.map(|(axis, _)| axis.clone()).collect(),
             left_out: BTreeSet::new(),
             ratios: BTreeSet::new(),
+            blocks: identity_blocks(blueprint, plan),
         };
         while let Some((part, whole)) = found.unpaired(blueprint) {
             found.axes.extend([part.clone(), whole.clone()]);
@@ -53,9 +59,11 @@ impl Doubling {
             return Ok(None);
         }
         let axes = self.axes.iter();
-        let expansion = axes.fold(Expansion::default(), |expansion, axis| {
+        let mut expansion = axes.fold(Expansion::default(), |expansion, axis| {
             expansion.and_by(axis.clone(), 2.0)
         });
+        expansion.blocks = self.blocks.clone();
+        expansion.blocks.retain(|axis, _| self.axes.contains(axis));
         Plan::new(blueprint, &expansion).map(Some)
     }
 
@@ -68,6 +76,7 @@ impl Doubling {
                 axes: BTreeSet::from([axis]),
                 left_out: BTreeSet::new(),
                 ratios: BTreeSet::new(),
+                blocks: self.blocks.clone(),
             };
             while let Some((one, other)) = part.unpaired(blueprint) {
                 part.ratios.extend([one.clone(), other.clone()]);
@@ -94,7 +103,10 @@ impl Doubling {
     /// Leaves out axes of symbols, axes that cannot grow, and what is in a ratio with them.
     fn leave_out(&mut self, blueprint: &Blueprint) {
         let unfit = |axis: &Axis| {
-            lists_symbols(blueprint, axis)
+            let stacks = blueprint.stacks.iter();
+            let mut stacks = stacks.filter(|stack| stack.axis == *axis);
+            stacks.any(|stack| stack.blocks == 0 || !self.blocks.contains_key(axis))
+                || lists_symbols(blueprint, axis)
                 || blueprint.frozen.contains_key(axis)
                 || in_a_ratio_of_products(blueprint, axis)
         };
@@ -122,6 +134,28 @@ impl Doubling {
         self.axes.retain(|axis| !self.left_out.contains(axis));
         self.ratios.retain(|axis| !self.left_out.contains(axis));
     }
+}
+
+/// The new blocks of the stacks that `plan` grows by identity blocks.
+fn identity_blocks(blueprint: &Blueprint, plan: &Plan) -> BTreeMap<Axis, Blocks> {
+    let grown = plan
+        .axes()
+        .iter()
+        .filter(|(_, planned)| planned.grows() && planned.blocks() == Some(BlockContent::Identity));
+    let blocks = grown.map(|(axis, _)| {
+        let stacks = blueprint.stacks.iter();
+        let stacks: Vec<_> = stacks.filter(|stack| stack.axis == *axis).collect();
+        let params = plan.params().iter();
+        let zero = params.filter(|param| param.content() == Some(ParamContent::Zero));
+        let zero = zero.filter_map(|param| {
+            let path = param.source_path()?;
+            let (_, inside) = stacks.iter().find_map(|stack| stack.block_of(path))?;
+            Some(inside.to_owned())
+        });
+        let zero: BTreeSet<String> = zero.collect();
+        (axis.clone(), Blocks::identity().zeroing(zero))
+    });
+    blocks.collect()
 }
 
 /// The ratios of one axis to another.

@@ -78,7 +78,8 @@ impl Pullback {
 ///
 /// Every coordinate of a wide gradient counts towards the old coordinate that it is or copies, times
 /// the factor of the plan. New coordinates that are random or zero depend on no old one and are left
-/// out. A gradient that only one model has is compared with zero.
+/// out. So are the parameters in new blocks of a stack: where the function is kept, identity blocks,
+/// the old parameters have the gradients that they had. A gradient that only one model has is compared with zero.
 ///
 /// ```
 /// # use burn_core as burn;
@@ -241,7 +242,13 @@ impl<T: ParamTensors> ParamVisitor for Pull<'_, T> {
                 return;
             }
         };
-        let Some(before) = self.before.remove(path) else {
+        // What is in a new block depends on no old parameter that the gradient could come from.
+        let planned = self.plan.and_then(|plan| plan.param(path));
+        if planned.is_some_and(ParamPlan::is_new) {
+            return;
+        }
+        let old = planned.and_then(ParamPlan::source_path).unwrap_or(path);
+        let Some(before) = self.before.remove(old) else {
             self.error.get_or_insert(GrowError::Missing {
                 path: path.to_owned(),
                 has: "wide model",

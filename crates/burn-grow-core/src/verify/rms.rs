@@ -11,7 +11,8 @@ use crate::plan::model::Plan;
 use crate::plan::param::ParamPlan;
 use crate::visit::{ParamVisitor, for_each_param};
 
-/// The root mean square of the weights of all parameters that an expansion grew.
+/// The root mean square of the weights of all parameters that an expansion grew, and of the blocks of
+/// stacks that it grew: old blocks are old coordinates, new blocks are new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GrownRms {
     /// RMS over all coordinates.
@@ -31,7 +32,7 @@ pub struct GrownRms {
 ///
 /// Fails when `model` is not what the plan expands to.
 pub fn grown_rms<M: Module>(model: &M, plan: &Plan) -> Result<Option<GrownRms>, GrowError> {
-    let grown = plan.params().iter().filter(|param| param.grows());
+    let grown = plan.params().iter().filter(|param| plan.is_grown(param));
     let mut visitor = Visitor {
         plan,
         params: grown.map(|param| (param.path.as_str(), param)).collect(),
@@ -57,7 +58,10 @@ pub fn grown_rms<M: Module>(model: &M, plan: &Plan) -> Result<Option<GrownRms>, 
     let sums: Vec<f64> = Tensor::cat(sums.collect(), 0).into_data().iter().collect();
     let sum = |side: usize| sums.iter().skip(side).step_by(2).sum::<f64>();
     let ([all, old], [all_count, old_count]) = ([sum(0), sum(1)], visitor.counts);
-    let rms = |squares: f64, count: f64| (squares.max(0.0) / count).sqrt();
+    let rms = |squares: f64, count: f64| match count {
+        0.0 => 0.0,
+        count => (squares.max(0.0) / count).sqrt(),
+    };
     Ok(Some(GrownRms {
         all: rms(all, all_count),
         old: rms(old, old_count),
@@ -86,6 +90,13 @@ impl ParamVisitor for Visitor<'_> {
         }
         let squares = param.val().without_autodiff().cast(DType::F32).square();
         let mut old = squares.clone();
+        if planned.is_new() {
+            self.counts[0] += squares.shape().num_elements() as f64;
+            let sum = squares.sum();
+            self.sums
+                .push(Tensor::cat(vec![sum.clone(), sum.zeros_like()], 0));
+            return;
+        }
         for dim in 0..D {
             let Some(kept) = self.plan.kept(planned, dim) else {
                 continue;

@@ -17,7 +17,7 @@ use self::role::{dims, overrides, role};
 use self::syntax::{assigned_axis, axis, drained, listed, path, separated};
 use crate::error::{Errors, unknown};
 
-const FIELD: [&str; 23] = [
+const FIELD: [&str; 25] = [
     "fan_in",
     "fan_out",
     "gate",
@@ -41,6 +41,8 @@ const FIELD: [&str; 23] = [
     "skip",
     "with",
     "active",
+    "depth",
+    "fresh",
 ];
 const CONTAINER: [&str; 3] = ["crate", "axes", "together"];
 
@@ -77,6 +79,8 @@ pub(crate) enum Value {
     Skip,
     With(Path),
     Active(Path),
+    Depth(LitStr),
+    Fresh(Path),
 }
 
 /// Parses the attributes of the type. `None` if they are wrong.
@@ -210,6 +214,8 @@ fn entry(input: ParseStream) -> syn::Result<Entry> {
         }
         "with" => Value::With(path(input, &key)?),
         "active" => Value::Active(path(input, &key)?),
+        "depth" => Value::Depth(assigned_axis(input, &key)?),
+        "fresh" => Value::Fresh(path(input, &key)?),
         "crate" | "together" => {
             let message = format!("`{name}` belongs on the type, not on a field");
             return Err(syn::Error::new(key.span(), message));

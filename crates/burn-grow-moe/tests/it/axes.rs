@@ -7,29 +7,39 @@ use crate::common::{
 use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::Device;
-use burn_grow_core::plan::CopyMap;
+use burn_grow_core::plan::{Blocks, CopyMap};
 use burn_grow_core::verify::two_width_check;
 use burn_grow_core::{Blueprint, Expansion, GrowError, InitPair, Plan, Scaling};
 use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
 
 /// The axes that copies grow without changing the logits; experts do together with as many choices.
-const AXES: [&[&str]; 6] = [
+const AXES: [&[&str]; 7] = [
     &["hidden"],
     &["inner"],
     &["kv_heads"],
     &["queries"],
     &["experts", "top_k"],
     &["vocab"],
+    &["layers"],
 ];
 
-/// Every combination of them.
+/// Every combination of them. New layers add nothing to the stream.
 fn combinations(factor: f64) -> impl Iterator<Item = Expansion> {
+    combinations_with(factor, Blocks::identity())
+}
+
+/// Every combination of them, with these new layers.
+fn combinations_with(factor: f64, layers: Blocks) -> impl Iterator<Item = Expansion> {
     (1..1 << AXES.len()).map(move |chosen: usize| {
         let axes = AXES.iter().enumerate();
         let axes = axes.filter(|(index, _)| chosen >> index & 1 == 1);
         axes.flat_map(|(_, axes)| *axes)
             .fold(Expansion::default(), |expansion, axis| {
-                expansion.and_by(*axis, factor)
+                let expansion = expansion.and_by(*axis, factor);
+                match *axis {
+                    "layers" => expansion.with_blocks("layers", layers.clone()),
+                    _ => expansion,
+                }
             })
     })
 }
@@ -49,6 +59,7 @@ fn widths(config: &MoeConfig) -> Vec<(&'static str, usize)> {
         ("hidden", config.hidden),
         ("inner", config.inner),
         ("kv_heads", config.n_kv_heads),
+        ("layers", config.n_layers),
         ("queries", config.n_heads / config.n_kv_heads),
         ("top_k", config.top_k),
         ("vocab", config.vocab_size),
@@ -200,7 +211,8 @@ fn every_parameter_and_every_head_of_a_grown_model_gets_a_gradient() {
     for device in devices() {
         for config in shapes() {
             let model = build(&config, 1, &device);
-            for expansion in combinations(2.0).step_by(3).chain(combinations(2.0).last()) {
+            let copies = || combinations_with(2.0, Blocks::copies());
+            for expansion in copies().step_by(3).chain(copies().last()) {
                 let model = grown(&model, &expansion);
                 let MoeConfig {
                     hidden, head_dim, ..

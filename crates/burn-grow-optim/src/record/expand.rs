@@ -13,10 +13,57 @@ use crate::locked::{LockedCopies, locked};
 use crate::region::Region;
 use crate::{OptimError, Ramp, StateRules};
 
+/// The parameters of a plan by their identities.
+struct Identities<'a> {
+    /// Those that were there before.
+    kept: HashMap<u64, &'a ParamPlan>,
+    /// Those of new blocks: identity, that of the source, and plan.
+    new: Vec<(u64, Option<u64>, &'a ParamPlan)>,
+}
+
+impl<'a> Identities<'a> {
+    fn of(plan: &'a Plan, ids: &HashMap<String, u64>) -> Result<Self, OptimError> {
+        let missing = |path: &str| OptimError::Missing {
+            path: path.to_owned(),
+        };
+        let old = || plan.params().iter().filter(|param| !param.is_new());
+        let before: HashMap<String, u64> = if ids.len() == old().count() {
+            ids.clone()
+        } else {
+            // The paths of a model that has grown: go back by those that stayed.
+            let before = old().filter_map(|param| {
+                Some((param.source_path()?.to_owned(), *ids.get(&param.path)?))
+            });
+            before.collect()
+        };
+        let after = plan.ids_after(&before);
+        let mut found = Self {
+            kept: HashMap::new(),
+            new: Vec::new(),
+        };
+        for param in plan.params() {
+            let id = *after.get(&param.path).ok_or_else(|| missing(&param.path))?;
+            if param.is_new() {
+                let source = param.source_path().and_then(|path| before.get(path));
+                found.new.push((id, source.copied(), param));
+            } else {
+                found.kept.insert(id, param);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The name of the same entry of the parameter `id`.
+fn renamed(name: &str, id: u64) -> String {
+    let field = name.split_once('.').map_or("", |(_, field)| field);
+    format!("{}{field}", RecordKeys::of(id).entries())
+}
+
 impl RawRecord {
     /// Expands the record along `plan`, as [`expand_optimizer`](crate::expand_optimizer) does an
-    /// optimizer. `ids` are the identities of the model's float parameters, by path. Returns the
-    /// copies that stay locked to their units.
+    /// optimizer. `ids` are the identities of the model's float parameters, by path, before the
+    /// expansion or after it. Returns the copies that stay locked to their units.
     ///
     /// # Errors
     ///
@@ -33,31 +80,67 @@ impl RawRecord {
         if let Some(ramp) = rewarmup {
             rules.check_bias_correction(ramp.bias_correction, ramp.scope, plan)?;
         }
-        let mut params: HashMap<u64, &ParamPlan> = HashMap::new();
-        for param in plan.params() {
-            let id = ids.get(&param.path).ok_or_else(|| OptimError::Missing {
-                path: param.path.clone(),
-            })?;
-            params.insert(*id, param);
-        }
-        let locked = locked(&self.tensors, &params, plan, &rules, rewarmup.as_ref());
+        let Identities { kept, new } = Identities::of(plan, ids)?;
+        let locked = locked(&self.tensors, &kept, plan, &rules, rewarmup.as_ref());
         let shared = Arc::new(plan.clone());
-        let expanded = self.tensors.iter().map(|tensor| {
-            match tensor.param_id.and_then(|id| params.get(&id)) {
-                Some(param) => expand_state(tensor, &shared, param, rules.of(plan, param)),
-                None => Ok(tensor.clone()),
+        let mut expanded = Vec::with_capacity(self.tensors.len());
+        for tensor in &self.tensors {
+            expanded.push(match tensor.param_id.and_then(|id| kept.get(&id)) {
+                Some(param) => expand_state(tensor, &shared, param, rules.of(plan, param))?,
+                None => tensor.clone(),
+            });
+        }
+        for (id, source, param) in &new {
+            let rule = rules.of(plan, param);
+            if source.is_none() || !rule.copies_blocks(param) {
+                continue;
             }
-        });
-        self.tensors = expanded.collect::<Result<_, _>>()?;
-        for (id, param) in &params {
+            for tensor in self
+                .tensors
+                .iter()
+                .filter(|tensor| tensor.param_id == *source)
+            {
+                let mut copied = expand_state(tensor, &shared, param, rule.clone())?;
+                copied.param_id = Some(*id);
+                copied.name = renamed(&tensor.name, *id);
+                expanded.push(copied);
+            }
+            self.copy_scalars(*source, *id);
+        }
+        self.tensors = expanded;
+        for (id, param) in &kept {
             self.expand_regions(*id, plan, param);
+            let keys = RecordKeys::of(*id);
+            if let Some(path) = self.paths.get_mut(&keys.path()) {
+                path.clone_from(&param.path);
+            }
+        }
+        let new = new.iter().map(|(id, _, param)| (id, param));
+        for (id, param) in kept.iter().chain(new) {
             let added =
                 rewarmup.and_then(|ramp| Region::of(plan, param, ramp, self.steps_counted(*id)));
             if let Some(region) = added {
                 self.push_region(*id, &param.path, &region);
+            } else if param.is_new() && self.scalars.contains_key(&RecordKeys::of(*id).rank()) {
+                let key = RecordKeys::of(*id).path();
+                self.paths.insert(key, param.path.clone());
             }
         }
         Ok(locked)
+    }
+
+    /// Copies the scalars of the parameter `source` but for its regions: in a new block all
+    /// coordinates are as old as the block.
+    fn copy_scalars(&mut self, source: Option<u64>, id: u64) {
+        let Some(source) = source.map(RecordKeys::of) else {
+            return;
+        };
+        let regions = source.region_entries();
+        let copied = entries(&self.scalars, source.entries())
+            .filter(|(name, _)| !name.starts_with(&regions))
+            .map(|(name, value)| (renamed(name, id), *value));
+        let copied: Vec<_> = copied.collect();
+        self.scalars.extend(copied);
     }
 
     /// Appends `region` to those of the parameter `id` at `path`.

@@ -21,7 +21,7 @@ pub(super) fn expand_state(
     rule: ParamRule,
 ) -> Result<burn_pack::Tensor, OptimError> {
     let tensor = tensor.clone();
-    if !param.grows() && !rule.drops() {
+    if !param.grows() && !param.is_new() && !rule.drops() {
         return Ok(tensor);
     }
     let (path, field) = (param.path.clone(), tensor.name.clone());

@@ -35,14 +35,17 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// The region that an expansion adds to `param`. `None` if nothing of it is re-warmed.
+    /// The region that an expansion adds to `param`: all of it in a new block of a stack. `None` if
+    /// nothing of it is re-warmed.
     pub(crate) fn of(plan: &Plan, param: &ParamPlan, ramp: Ramp, count: usize) -> Option<Self> {
-        if ramp.scope == RewarmupScope::NewCoordinates && !param.grows() {
+        let changes = param.grows() || param.is_new();
+        if ramp.scope == RewarmupScope::NewCoordinates && !changes {
             return None;
         }
         let extents = (0..param.roles.len()).map(|dim| {
             let size = param.new_shape[dim];
             match ramp.scope {
+                RewarmupScope::NewCoordinates if param.is_new() => Extent::uniform(size, false),
                 RewarmupScope::NewCoordinates => match plan.kept(param, dim) {
                     Some(kept) => Extent::of(kept),
                     None => Extent::uniform(size, true),

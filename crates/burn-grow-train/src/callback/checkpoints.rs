@@ -167,7 +167,7 @@ impl WidthExpansionCallback {
         model: &M,
     ) -> Result<(Position, Saved), CheckpointError> {
         let position = self.check_state(path, model)?;
-        let layout = Layout::of(model, self.run.decisions.last_plan(position.stage));
+        let layout = Layout::of(model, &self.run.decisions.plans[..position.stage]);
         let saved = Saved::open(path, &layout)?;
         layout.check_types(&saved.tensors)?;
         check_values(&saved.tensors)?;

@@ -9,7 +9,7 @@ use burn_pack::{Error, Writer};
 use super::attach::WidthExpansionCallback;
 use crate::checkpoint::{
     Files, Layout, Pages, Saved, State, at, check_scheduler, check_steps, checkpoints, copy,
-    encode, expand_tensors, read_state,
+    encode, expand_tensors, read_state, restructured,
 };
 use crate::{Position, TrainError};
 
@@ -89,22 +89,25 @@ impl WidthExpansionCallback {
         }
         let resumable = check_steps(&decisions.schedule, expanded.position, &expanded.taken);
         resumable.map_err(at(&source.model))?;
-        let layout = Layout::of(model, decisions.last_plan(position.stage));
+        let taken = &decisions.plans[..position.stage];
+        let layout = Layout::of(model, taken);
         let saved = Saved::open(&source.model, &layout).map_err(at(&source.model))?;
         let mut optim = saved
             .open_optimizer(&source.optim)
             .map_err(at(&source.optim))?;
         check_scheduler(&source.scheduler).map_err(at(&source.scheduler))?;
 
-        let ids = saved.ids();
+        let mut ids = saved.ids();
         for (plan, stage) in plans.iter().zip(position.stage..) {
             if plan.is_identity() {
                 continue;
             }
             let rewarmup = decisions.ramp(Position { stage, ..position });
             optim.expand(&ids, plan, &decisions.growths[stage].state, rewarmup)?;
+            ids = plan.ids_after(&ids);
         }
-        let mut tensors = expand_tensors(model, saved.tensors, plans);
+        let model = restructured(model, taken);
+        let mut tensors = expand_tensors(&model, saved.tensors, plans);
         Pages::of(&encode(&expanded, &decisions.marks)).replace_in_file(&mut tensors);
 
         let directory = checkpoints(to);

@@ -1,14 +1,15 @@
 //! Expansion of saved parameters, one at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn_core::module::{Module, Param};
-use burn_core::tensor::{self, Bytes, TensorData};
-use burn_grow_core::{ParamVisitor, Plan, for_each_param};
+use burn_core::module::Param;
+use burn_core::tensor::{self, Bool, Bytes, Int, TensorData};
+use burn_grow_core::plan::{ParamContent, ParamPlan};
+use burn_grow_core::{Growable, ParamVisitor, Plan, for_each_param};
 use burn_pack::{Error, Tensor};
 
 use super::layout::check_values;
@@ -21,58 +22,150 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     atomic::write(to, |file| io::copy(&mut source, file).map(drop))
 }
 
+/// The model with the stacks that `plans` make of it, one after the other. Its parameters are not
+/// expanded.
+pub(crate) fn restructured<M: Growable>(model: &M, plans: &[Plan]) -> M {
+    let model = model.clone();
+    plans
+        .iter()
+        .fold(model, |model, plan| plan.restructured(model))
+}
+
 /// Describes the saved parameters of `model` after `plans`, one after the other. Whoever takes the
 /// bytes of a parameter expands it.
-pub(crate) fn expand_tensors<M: Module>(
+pub(crate) fn expand_tensors<M: Growable>(
     model: &M,
     tensors: Vec<Tensor>,
     plans: Vec<Plan>,
 ) -> Vec<Tensor> {
-    let index = |(index, tensor): (usize, &Tensor)| (tensor.name.clone(), index);
+    let grown = restructured(model, &plans);
+    let tensors = tensors
+        .into_iter()
+        .map(|tensor| (tensor.name.clone(), tensor));
     let mut expand = Expand {
         plans: plans.into(),
-        indices: tensors.iter().enumerate().map(index).collect(),
-        tensors,
+        saved: tensors.collect(),
+        used: HashSet::new(),
+        expanded: Vec::new(),
     };
-    for_each_param(model, &mut expand);
-    expand.tensors
+    for_each_param(&grown, &mut expand);
+    let Expand {
+        saved,
+        used,
+        mut expanded,
+        ..
+    } = expand;
+    // What is no parameter: the record of the run.
+    let mut rest: Vec<_> = saved
+        .into_iter()
+        .filter(|(name, _)| !used.contains(name))
+        .collect();
+    rest.sort_by(|(one, _), (other, _)| one.cmp(other));
+    expanded.extend(rest.into_iter().map(|(_, tensor)| tensor));
+    expanded
 }
 
 struct Expand {
     plans: Arc<[Plan]>,
-    /// Where the tensor of each parameter is.
-    indices: HashMap<String, usize>,
-    tensors: Vec<Tensor>,
+    /// The tensors of the file, by name.
+    saved: HashMap<String, Tensor>,
+    /// The names of those that belong to parameters.
+    used: HashSet<String>,
+    expanded: Vec<Tensor>,
+}
+
+/// Where a parameter comes from.
+struct Way {
+    /// The first plan that it goes through: it is in the file, or made by the plan before.
+    from: usize,
+    /// Its path in the file.
+    saved: String,
+    /// Its path after each plan that it goes through.
+    paths: Vec<String>,
+}
+
+impl Expand {
+    /// Goes back from a path after all plans.
+    fn way(&self, path: &str) -> Way {
+        let mut way = Way {
+            from: 0,
+            saved: path.to_owned(),
+            paths: Vec::new(),
+        };
+        for (index, plan) in self.plans.iter().enumerate().rev() {
+            way.paths.insert(0, way.saved.clone());
+            if plan.param(&way.saved).and_then(ParamPlan::content) == Some(ParamContent::Fresh) {
+                way.from = index;
+                return way;
+            }
+            (way.saved, _) = plan.source_of(&way.saved);
+        }
+        way
+    }
+
+    /// The identity after the plans of `way` of what has the identity `id` before.
+    fn id(&self, way: &Way, id: u64) -> u64 {
+        let plans = self.plans[way.from..].iter().zip(&way.paths);
+        plans.fold(id, |id, (plan, path)| match plan.param(path) {
+            Some(param) => plan.id_after(param, id.into()).val(),
+            None => plan.descendant(id, &plan.source_of(path).1),
+        })
+    }
+
+    /// What is neither made of floats nor grown.
+    fn other(&mut self, path: &str) {
+        let way = self.way(path);
+        if let Some(saved) = self.saved.get(&way.saved) {
+            self.used.insert(way.saved.clone());
+            let mut tensor = saved.clone();
+            tensor.param_id = tensor.param_id.map(|id| self.id(&way, id));
+            tensor.name = path.to_owned();
+            self.expanded.push(tensor);
+        }
+    }
 }
 
 impl ParamVisitor for Expand {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<tensor::Tensor<D>>) {
-        let planned = |plan: &Plan| plan.param(path).cloned();
-        let (Some(first), Some(last)) = (
-            self.plans.first().and_then(planned),
-            self.plans.last().and_then(planned),
-        ) else {
+        let way = self.way(path);
+        let Some(last) = self.plans.last().and_then(|plan| plan.param(path)) else {
+            return self.other(path);
+        };
+        let first = &self.plans[way.from].param(&way.paths[0]);
+        let fresh = first.and_then(ParamPlan::content) == Some(ParamContent::Fresh);
+        let saved = if fresh {
+            let param = param.transform_for_save();
+            let (id, data) = (param.id.val(), param.val().into_data());
+            let (bytes, shape, dtype) = data.into_parts();
+            Tensor::new(path.to_owned(), dtype, shape, Some(id), bytes)
+        } else if let Some(saved) = self.saved.get(&way.saved) {
+            self.used.insert(way.saved.clone());
+            saved.clone()
+        } else {
             return;
         };
-        if first.old_shape == last.new_shape {
-            return;
-        }
-        let Some(index) = self.indices.get(path).copied() else {
-            return;
-        };
-        let saved = self.tensors[index].clone();
-        let length = last.new_shape.iter().product::<usize>() * saved.dtype.size();
-        let (name, dtype, id) = (saved.name.clone(), saved.dtype, saved.param_id);
+        let id = saved.param_id.map(|id| self.id(&way, id));
         let shape = saved_shape(param, &last.new_shape);
-        let (path, param, plans) = (path.to_owned(), param.clone(), self.plans.clone());
-        let expanded = move || expand(&path, &param, &saved, &plans);
-        self.tensors[index] = Tensor::deferred(name, dtype, shape, id, length, expanded);
+        let length = last.new_shape.iter().product::<usize>() * saved.dtype.size();
+        let dtype = saved.dtype;
+        let (param, plans) = (param.clone(), self.plans.clone());
+        let expanded = move || expand(&way, &param, &saved, &plans);
+        let expanded = Tensor::deferred(path.to_owned(), dtype, shape, id, length, expanded);
+        self.expanded.push(expanded);
+    }
+
+    fn int<const D: usize>(&mut self, path: &str, _param: &Param<tensor::Tensor<D, Int>>) {
+        self.other(path);
+    }
+
+    fn bool<const D: usize>(&mut self, path: &str, _param: &Param<tensor::Tensor<D, Bool>>) {
+        self.other(path);
     }
 }
 
 /// Loads one parameter, expands it and saves it, as Burn and the plans do to all of them.
 fn expand<const D: usize>(
-    path: &str,
+    way: &Way,
     param: &Param<tensor::Tensor<D>>,
     saved: &Tensor,
     plans: &[Plan],
@@ -84,7 +177,7 @@ fn expand<const D: usize>(
     let (device, dtype, id) = (param.lazy_device(), saved.dtype, param.id);
     let value = tensor::Tensor::from_data(data, (&device, dtype));
     let mut param = param.clone().transform_for_load(value, id);
-    for plan in plans {
+    for (plan, path) in plans[way.from..].iter().zip(&way.paths) {
         param = plan
             .apply_to_param(path, param)
             .map_err(|error| invalid(&error))?;

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use burn_core::module::{Module, Param};
+use burn_core::module::Param;
 use burn_core::store::RecordError;
 use burn_core::tensor::{self, Bool, DType, Int};
-use burn_grow_core::{ParamVisitor, Plan, for_each_param};
+use burn_grow_core::{Growable, ParamVisitor, Plan, for_each_param};
 use burn_grow_optim::RawRecord;
 use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::{Reader, Tensor};
 
 use super::error::{CheckpointError, ParamFault};
+use super::expand::restructured;
 use super::marks::Marks;
 use super::order::{saved_shape, used_shape};
 use super::pages::{Pages, is_page};
@@ -98,16 +99,16 @@ struct Expected {
 }
 
 impl Layout {
-    /// Expects the parameters of `model` as wide as after `plan`, the last that the run has taken.
-    pub(crate) fn of<M: Module>(model: &M, plan: Option<&Plan>) -> Self {
-        let params = plan.iter().flat_map(|plan| plan.params());
+    /// Expects the parameters of `model` after `plans`, those that the run has taken.
+    pub(crate) fn of<M: Growable>(model: &M, plans: &[Plan]) -> Self {
+        let params = plans.last().map_or(&[][..], Plan::params).iter();
         let mut expect = Expect {
             grown: params
                 .map(|param| (param.path.as_str(), param.new_shape.as_slice()))
                 .collect(),
             params: BTreeMap::new(),
         };
-        for_each_param(model, &mut expect);
+        for_each_param(&restructured(model, plans), &mut expect);
         Self {
             params: expect.params,
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn_grow_core::Plan;
 use burn_grow_core::describe::Axis;
-use burn_grow_core::plan::Method;
+use burn_grow_core::plan::{BlockContent, Method};
 use burn_grow_optim::{BiasCorrection, Rewarmup, RewarmupSchedule, RewarmupScope};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -59,6 +59,9 @@ struct AxisMark {
     from: usize,
     to: usize,
     method: Method,
+    /// What new units hold, if they are the blocks of a stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocks: Option<BlockContent>,
 }
 
 /// A re-warmup, placed in its run.
@@ -141,13 +144,15 @@ impl PlanMark {
                 from: planned.old_width(),
                 to: planned.new_width(),
                 method: planned.method(),
+                blocks: planned.blocks(),
             };
             (axis.clone(), mark)
         });
         Ok(Self {
             axes: axes.collect(),
             seed: plan.seed(),
-            fingerprint: format!("{:016x}", fingerprint(plan)?),
+            // A run goes on where its model has only been marked as one whose stacks may grow.
+            fingerprint: format!("{:016x}", fingerprint(&plan.without_idle_stacks())?),
         })
     }
 }

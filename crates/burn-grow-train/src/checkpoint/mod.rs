@@ -13,7 +13,7 @@ mod state;
 mod steps;
 
 pub use self::error::{CheckpointError, Difference, ParamFault};
-pub(crate) use self::expand::{copy, expand_tensors};
+pub(crate) use self::expand::{copy, expand_tensors, restructured};
 pub(crate) use self::files::{Files, at, checkpoints};
 pub use self::files::{discard_after, saved_epochs};
 pub(crate) use self::layout::{Layout, Saved, check_scheduler, check_values, read_state};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use burn_grow_core::Plan;
 use burn_grow_core::describe::Axis;
-use burn_grow_core::plan::{Factor, Method};
+use burn_grow_core::plan::{BlockContent, Factor, Method};
 use burn_grow_optim::{LockedCopies, StateRules};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub struct AxisReport {
     /// The method that filled its new coordinates.
     #[serde(default)]
     pub method: Method,
+    /// What its new units hold, if they are the blocks of a stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockContent>,
 }
 
 impl ExpansionReport {
@@ -70,6 +73,7 @@ impl ExpansionReport {
             new_width: planned.new_width(),
             factor: plan.applied_factor(axis).cloned(),
             method: planned.method(),
+            blocks: planned.blocks(),
         });
         Self {
             stage: position.stage,

@@ -1,0 +1,742 @@
+//! Stacks of blocks: what a plan makes of them, and that a grown stack is one that was built deep.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv1d, Conv1dConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig1d,
+};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::activation::{gelu, relu};
+use burn::tensor::{Device, Tensor};
+use burn_grow::describe::Axis;
+use burn_grow::plan::{BlockContent, Blocks, ParamContent};
+use burn_grow::verify::{check_description, grown_rms, two_width_check};
+use burn_grow::{Blueprint, Expansion, GrowError, Growable, Plan, StackFault};
+use burn_grow_tests::data::{assert_close, random, rms, seeded, values};
+use burn_grow_tests::dump;
+use burn_grow_tests::growth::{grown, plan};
+use rstest::rstest;
+
+/// A residual MLP with norms before its branches.
+#[derive(Module, Growable, Debug)]
+struct Mlp {
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+    #[grow(depth = "layers", fresh = Self::fresh)]
+    blocks: Vec<MlpBlock>,
+    #[grow(gain = "hidden")]
+    norm: LayerNorm,
+    #[grow(fan_in = "hidden")]
+    head: Linear,
+    #[grow(width = "hidden")]
+    hidden: usize,
+    #[grow(width = "inner")]
+    inner: usize,
+    #[grow(width = "layers")]
+    n_layers: usize,
+}
+
+#[derive(Module, Growable, Debug)]
+struct MlpBlock {
+    #[grow(gain = "hidden")]
+    norm: LayerNorm,
+    #[grow(fan_in = "hidden", fan_out = "inner")]
+    up: Linear,
+    #[grow(fan_in = "inner", fan_out = "hidden")]
+    down: Linear,
+}
+
+impl MlpBlock {
+    fn new(hidden: usize, inner: usize, device: &Device) -> Self {
+        Self {
+            norm: LayerNormConfig::new(hidden).init(device),
+            up: LinearConfig::new(hidden, inner).init(device),
+            down: LinearConfig::new(inner, hidden).init(device),
+        }
+    }
+}
+
+impl Mlp {
+    fn new(layers: usize, seed: u64, device: &Device) -> Self {
+        let (hidden, inner) = (4, 6);
+        let mlp = Self {
+            embed: LinearConfig::new(3, hidden).init(device),
+            blocks: (0..layers)
+                .map(|_| MlpBlock::new(hidden, inner, device))
+                .collect(),
+            norm: LayerNormConfig::new(hidden).init(device),
+            head: LinearConfig::new(hidden, 2).init(device),
+            hidden,
+            inner,
+            n_layers: layers,
+        };
+        seeded(mlp, seed)
+    }
+
+    fn fresh(&self) -> MlpBlock {
+        MlpBlock::new(self.hidden, self.inner, &self.head.weight.device())
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = self.blocks.iter().fold(self.embed.forward(x), |x, block| {
+            let inner = gelu(block.up.forward(block.norm.forward(x.clone())));
+            x + block.down.forward(inner)
+        });
+        self.head.forward(self.norm.forward(x))
+    }
+}
+
+/// A residual CNN, each branch of which ends in a norm with running statistics.
+#[derive(Module, Growable, Debug)]
+struct Cnn {
+    #[grow(fan_out = "channels")]
+    stem: Conv1d,
+    #[grow(depth = "layers")]
+    blocks: Vec<CnnBlock>,
+    #[grow(fan_in = "channels")]
+    head: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct CnnBlock {
+    #[grow(fan_in = "channels", fan_out = "inner")]
+    first: Conv1d,
+    #[grow(gain = "inner")]
+    first_norm: BatchNorm,
+    #[grow(fan_in = "inner", fan_out = "channels")]
+    second: Conv1d,
+    #[grow(gain = "channels")]
+    second_norm: BatchNorm,
+}
+
+fn conv(channels: [usize; 2], device: &Device) -> Conv1d {
+    Conv1dConfig::new(channels[0], channels[1], 3)
+        .with_padding(PaddingConfig1d::Same)
+        .init(device)
+}
+
+impl Cnn {
+    fn new(layers: usize, seed: u64, device: &Device) -> Self {
+        let block = |_| CnnBlock {
+            first: conv([4, 5], device),
+            first_norm: BatchNormConfig::new(5).init(device),
+            second: conv([5, 4], device),
+            second_norm: BatchNormConfig::new(4).init(device),
+        };
+        let cnn = Self {
+            stem: conv([2, 4], device),
+            blocks: (0..layers).map(block).collect(),
+            head: LinearConfig::new(4, 3).init(device),
+        };
+        seeded(cnn, seed)
+    }
+
+    /// `[batch, 2, length]` to `[batch, 3]`.
+    fn forward(&self, x: Tensor<3>) -> Tensor<2> {
+        let x = self.blocks.iter().fold(self.stem.forward(x), |x, block| {
+            let inner = relu(block.first_norm.forward(block.first.forward(x.clone())));
+            relu(x + block.second_norm.forward(block.second.forward(inner)))
+        });
+        let [batch, channels, _] = x.dims();
+        self.head.forward(x.mean_dim(2).reshape([batch, channels]))
+    }
+}
+
+/// What an identity block of [`Cnn`] sets to zero: its last norm.
+fn quiet_cnn() -> Blocks {
+    Blocks::identity().zeroing(["second_norm.gamma", "second_norm.beta"])
+}
+
+fn to(layers: usize, blocks: Blocks) -> Expansion {
+    Expansion::to("layers", layers).with_blocks("layers", blocks)
+}
+
+fn input(device: &Device) -> Tensor<2> {
+    random([5, 3], 77, device)
+}
+
+/// The value of every parameter, by path.
+fn params<M: Module>(model: &M) -> BTreeMap<String, Vec<f32>> {
+    let params = dump::params(model).into_iter();
+    params.map(|(path, param)| (path, param.values())).collect()
+}
+
+#[rstest]
+#[case::stacked(3, 6, Blocks::copies(), &[0, 1, 2, 0, 1, 2])]
+#[case::uneven(3, 5, Blocks::copies(), &[0, 1, 2, 0, 1])]
+#[case::interleaved(3, 6, Blocks::copies().interleaved(), &[0, 0, 1, 1, 2, 2])]
+#[case::last(3, 5, Blocks::copies().from_last(), &[0, 1, 2, 2, 2])]
+#[case::listed(3, 5, Blocks::copies().in_order([0, 1, 0, 1, 2]), &[0, 1, 0, 1, 2])]
+#[case::one(1, 3, Blocks::copies(), &[0, 0, 0])]
+fn new_blocks_come_from_where_the_plan_says(
+    #[case] old: usize,
+    #[case] new: usize,
+    #[case] blocks: Blocks,
+    #[case] sources: &[usize],
+) {
+    let device = Device::flex().autodiff();
+    let shallow = Mlp::new(old, 1, &device);
+    let deep = grown(&shallow, &to(new, blocks));
+    assert_eq!((deep.blocks.len(), deep.n_layers), (new, new));
+    let (before, after) = (dump::params(&shallow), dump::params(&deep));
+    let mut seen = Vec::new();
+    for (block, source) in sources.iter().enumerate() {
+        let kept = !seen.contains(source);
+        seen.push(*source);
+        for inside in [
+            "norm.gamma",
+            "norm.beta",
+            "up.weight",
+            "up.bias",
+            "down.weight",
+        ] {
+            let found = &after[&format!("blocks.{block}.{inside}")];
+            let expected = &before[&format!("blocks.{source}.{inside}")];
+            assert_eq!(found.bytes, expected.bytes, "{block} {inside}");
+            // What stays is the same parameter, what is new is another one.
+            assert_eq!(found.id == expected.id, kept, "{block} {inside}");
+            assert!(found.require_grad);
+        }
+    }
+    let mut ids: Vec<u64> = after.values().map(|param| param.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), after.len());
+    for path in ["embed.weight", "norm.gamma", "head.bias"] {
+        assert_eq!(after[path], before[path]);
+    }
+}
+
+#[test]
+fn a_plan_says_it_all_before_anything_is_touched() {
+    let device = Device::flex();
+    let shallow = Mlp::new(2, 1, &device);
+    let expansion = to(4, Blocks::identity().interleaved()).and_by("hidden", 2.0);
+    let plan = plan(&shallow, &expansion);
+    let blueprint = Blueprint::of(&shallow).unwrap();
+    let deep = plan.apply(shallow.clone()).unwrap();
+    check_description(&deep, &blueprint.expanded(&plan)).unwrap();
+    assert_eq!(Blueprint::of(&deep).unwrap(), blueprint.expanded(&plan));
+    assert_eq!(plan.num_params(), (shallow.num_params(), deep.num_params()));
+    let param = |path| plan.param(path).unwrap();
+    assert_eq!(
+        param("blocks.1.down.weight").content(),
+        Some(ParamContent::Zero)
+    );
+    assert_eq!(
+        param("blocks.1.down.bias").content(),
+        Some(ParamContent::Zero)
+    );
+    assert_eq!(
+        param("blocks.1.up.weight").content(),
+        Some(ParamContent::Copy)
+    );
+    assert_eq!(
+        param("blocks.2.up.weight").source_path(),
+        Some("blocks.1.up.weight")
+    );
+    assert!(!param("blocks.2.up.weight").is_new());
+    let axis = plan.axis(&Axis::from("layers")).unwrap();
+    assert_eq!(axis.blocks(), Some(BlockContent::Identity));
+    let table = plan.to_string();
+    assert!(
+        table.contains("axis layers: 2 -> 4, identity: 0 +0 1 +1"),
+        "{table}"
+    );
+    let read: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+    assert_eq!(read, plan);
+    assert_eq!(
+        read.apply(shallow).map(|deep| params(&deep)),
+        Ok(params(&deep))
+    );
+    let written = serde_json::to_string(&blueprint).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Blueprint>(&written).unwrap(),
+        blueprint
+    );
+    let written = toml::to_string(&expansion).unwrap();
+    assert_eq!(toml::from_str::<Expansion>(&written).unwrap(), expansion);
+}
+
+#[rstest]
+fn identity_blocks_keep_the_function(
+    #[values((1, 2), (1, 8), (3, 5))] layers: (usize, usize),
+    #[values(false, true)] interleaved: bool,
+) {
+    let device = Device::flex().autodiff();
+    let ordered = |blocks: Blocks| match interleaved {
+        true => blocks.interleaved(),
+        false => blocks,
+    };
+    let shallow = Mlp::new(layers.0, 1, &device);
+    let deep = grown(&shallow, &to(layers.1, ordered(Blocks::identity())));
+    let outputs = |model: &Mlp| values(model.forward(input(&device)));
+    assert_eq!(outputs(&deep), outputs(&shallow));
+
+    let mut shallow = Cnn::new(layers.0, 1, &device);
+    let x = random([6, 2, 7], 5, &device);
+    // A few steps, so that statistics are not those of the initialization.
+    let mut optim = ModuleOptimizer::from(SgdConfig::new().build());
+    for _ in 0..3 {
+        let loss = shallow.forward(x.clone()).square().mean().backward();
+        let grads = GradientsParams::from_grads(loss, &shallow);
+        shallow = optim.step(0.05, shallow, grads);
+    }
+    let deep = grown(&shallow, &to(layers.1, ordered(quiet_cnn())));
+    for valid in [true, false] {
+        let output = |model: &Cnn| match valid {
+            true => values(model.valid().forward(x.clone().inner())),
+            false => values(model.forward(x.clone())),
+        };
+        assert_close(&output(&deep), &output(&shallow), 1e-6, "the residual CNN");
+    }
+}
+
+/// Statistics of a new block are its own: training one leaves those of its source alone.
+#[test]
+fn the_statistics_of_a_new_block_are_its_own() {
+    let device = Device::flex().autodiff();
+    let shallow = Cnn::new(1, 1, &device);
+    let deep = grown(&shallow, &to(2, Blocks::copies()));
+    let mean =
+        |model: &Cnn, block: usize| values(model.blocks[block].first_norm.running_mean.value());
+    let before = mean(&shallow, 0);
+    assert_eq!(mean(&deep, 1), before);
+    deep.forward(random([6, 2, 7], 5, &device) * 3.0);
+    let _ = deep.valid();
+    assert_ne!(mean(&deep, 0), mean(&deep, 1));
+    assert_eq!(mean(&shallow, 0), before);
+}
+
+/// A stack that grew is the one that is built deep and holds the same weights: forward, gradients,
+/// steps.
+#[rstest]
+#[case(Blocks::copies())]
+#[case(Blocks::identity().interleaved())]
+#[case(Blocks::drawn())]
+fn a_grown_stack_is_one_that_was_built_deep(#[case] blocks: Blocks) {
+    let device = Device::flex().autodiff();
+    let grown = grown(&Mlp::new(2, 1, &device), &to(4, blocks));
+    let built = Mlp::new(4, 9, &device).load_record(grown.clone().into_record());
+    let train = |mut model: Mlp| {
+        let mut optim = ModuleOptimizer::from(AdamWConfig::new().build());
+        let mut outputs = Vec::new();
+        for _ in 0..3 {
+            let output = model.forward(input(&device));
+            outputs.extend(values(output.clone()));
+            let grads = GradientsParams::from_grads(output.square().mean().backward(), &model);
+            model = optim.step(0.01, model, grads);
+        }
+        (outputs, params(&model))
+    };
+    assert_eq!(train(grown), train(built));
+}
+
+#[test]
+fn every_block_gets_its_own_gradient() {
+    let device = Device::flex().autodiff();
+    let deep = grown(&Mlp::new(1, 1, &device), &to(3, Blocks::copies()));
+    let grads = deep.forward(input(&device)).square().mean().backward();
+    let grads = GradientsParams::from_grads(grads, &deep);
+    let of = |block: usize| values(grads.get::<2>(deep.blocks[block].up.weight.id).unwrap());
+    assert_ne!(of(0), of(1));
+    assert_ne!(of(1), of(2));
+}
+
+/// Depth and width at once, or one after the other in any order, are the same model.
+#[rstest]
+#[case(Blocks::copies())]
+#[case(Blocks::identity())]
+#[case(Blocks::copies().interleaved())]
+fn depth_and_width_commute(#[case] blocks: Blocks) {
+    let device = Device::flex();
+    let shallow = Mlp::new(2, 1, &device);
+    let depth = to(4, blocks);
+    let width = Expansion::by("hidden", 2.0).and_by("inner", 3.0);
+    let both = depth.clone().and_by("hidden", 2.0).and_by("inner", 3.0);
+    let at_once = grown(&shallow, &both);
+    assert_eq!(
+        dump::params(&grown(&grown(&shallow, &depth), &width)),
+        dump::params(&at_once)
+    );
+    assert_eq!(
+        dump::params(&grown(&grown(&shallow, &width), &depth)),
+        dump::params(&at_once)
+    );
+    assert_eq!(
+        (at_once.hidden, at_once.inner, at_once.n_layers),
+        (8, 18, 4)
+    );
+}
+
+#[test]
+fn an_empty_stack_grows_from_fresh_blocks() {
+    let device = Device::flex().autodiff();
+    let none = Mlp::new(0, 1, &device);
+    let blueprint = Blueprint::of(&none).unwrap();
+    assert_eq!(blueprint.num_params(), none.num_params());
+    let widths = blueprint.widths();
+    assert_eq!((widths[&"layers".into()], widths[&"inner".into()]), (0, 6));
+    for expansion in [
+        to(3, Blocks::fresh()),
+        to(3, Blocks::fresh())
+            .and_by("hidden", 2.0)
+            .and_by("inner", 2.0),
+    ] {
+        let plan = plan(&none, &expansion);
+        let deep = plan.apply(none.clone()).unwrap();
+        check_description(&deep, &blueprint.expanded(&plan)).unwrap();
+        assert_eq!(plan.num_params().1, deep.num_params());
+        let before = values(deep.forward(input(&device)));
+        assert!(before.iter().all(|value| value.is_finite()));
+        let loss = deep.forward(input(&device)).square().mean();
+        let grads = GradientsParams::from_grads(loss.backward(), &deep);
+        let mut optim = ModuleOptimizer::from(AdamWConfig::new().build());
+        let after = optim.step(0.01, deep.clone(), grads);
+        let (before, after) = (params(&deep), params(&after));
+        for (path, value) in &before {
+            assert_ne!(value, &after[path], "{path} trains");
+        }
+        assert!(deep.blocks.iter().all(|block| {
+            block
+                .norm
+                .gamma
+                .val()
+                .into_data()
+                .iter::<f32>()
+                .all(|gain| gain == 1.0)
+        }));
+    }
+    // An empty stack that stays empty widens.
+    let plan = plan(&none, &Expansion::by("hidden", 2.0));
+    let wide = plan.apply(none).unwrap();
+    check_description(&wide, &blueprint.expanded(&plan)).unwrap();
+    let deep = grown(&wide, &to(2, Blocks::fresh()));
+    assert_eq!(deep.blocks[1].up.weight.dims(), [8, 6]);
+}
+
+#[test]
+fn drawn_blocks_have_the_moments_of_their_sources() {
+    let device = Device::flex();
+    let shallow = seeded(Mlp::new(1, 1, &device), 1);
+    let wide = grown(
+        &shallow,
+        &Expansion::by("hidden", 16.0).and_by("inner", 16.0),
+    );
+    let deep = grown(&wide, &to(3, Blocks::drawn()));
+    let weight = |model: &Mlp, block: usize| values(model.blocks[block].up.weight.val());
+    let (source, one, two) = (weight(&wide, 0), weight(&deep, 1), weight(&deep, 2));
+    assert_eq!(weight(&deep, 0), source);
+    assert_ne!(one, source);
+    assert_ne!(one, two);
+    assert!((rms(&one) / rms(&source) - 1.0).abs() < 0.03);
+    let gain = |block: usize| values(deep.blocks[block].norm.gamma.val());
+    assert_eq!(gain(1), gain(0));
+    let found = grown_rms(&deep, &plan(&wide, &to(3, Blocks::drawn())))
+        .unwrap()
+        .unwrap();
+    assert!((found.new / found.old - 1.0).abs() < 0.03, "{found:?}");
+}
+
+#[test]
+fn a_second_length_checks_a_description() {
+    #[derive(Module, Growable, Debug)]
+    struct Forgetful {
+        #[grow(fan_out = "hidden")]
+        embed: Linear,
+        #[grow(depth = "layers")]
+        blocks: Vec<MlpBlock>,
+        layers: usize,
+    }
+    let device = Device::flex();
+    let model = |layers| Forgetful {
+        embed: LinearConfig::new(3, 4).init(&device),
+        blocks: (0..layers).map(|_| MlpBlock::new(4, 6, &device)).collect(),
+        layers,
+    };
+    let error = two_width_check(&model(2), &model(5)).expect_err("a number that stays");
+    assert_eq!(
+        error.to_string(),
+        "`layers` changes 2 -> 5 as axis layers does and is not declared: \
+         `#[grow(width = \"layers\")]`"
+    );
+    two_width_check(&Mlp::new(2, 1, &device), &Mlp::new(3, 1, &device)).unwrap();
+    two_width_check(&Mlp::new(0, 1, &device), &Mlp::new(3, 1, &device)).unwrap();
+    two_width_check(&Cnn::new(2, 1, &device), &Cnn::new(3, 1, &device)).unwrap();
+}
+
+/// Stages, each a stack of blocks, in a stack of their own; and a stack of layers.
+#[derive(Module, Growable, Debug)]
+struct Nested {
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+    #[grow(depth = "stages")]
+    stages: Vec<Stage>,
+    #[grow(depth = "mixers", fan_in = "hidden", fan_out = "hidden")]
+    mixers: Vec<Linear>,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Stage {
+    #[grow(depth = "layers")]
+    blocks: Vec<MlpBlock>,
+    #[grow(gain = "hidden")]
+    norm: LayerNorm,
+}
+
+impl Nested {
+    fn new(device: &Device) -> Self {
+        let stage = || Stage {
+            blocks: vec![MlpBlock::new(4, 6, device)],
+            norm: LayerNormConfig::new(4).init(device),
+        };
+        let nested = Self {
+            embed: LinearConfig::new(3, 4).init(device),
+            stages: vec![stage(), stage()],
+            mixers: vec![LinearConfig::new(4, 4).init(device)],
+        };
+        seeded(nested, 3)
+    }
+}
+
+#[test]
+fn stacks_in_stacks_and_stacks_of_layers_grow() {
+    let device = Device::flex();
+    let nested = Nested::new(&device);
+    let blueprint = Blueprint::of(&nested).unwrap();
+    let expansion = Expansion::to("stages", 3)
+        .and_to("layers", 2)
+        .and_to("mixers", 4)
+        .and_by("inner", 2.0);
+    let plan = plan(&nested, &expansion);
+    let deep = plan.apply(nested.clone()).unwrap();
+    check_description(&deep, &blueprint.expanded(&plan)).unwrap();
+    assert_eq!(
+        (
+            deep.stages.len(),
+            deep.stages[2].blocks.len(),
+            deep.mixers.len()
+        ),
+        (3, 2, 4)
+    );
+    let one_by_one =
+        ["mixers", "layers", "inner", "stages"]
+            .into_iter()
+            .fold(nested, |model, axis| {
+                let one = Expansion {
+                    targets: expansion
+                        .targets
+                        .clone()
+                        .into_iter()
+                        .filter(|(it, _)| it.as_str() == axis)
+                        .collect(),
+                    ..Expansion::default()
+                };
+                grown(&model, &one)
+            });
+    assert_eq!(params(&one_by_one), params(&deep));
+    let ids: std::collections::BTreeSet<u64> =
+        dump::params(&deep).values().map(|it| it.id).collect();
+    assert_eq!(ids.len(), params(&deep).len());
+}
+
+/// What a model with an empty stack and no way to fill it says.
+#[derive(Module, Growable, Debug)]
+struct Plain {
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+    #[grow(depth = "layers")]
+    blocks: Vec<MlpBlock>,
+    #[grow(fan_in = "hidden")]
+    head: Linear,
+}
+
+impl Plain {
+    fn of(blocks: Vec<MlpBlock>, device: &Device) -> Self {
+        Self {
+            embed: LinearConfig::new(3, 4).init(device),
+            blocks,
+            head: LinearConfig::new(4, 2).init(device),
+        }
+    }
+}
+
+fn rejected<M: Growable>(model: &M, expansion: Expansion) -> (GrowError, String) {
+    let before = params(model);
+    let blueprint = Blueprint::of(model).unwrap();
+    let error = Plan::new(&blueprint, &expansion).expect_err("rejected");
+    assert_eq!(params(model), before);
+    let text = error.to_string();
+    (error, text)
+}
+
+#[test]
+fn what_cannot_be_grown_says_why() {
+    let device = Device::flex();
+    let block = || MlpBlock::new(4, 6, &device);
+    let plain = Plain::of(vec![block(), block()], &device);
+    let fault = |model: &Plain, expansion: Expansion, expected: &str| {
+        let (error, text) = rejected(model, expansion);
+        assert!(text.contains(expected), "{text}");
+        match error {
+            GrowError::Stack { path, axis, fault } => {
+                assert_eq!(axis.as_str(), "layers");
+                (path, fault)
+            }
+            other => panic!("{other}"),
+        }
+    };
+    let (error, _) = rejected(&plain, Expansion::to("layers", 1));
+    assert!(matches!(error, GrowError::Shrinks { .. }));
+    let listed = |sources: &[usize]| to(3, Blocks::copies().in_order(sources));
+    let (_, found) = fault(&plain, listed(&[0, 1, 2]), "block 2 is listed as a source");
+    assert_eq!(
+        found,
+        StackFault::NoBlock {
+            block: 2,
+            blocks: 2
+        }
+    );
+    let (_, found) = fault(&plain, listed(&[0, 1]), "2 sources are listed for 3 blocks");
+    assert_eq!(
+        found,
+        StackFault::Sources {
+            expected: 3,
+            found: 2
+        }
+    );
+    let (_, found) = fault(&plain, listed(&[0, 0, 0]), "all old blocks stay");
+    assert_eq!(found, StackFault::Misplaced { block: 1 });
+    let (_, found) = fault(&plain, listed(&[1, 0, 0]), "in their order");
+    assert_eq!(found, StackFault::Misplaced { block: 0 });
+    let (path, found) = fault(
+        &plain,
+        to(3, Blocks::fresh()),
+        "name a method of the module",
+    );
+    assert_eq!((path.as_str(), found), ("blocks", StackFault::NoFresh));
+    let none = Plain::of(Vec::new(), &device);
+    let (_, found) = fault(
+        &none,
+        to(3, Blocks::copies()),
+        "name a method of the module",
+    );
+    assert_eq!(found, StackFault::NoFresh);
+    let (error, text) = rejected(&Mlp::new(0, 1, &device), to(3, Blocks::copies()));
+    assert!(
+        matches!(
+            error,
+            GrowError::Stack {
+                fault: StackFault::Empty,
+                ..
+            }
+        ),
+        "{text}"
+    );
+    let (_, found) = fault(
+        &plain,
+        to(3, Blocks::copies().zeroing(["up"])),
+        "for identity blocks",
+    );
+    assert_eq!(
+        found,
+        StackFault::Zeroing {
+            content: "copies".into()
+        }
+    );
+    let (_, found) = fault(&plain, to(3, Blocks::identity().zeroing(["upp"])), "`upp`");
+    assert_eq!(found, StackFault::NothingToZero { path: "upp".into() });
+    let unlike = Plain::of(vec![block(), MlpBlock::new(4, 7, &device)], &device);
+    let error = Blueprint::of(&unlike).expect_err("two widths of an axis");
+    assert!(
+        matches!(error, GrowError::WidthDisagreement { .. }),
+        "{error}"
+    );
+    // A method of widths for a stack, and blocks for a width.
+    let method = Expansion::by("layers", 2.0).on("layers", Default::default());
+    let (_, found) = fault(&plain, method, "in place of a method");
+    assert_eq!(found, StackFault::Method);
+    let (error, _) = rejected(
+        &plain,
+        Expansion::by("inner", 2.0).with_blocks("inner", Blocks::copies()),
+    );
+    assert!(
+        matches!(
+            error,
+            GrowError::Stack {
+                fault: StackFault::NoStack,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let (error, _) = rejected(
+        &plain,
+        Expansion::by("inner", 2.0).with_blocks("layers", Blocks::copies()),
+    );
+    assert!(matches!(error, GrowError::UnusedMethod { .. }), "{error}");
+    // One block at two places.
+    let shared = block();
+    let shared = Plain::of(vec![shared.clone(), shared], &device);
+    let error = Blueprint::of(&shared).expect_err("shared");
+    assert!(matches!(error, GrowError::Shared { .. }), "{error}");
+}
+
+#[test]
+fn unlike_blocks_and_blocks_without_an_output_are_told() {
+    /// Blocks of two kinds.
+    #[derive(Module, Growable, Debug)]
+    struct Two {
+        #[grow(depth = "layers")]
+        blocks: Vec<Half>,
+    }
+    #[derive(Module, Growable, Debug)]
+    struct Half {
+        #[grow(fan_in = "hidden", fan_out = "hidden")]
+        first: Linear,
+        #[grow(fan_in = "hidden", fan_out = "hidden")]
+        second: Option<Linear>,
+        #[grow(dims(gain = "hidden"))]
+        scale: Param<Tensor<1>>,
+    }
+    let device = Device::flex();
+    let linear = || LinearConfig::new(4, 4).init(&device);
+    let half = |second: bool| Half {
+        first: linear(),
+        second: second.then(linear),
+        scale: Param::from_tensor(Tensor::ones([4], &device)),
+    };
+    let two = Two {
+        blocks: vec![half(true), half(false)],
+    };
+    let (error, text) = rejected(&two, to(3, Blocks::copies()));
+    assert!(matches!(
+        error,
+        GrowError::Stack {
+            fault: StackFault::Unlike { block: 1, .. },
+            ..
+        }
+    ));
+    assert!(
+        text.contains("`scale` in place of `second.weight`"),
+        "{text}"
+    );
+
+    // The stream is on no other part of the model.
+    let two = Two {
+        blocks: vec![half(true)],
+    };
+    let (error, text) = rejected(&two, to(3, Blocks::identity()));
+    assert!(matches!(
+        error,
+        GrowError::Stack {
+            fault: StackFault::NoIdentity { .. },
+            ..
+        }
+    ));
+    assert!(text.contains("`Blocks::identity().zeroing(["), "{text}");
+    grown(&two, &to(3, Blocks::identity().zeroing(["second"])));
+}

@@ -1,0 +1,248 @@
+//! The state of new blocks: held, copied and re-warmed as the policies say.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ParamGroup};
+use burn::nn::{Linear, LinearConfig, RmsNorm, RmsNormConfig};
+use burn::optim::{AdamWConfig, ModuleOptimizer, MuonConfig};
+use burn::tensor::Device;
+use burn_grow::optim::{AsymmetricExt, StateRules, expand_optimizer, locked_copies};
+use burn_grow::plan::Blocks;
+use burn_grow::{Expansion, Growable, Rewarmup, StatePolicy};
+use burn_grow_tests::data::{gradients, seeded};
+use burn_grow_tests::dump::{self, RecordDump};
+use burn_grow_tests::growth::plan;
+use burn_pack::Scalar;
+use rstest::rstest;
+
+/// A stack of residual blocks.
+#[derive(Module, Growable, Debug)]
+struct Net {
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+    #[grow(depth = "layers")]
+    blocks: Vec<Block>,
+    #[grow(fan_in = "hidden")]
+    head: Linear,
+}
+
+#[derive(Module, Growable, Debug)]
+struct Block {
+    #[grow(gain = "hidden")]
+    norm: RmsNorm,
+    #[grow(fan_in = "hidden", fan_out = "inner")]
+    up: Linear,
+    #[grow(fan_in = "inner", fan_out = "hidden")]
+    down: Linear,
+}
+
+fn net(layers: usize) -> Net {
+    let device = Device::flex().autodiff();
+    let block = |_| Block {
+        norm: RmsNormConfig::new(4).init(&device),
+        up: LinearConfig::new(4, 6).init(&device),
+        down: LinearConfig::new(6, 4).init(&device),
+    };
+    let net = Net {
+        embed: LinearConfig::new(3, 4).init(&device),
+        blocks: (0..layers).map(block).collect(),
+        head: LinearConfig::new(4, 2).init(&device),
+    };
+    seeded(net, 1)
+}
+
+/// AdamW for all, or Muon for the matrices beside it.
+fn optimizer(muon: bool) -> ModuleOptimizer {
+    let adamw = AdamWConfig::new().with_weight_decay(0.1).build();
+    let optim = ModuleOptimizer::from(adamw.asymmetric());
+    if !muon {
+        return optim;
+    }
+    let matrices = ParamGroup::from_regex(r"blocks\.\d+\.(up|down)\.weight").unwrap();
+    optim.with_group(matrices, MuonConfig::new().build().asymmetric(), None)
+}
+
+/// A net of two layers after a few steps.
+fn trained(muon: bool) -> (Net, ModuleOptimizer) {
+    let (mut model, mut optim) = (net(2), optimizer(muon));
+    for step in 0..4 {
+        model = optim.step(0.01, model.clone(), gradients(&model, step, |_| true));
+    }
+    (model, optim)
+}
+
+fn deeper() -> Expansion {
+    Expansion::to("layers", 4).with_blocks("layers", Blocks::copies().interleaved())
+}
+
+/// The state of every parameter by its path: tensors and scalars by their names in it, without
+/// regions.
+fn by_path(model: &Net, record: &RecordDump) -> BTreeMap<String, BTreeMap<String, String>> {
+    let params = dump::params(model).into_iter();
+    let states = params.map(|(path, param)| {
+        let prefix = format!("{}.", param.id);
+        let tensors = record
+            .tensors
+            .iter()
+            .map(|(name, state)| (name, format!("{:?} {:?}", state.shape, state.bytes)));
+        let scalars = record.scalars.iter();
+        let scalars = scalars.map(|(name, value)| (name, format!("{value:?}")));
+        let own = tensors.chain(scalars).filter_map(|(name, value)| {
+            let field = name.strip_prefix(&prefix)?;
+            (!field.starts_with("grow.")).then(|| (field.to_owned(), value))
+        });
+        (path, own.collect())
+    });
+    states.collect()
+}
+
+#[rstest]
+fn new_blocks_hold_what_the_policy_says(
+    #[values(false, true)] muon: bool,
+    #[values(
+        StatePolicy::KeepAndZero,
+        StatePolicy::CopyAll,
+        StatePolicy::Scale,
+        StatePolicy::DropAll
+    )]
+    policy: StatePolicy,
+) {
+    let (model, optim) = trained(muon);
+    let plan = plan(&model, &deeper());
+    let deep = plan.apply(model.clone()).unwrap();
+    let expanded = expand_optimizer(&optim, &model, &plan, policy, None).unwrap();
+    // The paths of the model after the expansion say the same.
+    let after = expand_optimizer(&optim, &deep, &plan, policy, None).unwrap();
+    assert_eq!(dump::record(&after), dump::record(&expanded));
+
+    let before = by_path(&model, &dump::record(&optim));
+    let found = by_path(&deep, &dump::record(&expanded));
+    for (path, state) in &found {
+        let planned = plan.param(path).unwrap();
+        let source = &before[planned.source_path().unwrap()];
+        assert!(!source.is_empty());
+        match policy {
+            // Nothing, as a parameter of its own that was never stepped.
+            _ if planned.is_new() && !copies(policy) => assert!(state.is_empty(), "{path}"),
+            StatePolicy::DropAll => assert_ne!(state, source, "{path}"),
+            _ => assert_eq!(state, source, "{path}"),
+        }
+    }
+}
+
+fn copies(policy: StatePolicy) -> bool {
+    matches!(policy, StatePolicy::CopyAll | StatePolicy::Scale)
+}
+
+/// Without a state a new parameter steps as one of its own in a new optimizer.
+#[test]
+fn a_new_block_without_state_steps_as_parameters_of_its_own() {
+    let (model, optim) = trained(false);
+    let plan = plan(&model, &deeper());
+    let mut optim =
+        expand_optimizer(&optim, &model, &plan, StatePolicy::KeepAndZero, None).unwrap();
+    let mut deep = plan.apply(model).unwrap();
+    let mut own = deep.clone();
+    let mut fresh = optimizer(false);
+    for step in 0..3 {
+        deep = optim.step(0.01, deep.clone(), gradients(&deep, 9 + step, |_| true));
+        own = fresh.step(0.01, own.clone(), gradients(&own, 9 + step, |_| true));
+    }
+    let (deep, own) = (dump::params(&deep), dump::params(&own));
+    for param in plan.params() {
+        let same = deep[&param.path] == own[&param.path];
+        assert_eq!(same, param.is_new(), "{}", param.path);
+    }
+}
+
+#[rstest]
+fn a_new_block_is_one_region_and_old_ones_keep_theirs(#[values(false, true)] copy: bool) {
+    let (model, optim) = trained(false);
+    let ramp = |at| {
+        Rewarmup::proportional()
+            .with_rho(3.0)
+            .with_steps(1)
+            .ramp(at, 100)
+    };
+    let wider = plan(&model, &Expansion::by("inner", 2.0));
+    let keep = StatePolicy::KeepAndZero;
+    let optim = expand_optimizer(&optim, &model, &wider, keep, Some(ramp(4))).unwrap();
+    let wide = wider.apply(model).unwrap();
+    let regions = |model: &Net, optim: &ModuleOptimizer| -> BTreeMap<String, usize> {
+        let record = dump::record(optim);
+        let params = dump::params(model).into_iter();
+        params
+            .map(|(path, param)| (path, record.regions(param.id)))
+            .collect()
+    };
+    let before = regions(&wide, &optim);
+    let by_layers = if copy { StatePolicy::CopyAll } else { keep };
+    let rules = StateRules::from(keep).on("layers", by_layers);
+    let deeper = plan(&wide, &deeper());
+    let mut optim = expand_optimizer(&optim, &wide, &deeper, rules, Some(ramp(4))).unwrap();
+    let deep = deeper.apply(wide.clone()).unwrap();
+    let after = regions(&deep, &optim);
+    for param in deeper.params() {
+        let expected = match param.is_new() {
+            true => 1,
+            false => before[param.source_path().unwrap()],
+        };
+        assert_eq!(after[&param.path], expected, "{}", param.path);
+    }
+    let record = dump::record(&optim);
+    for (path, param) in dump::params(&deep) {
+        assert_eq!(record.paths[&param.id.to_string()], path);
+        let rank = record.scalars[&format!("{}.__rank", param.id)];
+        assert_eq!(rank, Scalar::from(param.shape.len()), "{path}");
+    }
+
+    // Everything of a new block moves at its own rate.
+    let step =
+        |optim: &mut ModuleOptimizer| optim.step(0.01, deep.clone(), gradients(&deep, 8, |_| true));
+    let warm = dump::params(&step(&mut optim));
+    let mut cold = expand_optimizer(
+        &optimizer_of(&wide, &deeper, by_layers),
+        &wide,
+        &deeper,
+        StateRules::from(keep).on("layers", by_layers),
+        None,
+    )
+    .unwrap();
+    let cold = dump::params(&step(&mut cold));
+    let start = dump::params(&deep);
+    for param in deeper.params().iter().filter(|param| param.is_new()) {
+        let [start, warm, cold] = [&start, &warm, &cold].map(|it| it[&param.path].values());
+        for ((start, warm), cold) in start.iter().zip(warm).zip(cold) {
+            let (warm, cold) = (warm - start, cold - start);
+            assert!(
+                (warm - 3.0 * cold).abs() <= 1e-5,
+                "{}: {warm} {cold}",
+                param.path
+            );
+        }
+    }
+}
+
+/// The optimizer of a run that widened without a re-warmup.
+fn optimizer_of(wide: &Net, deeper: &burn_grow::Plan, _policy: StatePolicy) -> ModuleOptimizer {
+    let (model, optim) = trained(false);
+    let wider = plan(&model, &Expansion::by("inner", 2.0));
+    let optim = expand_optimizer(&optim, &model, &wider, StatePolicy::KeepAndZero, None).unwrap();
+    assert_eq!(
+        dump::params(wide),
+        dump::params(&wider.apply(model).unwrap())
+    );
+    assert!(deeper.check(wide).is_ok());
+    optim
+}
+
+/// Copied blocks stand one behind the other: nothing makes them interchangeable, so that plain
+/// copies with copied state come apart at the first step.
+#[test]
+fn copied_blocks_are_not_locked() {
+    let (model, optim) = trained(false);
+    let plan = plan(&model, &deeper());
+    let locked = locked_copies(&optim, &model, &plan, StatePolicy::CopyAll, None).unwrap();
+    assert_eq!(locked, None);
+}
