@@ -23,9 +23,6 @@ pub enum StackFault {
         /// Index of the dimension.
         dim: usize,
     },
-    /// The axis is not that of a stack.
-    #[error("it is no stack of blocks, which `with_blocks` is for")]
-    NoStack,
     /// A method is given that is about the units of a width.
     #[error("it grows by blocks: `with_blocks` says which, in place of a method")]
     Method,
@@ -219,6 +216,12 @@ pub enum GrowError {
         axis: Axis,
         /// What is wrong.
         fault: StackFault,
+    },
+    /// New blocks are asked for along an axis that is not that of a stack.
+    #[error("axis `{axis}` is no stack of blocks, which `with_blocks` is for")]
+    NoStack {
+        /// Axis at fault.
+        axis: Axis,
     },
     /// A method is given for an axis that the expansion does not name.
     #[error("a method is given for axis `{axis}`, which the expansion does not name")]

@@ -16,7 +16,7 @@ use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::optim::{
     AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
 };
-use burn_grow::plan::{Init, Method};
+use burn_grow::plan::{Blocks, Init, Method};
 use burn_grow::verify::{Activations, check_description, two_width_check, verify};
 use burn_grow::{
     At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
@@ -367,6 +367,21 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
         (
             planned(
                 mlp(),
+                Expansion::by("inner", 2.0).with_blocks("inner", Blocks::copies()),
+            ),
+            &["`inner`", "`with_blocks`"],
+        ),
+        (
+            planned(
+                MoeConfig::default().init(&Device::flex()),
+                Expansion::to("layers", 3)
+                    .with_blocks("layers", Blocks::copies().in_order([0, 0, 2])),
+            ),
+            &["`blocks`", "`layers`", "block 2", "2 blocks"],
+        ),
+        (
+            planned(
+                mlp(),
                 Expansion::by("inner", 2.0)
                     .with_baseline(Baseline::Net2Net { noise: 0.01 })
                     .with_init(InitPair::COPY_ZERO),
@@ -608,6 +623,8 @@ fn the_messages_read_well() {
     parameter `up.weight`: dimension 1 is `fan_out(outer x inner)`, but the width of `outer` does not follow from any other dimension: store it in a field with `#[grow(width = "outer")]`
     axis `head_dim` cannot grow: the scores are divided by its root
     a method is given for axis `outer`, which the expansion does not name
+    axis `inner` is no stack of blocks, which `with_blocks` is for
+    stack `blocks` along axis `layers`: block 2 is listed as a source, and there are 2 blocks
     axis `inner` grows by the baseline `Net2Net, noise 0.01`, but `with_init` is a setting of the paper's method: remove one of the two
     axis `inner`: random-copy cannot preserve the function; copy-copy can, and so can a pair with a zero side
     axis `inner`: zero-zero leaves new units dead: producers get no gradient through consumers that are zero, and consumers get none from producers that are zero

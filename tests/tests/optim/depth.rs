@@ -167,6 +167,7 @@ fn a_new_block_is_one_region_and_old_ones_keep_theirs(#[values(false, true)] cop
     };
     let wider = plan(&model, &Expansion::by("inner", 2.0));
     let keep = StatePolicy::KeepAndZero;
+    let unwarmed = expand_optimizer(&optim, &model, &wider, keep, None).unwrap();
     let optim = expand_optimizer(&optim, &model, &wider, keep, Some(ramp(4))).unwrap();
     let wide = wider.apply(model).unwrap();
     let regions = |model: &Net, optim: &ModuleOptimizer| -> BTreeMap<String, usize> {
@@ -201,14 +202,8 @@ fn a_new_block_is_one_region_and_old_ones_keep_theirs(#[values(false, true)] cop
     let step =
         |optim: &mut ModuleOptimizer| optim.step(0.01, deep.clone(), gradients(&deep, 8, |_| true));
     let warm = dump::params(&step(&mut optim));
-    let mut cold = expand_optimizer(
-        &optimizer_of(&wide, &deeper, by_layers),
-        &wide,
-        &deeper,
-        StateRules::from(keep).on("layers", by_layers),
-        None,
-    )
-    .unwrap();
+    let rules = StateRules::from(keep).on("layers", by_layers);
+    let mut cold = expand_optimizer(&unwarmed, &wide, &deeper, rules, None).unwrap();
     let cold = dump::params(&step(&mut cold));
     let start = dump::params(&deep);
     for param in deeper.params().iter().filter(|param| param.is_new()) {
@@ -222,19 +217,6 @@ fn a_new_block_is_one_region_and_old_ones_keep_theirs(#[values(false, true)] cop
             );
         }
     }
-}
-
-/// The optimizer of a run that widened without a re-warmup.
-fn optimizer_of(wide: &Net, deeper: &burn_grow::Plan, _policy: StatePolicy) -> ModuleOptimizer {
-    let (model, optim) = trained(false);
-    let wider = plan(&model, &Expansion::by("inner", 2.0));
-    let optim = expand_optimizer(&optim, &model, &wider, StatePolicy::KeepAndZero, None).unwrap();
-    assert_eq!(
-        dump::params(wide),
-        dump::params(&wider.apply(model).unwrap())
-    );
-    assert!(deeper.check(wide).is_ok());
-    optim
 }
 
 /// Copied blocks stand one behind the other: nothing makes them interchangeable, so that plain

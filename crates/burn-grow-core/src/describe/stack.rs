@@ -43,10 +43,15 @@ pub(crate) struct Prototype {
 impl Stack {
     /// Returns the number of the block that `path` is in, and what follows it.
     pub(crate) fn block_of<'a>(&self, path: &'a str) -> Option<(usize, &'a str)> {
-        let inside = path.strip_prefix(self.path.as_str())?.strip_prefix('.')?;
-        let (index, rest) = inside.split_once('.').unwrap_or((inside, ""));
-        Some((index.parse().ok()?, rest))
+        block_of(&self.path, path)
     }
+}
+
+/// Returns the number of the block of the stack at `stack` that `path` is in, and what follows it.
+pub(crate) fn block_of<'a>(stack: &str, path: &'a str) -> Option<(usize, &'a str)> {
+    let inside = path.strip_prefix(stack)?.strip_prefix('.')?;
+    let (index, rest) = inside.split_once('.').unwrap_or((inside, ""));
+    Some((index.parse().ok()?, rest))
 }
 
 /// A stack, as a module describes it.

@@ -65,7 +65,8 @@ fn listed(block: &[Inside<'_>], named: &[String]) -> Result<BTreeSet<String>, St
     Ok(found)
 }
 
-/// The axes that the block makes and consumes, and that lie on parameters outside of all stacks.
+/// The axes that the block makes and consumes, and that a matrix outside of all stacks leads to or
+/// from, without another such axis: that of the stream, not the width in between.
 fn streams<'a>(block: &[Inside<'a>], outside: &[&ParamBlueprint]) -> BTreeSet<&'a Axis> {
     let inside = |kind| -> BTreeSet<&'a Axis> {
         let roles = block
@@ -75,13 +76,17 @@ fn streams<'a>(block: &[Inside<'a>], outside: &[&ParamBlueprint]) -> BTreeSet<&'
         let parts = parts.filter(move |part| part.kind == kind);
         parts.flat_map(|part| part.axes()).collect()
     };
-    let outside = outside
-        .iter()
-        .flat_map(|param| param.roles.iter().flatten());
-    let outside: BTreeSet<&Axis> = outside.flat_map(Role::axes).collect();
     let both = &inside(RoleKind::FanOut) & &inside(RoleKind::FanIn);
-    both.into_iter()
-        .filter(|axis| outside.contains(axis))
+    let ends = outside.iter().filter(|param| param.shape.len() > 1);
+    let ends = ends.filter_map(|param| {
+        let axes = param.roles.iter().flatten().flat_map(Role::axes);
+        let axes: BTreeSet<&Axis> = axes.filter(|axis| both.contains(axis)).collect();
+        axes.first().copied().filter(|_| axes.len() == 1)
+    });
+    let ends: BTreeSet<&Axis> = ends.collect();
+    both.iter()
+        .copied()
+        .filter(|axis| ends.contains(axis))
         .collect()
 }
 

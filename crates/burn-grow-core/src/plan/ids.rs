@@ -8,6 +8,7 @@ use super::axis_plan::AxisPlan;
 use super::model::Plan;
 use super::param::{ParamContent, ParamOrigin, ParamPlan};
 use super::places::BlockPlace;
+use crate::describe::stack::block_of;
 use crate::hash::fnv1a;
 use crate::lineage::descendant;
 
@@ -40,9 +41,8 @@ impl Plan {
                 stack.len() >= before.len() && self.axis(axis).is_some_and(AxisPlan::grows)
             });
             let around = below.filter_map(|(stack, axis)| {
-                let inside = whole.strip_prefix(stack.as_str())?.strip_prefix('.')?;
-                let (block, rest) = inside.split_once('.').unwrap_or((inside, ""));
-                Some((stack, axis, block.parse::<usize>().ok()?, rest))
+                let (block, rest) = block_of(stack, &whole)?;
+                Some((stack, axis, block, rest))
             });
             let Some((stack, axis, block, inside)) = around.min_by_key(|(stack, ..)| stack.len())
             else {

@@ -76,23 +76,19 @@ fn check_targets(blueprint: &Blueprint, expansion: &Expansion) -> Result<(), Gro
         if !expansion.targets.contains_key(axis) {
             return Err(GrowError::UnusedMethod { axis: axis.clone() });
         }
-        let fault = if !blueprint.stacks.iter().any(|stack| stack.axis == *axis) {
-            StackFault::NoStack
-        } else if !blocks.zero.is_empty() && blocks.content != BlockContent::Identity {
-            let content = blocks.content.to_string();
-            StackFault::Zeroing { content }
-        } else {
-            continue;
+        let stack = blueprint.stacks.iter().find(|stack| stack.axis == *axis);
+        let Some(stack) = stack else {
+            return Err(GrowError::NoStack { axis: axis.clone() });
         };
-        let (path, axis) = (axis.to_string(), axis.clone());
-        return Err(GrowError::Stack { path, axis, fault });
-    }
-    for stack in &blueprint.stacks {
-        if expansion.exceptions.contains_key(&stack.axis) {
-            let (path, axis) = (stack.path.clone(), stack.axis.clone());
-            let fault = StackFault::Method;
-            return Err(GrowError::Stack { path, axis, fault });
+        if !blocks.zero.is_empty() && blocks.content != BlockContent::Identity {
+            let content = blocks.content.to_string();
+            return Err(StackFault::Zeroing { content }.of(stack));
         }
+    }
+    let exceptions = &expansion.exceptions;
+    let mut stacks = blueprint.stacks.iter();
+    if let Some(stack) = stacks.find(|stack| exceptions.contains_key(&stack.axis)) {
+        return Err(StackFault::Method.of(stack));
     }
     for axis in expansion.targets.keys() {
         if let Some(reason) = blueprint.frozen.get(axis) {

@@ -13,6 +13,7 @@ use crate::cost::{Cost, CostChange, StateSize};
 use crate::describe::axis::Axis;
 use crate::describe::constants::{self, Constant, NewBlocks, NewConstants};
 use crate::describe::role::{Role, RoleKind};
+use crate::describe::stack::block_of;
 use crate::describe::validate::{self, Widths, deserialize_checked, inconsistent};
 use crate::error::GrowError;
 
@@ -199,10 +200,7 @@ impl Plan {
     /// Returns `true` if the parameter grows, or is in a stack that does.
     pub(crate) fn is_grown(&self, param: &ParamPlan) -> bool {
         let path = param.source_path();
-        let inside = |stack: &str| {
-            let rest = path.and_then(|path| path.strip_prefix(stack));
-            rest.is_some_and(|rest| rest.starts_with('.'))
-        };
+        let inside = |stack: &str| path.is_some_and(|path| block_of(stack, path).is_some());
         let grows = |axis: &Axis| self.axis(axis).is_some_and(AxisPlan::grows);
         let mut stacks = self.stacks.iter();
         param.grows() || param.is_new() || stacks.any(|(stack, axis)| grows(axis) && inside(stack))

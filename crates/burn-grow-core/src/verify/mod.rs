@@ -7,6 +7,7 @@
 //! described model, [`pullback`] tells by the gradients if it did, and [`check_description`] if the
 //! wide model still describes itself.
 
+mod common_blocks;
 mod compare;
 mod description;
 mod doubling;

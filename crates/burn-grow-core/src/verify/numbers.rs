@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::common_blocks::CommonBlocks;
 use super::mismatch::{Quantity, RoleMismatch};
 use crate::describe::axis::Axis;
 use crate::describe::describer::Describer;
@@ -15,8 +16,13 @@ pub(super) fn undeclared(
     wide_widths: &Widths,
     narrow: &Describer,
     wide: &Describer,
+    common: &CommonBlocks,
 ) -> Vec<RoleMismatch> {
-    let (narrow, wide) = (observed(narrow), observed(wide));
+    let [narrow, wide] = [narrow, wide].map(|describer| {
+        let mut observed = observed(describer);
+        observed.retain(|number| common.has(&number.path));
+        observed
+    });
     let mut others: BTreeMap<_, _> = wide.iter().map(|number| (number.key(), number)).collect();
     let alike = |values| alike(narrow_widths, wide_widths, values);
     let mut mismatches = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::common_blocks::CommonBlocks;
 use super::mismatch::{RoleMismatch, RoleWarning};
 use super::numbers;
 use crate::describe::axis::Axis;
@@ -18,7 +19,8 @@ use crate::error::GrowError;
 /// Checks the description of a model against the same model built at another width: every dimension
 /// must have the size that its role gives it, and every number that changes must be declared.
 ///
-/// Build both from one configuration and change only the widths of the axes, each in its own way.
+/// Build both from one configuration and change only the widths of the axes, each in its own way. Of
+/// stacks of two lengths the blocks that both have are compared.
 /// Every dimension at fault is named with the axis that it seems to lie on. Mistakes that keep the
 /// size right show up in [`verify`](crate::verify::verify) at twice the width. The method is
 /// [mup](https://github.com/microsoft/mup)'s, which infers infinite dimensions from two widths.
@@ -74,12 +76,14 @@ pub fn two_width_check<G: Growable>(narrow: &G, wide: &G) -> Result<Vec<RoleWarn
         narrow: widths(&narrow_survey),
         wide: widths(&wide_survey),
     };
-    let mut mismatches = check.params(&narrow_survey.params, &wide_survey.params);
+    let common = CommonBlocks::of(&narrow_survey.describer, &wide_survey.describer);
+    let mut mismatches = check.params(&narrow_survey.params, &wide_survey.params, &common);
     mismatches.extend(numbers::undeclared(
         &check.narrow,
         &check.wide,
         &narrow_survey.describer,
         &wide_survey.describer,
+        &common,
     ));
     mismatches.extend(numbers::functions(&check.narrow, &narrow_survey.describer));
     mismatches.extend(numbers::functions(&check.wide, &wide_survey.describer));
@@ -126,13 +130,19 @@ impl Check {
     }
 
     /// Compares all parameters.
-    fn params(&self, narrow: &[ParamBlueprint], wide: &[ParamBlueprint]) -> Vec<RoleMismatch> {
+    fn params(
+        &self,
+        narrow: &[ParamBlueprint],
+        wide: &[ParamBlueprint],
+        common: &CommonBlocks,
+    ) -> Vec<RoleMismatch> {
         let mut others: BTreeMap<&str, &ParamBlueprint> = wide
             .iter()
             .map(|param| (param.path.as_str(), param))
+            .filter(|(path, _)| common.has(path))
             .collect();
         let mut mismatches = Vec::new();
-        for param in narrow {
+        for param in narrow.iter().filter(|param| common.has(&param.path)) {
             match others.remove(param.path.as_str()) {
                 Some(other) if other.shape.len() == param.shape.len() => {
                     mismatches.extend(self.param(param, other));
