@@ -15,8 +15,8 @@ use burn_grow::baseline::{Baseline, SplitRatio};
 use burn_grow::cost::{Budget, Forecast, StateSize};
 use burn_grow::describe::Role;
 use burn_grow::optim::{AsymmetricExt, expand_optimizer};
-use burn_grow::plan::{Fill, Method};
-use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Tied};
+use burn_grow::plan::{Blocks, Fill, Method};
+use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Stacked, Tied};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -88,7 +88,9 @@ fn check(plan: &Plan) {
                 plan.factor(param, dim, &|_| Fill::Scale)
                     .map(|factor| factor.len()),
             ];
-            let new = plan.growing(param, dim).map(|_| param.new_shape[dim]);
+            // In a new block a dimension may be filled anew that does not grow.
+            let listed = plan.growing(param, dim).is_some() || lengths[0].is_some();
+            let new = listed.then_some(param.new_shape[dim]);
             assert_eq!(lengths, [new; 3]);
         }
         let elements: usize = param.old_shape.iter().product();
@@ -103,11 +105,13 @@ fn check(plan: &Plan) {
             }
         }
     }
-    let Models(mlp, tied, fused, heads) = models();
+    let Models(mlp, tied, fused, heads, stacked, empty) = models();
     apply(plan, mlp);
     apply(plan, tied);
     apply(plan, fused);
     apply(plan, heads);
+    apply(plan, stacked);
+    apply(plan, empty);
 }
 
 fn apply<G: Growable>(plan: &Plan, model: &G) {
@@ -138,7 +142,7 @@ fn survives<T: Serialize + DeserializeOwned + Debug>(value: &T, formats: &[Forma
     }
 }
 
-struct Models(Mlp, Tied, Fused, Heads);
+struct Models(Mlp, Tied, Fused, Heads, Stacked, Stacked);
 
 fn models() -> &'static Models {
     static MODELS: OnceLock<Models> = OnceLock::new();
@@ -149,6 +153,8 @@ fn models() -> &'static Models {
             Tied::narrow(0, &device),
             Fused::narrow(0, &device),
             Heads::narrow(0, &device),
+            Stacked::narrow(0, &device),
+            Stacked::of(0, 0, &device),
         )
     })
 }
@@ -157,8 +163,9 @@ fn models() -> &'static Models {
 fn sound(seed: u8) -> &'static [Value; 4] {
     static SOUND: OnceLock<Vec<[Value; 4]>> = OnceLock::new();
     let sound = SOUND.get_or_init(|| {
-        let Models(mlp, tied, fused, heads) = models();
+        let Models(mlp, tied, fused, heads, stacked, empty) = models();
         let by = Expansion::by("inner", 2.0);
+        let layers = |blocks| Expansion::to("layers", 3).with_blocks("layers", blocks);
         let rival = |rival| by.clone().with_baseline(rival);
         let uneven = Method::default().with_scaling(Scaling::FunctionPreserving);
         let random = by.clone().with_init(InitPair::RANDOM_ZERO).with_seed(7);
@@ -171,6 +178,9 @@ fn sound(seed: u8) -> &'static [Value; 4] {
             values(tied, by.clone().and_to("hidden", 6)),
             values(fused, Expansion::by("hidden", 1.5).and_by("inner", 2.0)),
             values(heads, Expansion::to("queries", 3).on("queries", uneven)),
+            values(stacked, layers(Blocks::identity().interleaved()).and_by("hidden", 2.0)),
+            values(stacked, layers(Blocks::drawn().in_order([0, 0, 1]))),
+            values(empty, layers(Blocks::fresh())),
         ]
     });
     &sound[usize::from(seed) % sound.len()]

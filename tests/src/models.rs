@@ -12,8 +12,10 @@ use burn_grow::Growable;
 use crate::data::{random, seeded};
 
 mod fused;
+mod stacked;
 
 pub use fused::{FusedHeads, GatedUnit, Stages};
+pub use stacked::{Stacked, StackedBlock};
 
 /// A model whose output on a fixed input can be compared before and after an expansion.
 pub trait Probe: Growable {

@@ -14,7 +14,7 @@ use burn_grow_tests::dump::{self, ParamDump};
 use burn_grow_tests::growth::{grown, plan};
 use burn_grow_tests::layout::{along, factors, origins, terms};
 use burn_grow_tests::models::{
-    Fused, FusedHeads, GatedUnit, Heads, Mlp, Nested, Normed, Probe, Stages, Tied,
+    Fused, FusedHeads, GatedUnit, Heads, Mlp, Nested, Normed, Probe, Stacked, Stages, Tied,
 };
 use proptest::prelude::*;
 use rstest::rstest;
@@ -40,6 +40,7 @@ macro_rules! for_every_model {
         $check::<GatedUnit>("gated unit", $($argument),*);
         $check::<FusedHeads>("fused heads", $($argument),*);
         $check::<Stages>("stages", $($argument),*);
+        $check::<Stacked>("stacked", $($argument),*);
     };
 }
 

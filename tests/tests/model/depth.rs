@@ -9,85 +9,17 @@ use burn::nn::{
     BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig1d,
 };
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::activation::{gelu, relu};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use burn_grow::describe::Axis;
+use burn_grow::describe::{Axis, Constants, Describer, LayerRoles, Role};
 use burn_grow::plan::{BlockContent, Blocks, ParamContent};
 use burn_grow::verify::{check_description, grown_rms, two_width_check};
 use burn_grow::{Blueprint, Expansion, GrowError, Growable, Plan, StackFault};
 use burn_grow_tests::data::{assert_close, random, rms, seeded, values};
 use burn_grow_tests::dump;
 use burn_grow_tests::growth::{grown, plan};
+use burn_grow_tests::models::{Stacked, StackedBlock};
 use rstest::rstest;
-
-/// A residual MLP with norms before its branches.
-#[derive(Module, Growable, Debug)]
-struct Mlp {
-    #[grow(fan_out = "hidden")]
-    embed: Linear,
-    #[grow(depth = "layers", fresh = Self::fresh)]
-    blocks: Vec<MlpBlock>,
-    #[grow(gain = "hidden")]
-    norm: LayerNorm,
-    #[grow(fan_in = "hidden")]
-    head: Linear,
-    #[grow(width = "hidden")]
-    hidden: usize,
-    #[grow(width = "inner")]
-    inner: usize,
-    #[grow(width = "layers")]
-    n_layers: usize,
-}
-
-#[derive(Module, Growable, Debug)]
-struct MlpBlock {
-    #[grow(gain = "hidden")]
-    norm: LayerNorm,
-    #[grow(fan_in = "hidden", fan_out = "inner")]
-    up: Linear,
-    #[grow(fan_in = "inner", fan_out = "hidden")]
-    down: Linear,
-}
-
-impl MlpBlock {
-    fn new(hidden: usize, inner: usize, device: &Device) -> Self {
-        Self {
-            norm: LayerNormConfig::new(hidden).init(device),
-            up: LinearConfig::new(hidden, inner).init(device),
-            down: LinearConfig::new(inner, hidden).init(device),
-        }
-    }
-}
-
-impl Mlp {
-    fn new(layers: usize, seed: u64, device: &Device) -> Self {
-        let (hidden, inner) = (4, 6);
-        let mlp = Self {
-            embed: LinearConfig::new(3, hidden).init(device),
-            blocks: (0..layers)
-                .map(|_| MlpBlock::new(hidden, inner, device))
-                .collect(),
-            norm: LayerNormConfig::new(hidden).init(device),
-            head: LinearConfig::new(hidden, 2).init(device),
-            hidden,
-            inner,
-            n_layers: layers,
-        };
-        seeded(mlp, seed)
-    }
-
-    fn fresh(&self) -> MlpBlock {
-        MlpBlock::new(self.hidden, self.inner, &self.head.weight.device())
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = self.blocks.iter().fold(self.embed.forward(x), |x, block| {
-            let inner = gelu(block.up.forward(block.norm.forward(x.clone())));
-            x + block.down.forward(inner)
-        });
-        self.head.forward(self.norm.forward(x))
-    }
-}
 
 /// A residual CNN, each branch of which ends in a norm with running statistics.
 #[derive(Module, Growable, Debug)]
@@ -177,7 +109,7 @@ fn new_blocks_come_from_where_the_plan_says(
     #[case] sources: &[usize],
 ) {
     let device = Device::flex().autodiff();
-    let shallow = Mlp::new(old, 1, &device);
+    let shallow = Stacked::of(old, 1, &device);
     let deep = grown(&shallow, &to(new, blocks));
     assert_eq!((deep.blocks.len(), deep.n_layers), (new, new));
     let (before, after) = (dump::params(&shallow), dump::params(&deep));
@@ -212,7 +144,7 @@ fn new_blocks_come_from_where_the_plan_says(
 #[test]
 fn a_plan_says_it_all_before_anything_is_touched() {
     let device = Device::flex();
-    let shallow = Mlp::new(2, 1, &device);
+    let shallow = Stacked::of(2, 1, &device);
     let expansion = to(4, Blocks::identity().interleaved()).and_by("hidden", 2.0);
     let plan = plan(&shallow, &expansion);
     let blueprint = Blueprint::of(&shallow).unwrap();
@@ -270,9 +202,9 @@ fn identity_blocks_keep_the_function(
         true => blocks.interleaved(),
         false => blocks,
     };
-    let shallow = Mlp::new(layers.0, 1, &device);
+    let shallow = Stacked::of(layers.0, 1, &device);
     let deep = grown(&shallow, &to(layers.1, ordered(Blocks::identity())));
-    let outputs = |model: &Mlp| values(model.forward(input(&device)));
+    let outputs = |model: &Stacked| values(model.forward(input(&device)));
     assert_eq!(outputs(&deep), outputs(&shallow));
 
     let mut shallow = Cnn::new(layers.0, &device);
@@ -318,9 +250,9 @@ fn the_statistics_of_a_new_block_are_its_own() {
 #[case(Blocks::drawn())]
 fn a_grown_stack_is_one_that_was_built_deep(#[case] blocks: Blocks) {
     let device = Device::flex().autodiff();
-    let grown = grown(&Mlp::new(2, 1, &device), &to(4, blocks));
-    let built = Mlp::new(4, 9, &device).load_record(grown.clone().into_record());
-    let train = |mut model: Mlp| {
+    let grown = grown(&Stacked::of(2, 1, &device), &to(4, blocks));
+    let built = Stacked::of(4, 9, &device).load_record(grown.clone().into_record());
+    let train = |mut model: Stacked| {
         let mut optim = ModuleOptimizer::from(AdamWConfig::new().build());
         let mut outputs = Vec::new();
         for _ in 0..3 {
@@ -337,7 +269,7 @@ fn a_grown_stack_is_one_that_was_built_deep(#[case] blocks: Blocks) {
 #[test]
 fn every_block_gets_its_own_gradient() {
     let device = Device::flex().autodiff();
-    let deep = grown(&Mlp::new(1, 1, &device), &to(3, Blocks::copies()));
+    let deep = grown(&Stacked::of(1, 1, &device), &to(3, Blocks::copies()));
     let grads = deep.forward(input(&device)).square().mean().backward();
     let grads = GradientsParams::from_grads(grads, &deep);
     let of = |block: usize| values(grads.get::<2>(deep.blocks[block].up.weight.id).unwrap());
@@ -352,7 +284,7 @@ fn every_block_gets_its_own_gradient() {
 #[case(Blocks::copies().interleaved())]
 fn depth_and_width_commute(#[case] blocks: Blocks) {
     let device = Device::flex();
-    let shallow = Mlp::new(2, 1, &device);
+    let shallow = Stacked::of(2, 1, &device);
     let depth = to(4, blocks);
     let width = Expansion::by("hidden", 2.0).and_by("inner", 3.0);
     let both = depth.clone().and_by("hidden", 2.0).and_by("inner", 3.0);
@@ -374,7 +306,7 @@ fn depth_and_width_commute(#[case] blocks: Blocks) {
 #[test]
 fn an_empty_stack_grows_from_fresh_blocks() {
     let device = Device::flex().autodiff();
-    let none = Mlp::new(0, 1, &device);
+    let none = Stacked::of(0, 1, &device);
     let blueprint = Blueprint::of(&none).unwrap();
     assert_eq!(blueprint.num_params(), none.num_params());
     let widths = blueprint.widths();
@@ -420,13 +352,13 @@ fn an_empty_stack_grows_from_fresh_blocks() {
 #[test]
 fn drawn_blocks_have_the_moments_of_their_sources() {
     let device = Device::flex();
-    let shallow = seeded(Mlp::new(1, 1, &device), 1);
+    let shallow = seeded(Stacked::of(1, 1, &device), 1);
     let wide = grown(
         &shallow,
         &Expansion::by("hidden", 16.0).and_by("inner", 16.0),
     );
     let deep = grown(&wide, &to(3, Blocks::drawn()));
-    let weight = |model: &Mlp, block: usize| values(model.blocks[block].up.weight.val());
+    let weight = |model: &Stacked, block: usize| values(model.blocks[block].up.weight.val());
     let (source, one, two) = (weight(&wide, 0), weight(&deep, 1), weight(&deep, 2));
     assert_eq!(weight(&deep, 0), source);
     assert_ne!(one, source);
@@ -447,13 +379,15 @@ fn a_second_length_checks_a_description() {
         #[grow(fan_out = "hidden")]
         embed: Linear,
         #[grow(depth = "layers")]
-        blocks: Vec<MlpBlock>,
+        blocks: Vec<StackedBlock>,
         layers: usize,
     }
     let device = Device::flex();
     let model = |layers| Forgetful {
         embed: LinearConfig::new(3, 4).init(&device),
-        blocks: (0..layers).map(|_| MlpBlock::new(4, 6, &device)).collect(),
+        blocks: (0..layers)
+            .map(|_| StackedBlock::new(4, 6, &device))
+            .collect(),
         layers,
     };
     let error = two_width_check(&model(2), &model(5)).expect_err("a number that stays");
@@ -462,8 +396,8 @@ fn a_second_length_checks_a_description() {
         "`layers` changes 2 -> 5 as axis layers does and is not declared: \
          `#[grow(width = \"layers\")]`"
     );
-    two_width_check(&Mlp::new(2, 1, &device), &Mlp::new(3, 1, &device)).unwrap();
-    two_width_check(&Mlp::new(0, 1, &device), &Mlp::new(3, 1, &device)).unwrap();
+    two_width_check(&Stacked::of(2, 1, &device), &Stacked::of(3, 1, &device)).unwrap();
+    two_width_check(&Stacked::of(0, 1, &device), &Stacked::of(3, 1, &device)).unwrap();
     two_width_check(&Cnn::new(2, &device), &Cnn::new(3, &device)).unwrap();
 }
 
@@ -481,7 +415,7 @@ struct Nested {
 #[derive(Module, Growable, Debug)]
 struct Stage {
     #[grow(depth = "layers")]
-    blocks: Vec<MlpBlock>,
+    blocks: Vec<StackedBlock>,
     #[grow(gain = "hidden")]
     norm: LayerNorm,
 }
@@ -489,7 +423,7 @@ struct Stage {
 impl Nested {
     fn new(device: &Device) -> Self {
         let stage = || Stage {
-            blocks: vec![MlpBlock::new(4, 6, device)],
+            blocks: vec![StackedBlock::new(4, 6, device)],
             norm: LayerNormConfig::new(4).init(device),
         };
         let nested = Self {
@@ -548,13 +482,13 @@ struct Plain {
     #[grow(fan_out = "hidden")]
     embed: Linear,
     #[grow(depth = "layers")]
-    blocks: Vec<MlpBlock>,
+    blocks: Vec<StackedBlock>,
     #[grow(fan_in = "hidden")]
     head: Linear,
 }
 
 impl Plain {
-    fn of(blocks: Vec<MlpBlock>, device: &Device) -> Self {
+    fn of(blocks: Vec<StackedBlock>, device: &Device) -> Self {
         Self {
             embed: LinearConfig::new(3, 4).init(device),
             blocks,
@@ -575,7 +509,7 @@ fn rejected<M: Growable>(model: &M, expansion: Expansion) -> (GrowError, String)
 #[test]
 fn what_cannot_be_grown_says_why() {
     let device = Device::flex();
-    let block = || MlpBlock::new(4, 6, &device);
+    let block = || StackedBlock::new(4, 6, &device);
     let plain = Plain::of(vec![block(), block()], &device);
     let fault = |model: &Plain, expansion: Expansion, expected: &str| {
         let (error, text) = rejected(model, expansion);
@@ -624,7 +558,7 @@ fn what_cannot_be_grown_says_why() {
         "name a method of the module",
     );
     assert_eq!(found, StackFault::NoFresh);
-    let (error, text) = rejected(&Mlp::new(0, 1, &device), to(3, Blocks::copies()));
+    let (error, text) = rejected(&Stacked::of(0, 1, &device), to(3, Blocks::copies()));
     assert!(
         matches!(
             error,
@@ -648,7 +582,7 @@ fn what_cannot_be_grown_says_why() {
     );
     let (_, found) = fault(&plain, to(3, Blocks::identity().zeroing(["upp"])), "`upp`");
     assert_eq!(found, StackFault::NothingToZero { path: "upp".into() });
-    let unlike = Plain::of(vec![block(), MlpBlock::new(4, 7, &device)], &device);
+    let unlike = Plain::of(vec![block(), StackedBlock::new(4, 7, &device)], &device);
     let error = Blueprint::of(&unlike).expect_err("two widths of an axis");
     assert!(
         matches!(error, GrowError::WidthDisagreement { .. }),
@@ -729,4 +663,118 @@ fn unlike_blocks_and_blocks_without_an_output_are_told() {
     ));
     assert!(text.contains("`Blocks::identity().zeroing(["), "{text}");
     grown(&two, &to(3, Blocks::identity().zeroing(["second"])));
+}
+
+/// A tower of layers, whose axis its user names.
+#[derive(Module, Growable, Debug)]
+struct Tower {
+    #[grow(depth = "height", fan_in = "hidden", fan_out = "hidden")]
+    floors: Vec<Linear>,
+}
+
+fn tower(device: &Device) -> Tower {
+    Tower {
+        floors: vec![LinearConfig::new(4, 4).init(device)],
+    }
+}
+
+#[test]
+fn a_stack_takes_the_name_that_its_axis_has_where_it_is_used() {
+    #[derive(Module, Growable, Debug)]
+    struct City {
+        #[grow(axes(height = "layers"))]
+        one: Tower,
+        #[grow(axes(height = _))]
+        other: Tower,
+    }
+    let device = Device::flex();
+    let city = City {
+        one: tower(&device),
+        other: tower(&device),
+    };
+    let city = grown(&city, &Expansion::to("layers", 3));
+    assert_eq!((city.one.floors.len(), city.other.floors.len()), (3, 1));
+}
+
+#[test]
+fn the_axis_of_a_stack_is_a_number_of_blocks_and_nothing_else() {
+    #[derive(Module, Growable, Debug)]
+    struct Product {
+        #[grow(axes(height("rows", "columns")))]
+        tower: Tower,
+    }
+    #[derive(Module, Growable, Debug)]
+    struct Width {
+        tower: Tower,
+        #[grow(fan_out = "height")]
+        wide: Linear,
+    }
+    #[derive(Module, Growable, Debug)]
+    struct Inside {
+        #[grow(depth = "towers", fresh = Self::fresh)]
+        towers: Vec<Tower>,
+    }
+    impl Inside {
+        fn fresh(&self) -> Tower {
+            tower(&Device::flex())
+        }
+    }
+    let device = Device::flex();
+    let fault = |error: Result<Blueprint, GrowError>| match error {
+        Err(GrowError::Stack { path, fault, .. }) => (path, fault),
+        other => panic!("{other:?}"),
+    };
+    let tower = tower(&device);
+    let found = fault(Blueprint::of(&Product {
+        tower: tower.clone(),
+    }));
+    assert_eq!(found, ("tower.floors".into(), StackFault::Product));
+    let wide = LinearConfig::new(3, 1).init(&device);
+    let (_, found) = fault(Blueprint::of(&Width {
+        tower: tower.clone(),
+        wide,
+    }));
+    let param = "wide.weight".into();
+    assert_eq!(found, StackFault::Width { param, dim: 1 });
+    let found = fault(Blueprint::of(&Inside { towers: Vec::new() }));
+    assert_eq!(found, ("towers.0.floors".into(), StackFault::InsideOfFresh));
+    // With one to begin with, both grow.
+    let one = Inside {
+        towers: vec![tower],
+    };
+    let both = Expansion::to("towers", 2).and_to("height", 3);
+    let city = grown(&one, &both.with_blocks("towers", Blocks::fresh()));
+    assert_eq!((city.towers.len(), city.towers[0].floors.len()), (2, 3));
+}
+
+/// A model described by hand that forgets to rebuild its stack, and one that shares the statistics of
+/// its blocks.
+#[test]
+fn a_stack_that_is_not_rebuilt_is_an_error() {
+    #[derive(Module, Debug)]
+    struct Forgets {
+        floors: Vec<Linear>,
+    }
+    impl Growable for Forgets {
+        fn describe(&self, describer: &mut Describer) {
+            let roles = LayerRoles {
+                fan_out: Some(Role::fan_out("hidden")),
+                ..LayerRoles::default()
+            };
+            describer.layer("floors", &self.floors, &roles);
+            describer.stack("floors", "layers", self.floors.len());
+        }
+
+        fn update_constants(&mut self, _constants: &Constants<'_>) {}
+    }
+    let device = Device::flex();
+    let model = Forgets {
+        floors: vec![LinearConfig::new(3, 4).init(&device)],
+    };
+    let plan = plan(&model, &Expansion::to("layers", 2));
+    let error = plan.apply(model).expect_err("not rebuilt");
+    assert_eq!(
+        error.to_string(),
+        "parameter `floors.1.bias` is in the plan but not in the model that `update_constants` rebuilt"
+    );
 }

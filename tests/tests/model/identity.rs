@@ -7,7 +7,7 @@ use burn_grow::optim::{AsymmetricExt, expand_optimizer};
 use burn_grow::{Blueprint, Expansion, Plan, Rewarmup, Scaling, StatePolicy};
 use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump;
-use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
+use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Stacked, Tied};
 use rstest::rstest;
 
 /// Every way to ask for the present width.
@@ -16,11 +16,12 @@ fn expansions<M: Probe>(blueprint: &Blueprint, scaling: Scaling) -> Vec<Expansio
     let mut by = none.clone();
     let mut to = none.clone();
     let mut each = Vec::new();
-    for axis in M::axes() {
-        let width = blueprint.widths()[&(*axis).into()];
-        each.push(none.clone().and_by(*axis, 1.0));
-        by = by.and_by(*axis, 1.0);
-        to = to.and_to(*axis, width);
+    let stacks = blueprint.stacks().iter().map(|stack| stack.axis.as_str());
+    for axis in M::axes().iter().copied().chain(stacks) {
+        let width = blueprint.widths()[&axis.into()];
+        each.push(none.clone().and_by(axis, 1.0));
+        by = by.and_by(axis, 1.0);
+        to = to.and_to(axis, width);
     }
     each.extend([by, to]);
     each
@@ -78,4 +79,5 @@ fn expanding_to_the_present_width_is_bit_identical(
     check::<Fused>(scaling);
     check::<Heads>(scaling);
     check::<Nested>(scaling);
+    check::<Stacked>(scaling);
 }

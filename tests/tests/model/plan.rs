@@ -10,7 +10,7 @@ use burn_grow::moe::MoeConfig;
 use burn_grow::plan::{CopyMap, Init, Method};
 use burn_grow::{Blueprint, Expansion, Growable, InitPair, Plan, Scaling};
 use burn_grow_tests::growth::plan;
-use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Tied};
+use burn_grow_tests::models::{Fused, Heads, Mlp, Nested, Normed, Probe, Stacked, Tied};
 use rstest::rstest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -196,6 +196,7 @@ fn a_lazy_blueprint_is_the_blueprint() {
     check::<Fused>();
     check::<Heads>();
     check::<Nested>();
+    check::<Stacked>();
     let model = || MoeConfig::default().init(&Device::flex());
     let lazy = Blueprint::of_lazy(&model()).unwrap();
     assert_eq!(lazy, Blueprint::of(&model()).unwrap());

@@ -10,7 +10,7 @@ use burn_grow::prelude::*;
 use burn_grow::verify::{Doubling, ParamTensors, check_description, gradient_change, pullback};
 use burn_grow::{InitPair, Scaling};
 use burn_grow_tests::models::{
-    Fused, FusedHeads, GatedUnit, Heads, Mlp, Nested, Normed, Probe, Stages, Tied,
+    Fused, FusedHeads, GatedUnit, Heads, Mlp, Nested, Normed, Probe, Stacked, Stages, Tied,
 };
 use rstest::rstest;
 
@@ -135,6 +135,7 @@ fn a_doubling_keeps_the_gradients_of_every_small_model() {
     doubled_keeps_the_gradients::<FusedHeads>();
     doubled_keeps_the_gradients::<GatedUnit>();
     doubled_keeps_the_gradients::<Stages>();
+    doubled_keeps_the_gradients::<Stacked>();
 }
 
 #[test]

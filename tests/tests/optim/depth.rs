@@ -3,54 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ParamGroup};
-use burn::nn::{Linear, LinearConfig, RmsNorm, RmsNormConfig};
+use burn::module::ParamGroup;
 use burn::optim::{AdamWConfig, ModuleOptimizer, MuonConfig};
 use burn::tensor::Device;
 use burn_grow::optim::{AsymmetricExt, StateRules, expand_optimizer, locked_copies};
 use burn_grow::plan::Blocks;
-use burn_grow::{Expansion, Growable, Rewarmup, StatePolicy};
-use burn_grow_tests::data::{gradients, seeded};
+use burn_grow::{Expansion, Rewarmup, StatePolicy};
+use burn_grow_tests::data::gradients;
 use burn_grow_tests::dump::{self, RecordDump};
 use burn_grow_tests::growth::plan;
+use burn_grow_tests::models::Stacked;
 use burn_pack::Scalar;
 use rstest::rstest;
-
-/// A stack of residual blocks.
-#[derive(Module, Growable, Debug)]
-struct Net {
-    #[grow(fan_out = "hidden")]
-    embed: Linear,
-    #[grow(depth = "layers")]
-    blocks: Vec<Block>,
-    #[grow(fan_in = "hidden")]
-    head: Linear,
-}
-
-#[derive(Module, Growable, Debug)]
-struct Block {
-    #[grow(gain = "hidden")]
-    norm: RmsNorm,
-    #[grow(fan_in = "hidden", fan_out = "inner")]
-    up: Linear,
-    #[grow(fan_in = "inner", fan_out = "hidden")]
-    down: Linear,
-}
-
-fn net(layers: usize) -> Net {
-    let device = Device::flex().autodiff();
-    let block = |_| Block {
-        norm: RmsNormConfig::new(4).init(&device),
-        up: LinearConfig::new(4, 6).init(&device),
-        down: LinearConfig::new(6, 4).init(&device),
-    };
-    let net = Net {
-        embed: LinearConfig::new(3, 4).init(&device),
-        blocks: (0..layers).map(block).collect(),
-        head: LinearConfig::new(4, 2).init(&device),
-    };
-    seeded(net, 1)
-}
 
 /// AdamW for all, or Muon for the matrices beside it.
 fn optimizer(muon: bool) -> ModuleOptimizer {
@@ -64,8 +28,11 @@ fn optimizer(muon: bool) -> ModuleOptimizer {
 }
 
 /// A net of two layers after a few steps.
-fn trained(muon: bool) -> (Net, ModuleOptimizer) {
-    let (mut model, mut optim) = (net(2), optimizer(muon));
+fn trained(muon: bool) -> (Stacked, ModuleOptimizer) {
+    let (mut model, mut optim) = (
+        Stacked::of(2, 1, &Device::flex().autodiff()),
+        optimizer(muon),
+    );
     for step in 0..4 {
         model = optim.step(0.01, model.clone(), gradients(&model, step, |_| true));
     }
@@ -78,7 +45,7 @@ fn deeper() -> Expansion {
 
 /// The state of every parameter by its path: tensors and scalars by their names in it, without
 /// regions.
-fn by_path(model: &Net, record: &RecordDump) -> BTreeMap<String, BTreeMap<String, String>> {
+fn by_path(model: &Stacked, record: &RecordDump) -> BTreeMap<String, BTreeMap<String, String>> {
     let params = dump::params(model).into_iter();
     let states = params.map(|(path, param)| {
         let prefix = format!("{}.", param.id);
@@ -170,7 +137,7 @@ fn a_new_block_is_one_region_and_old_ones_keep_theirs(#[values(false, true)] cop
     let unwarmed = expand_optimizer(&optim, &model, &wider, keep, None).unwrap();
     let optim = expand_optimizer(&optim, &model, &wider, keep, Some(ramp(4))).unwrap();
     let wide = wider.apply(model).unwrap();
-    let regions = |model: &Net, optim: &ModuleOptimizer| -> BTreeMap<String, usize> {
+    let regions = |model: &Stacked, optim: &ModuleOptimizer| -> BTreeMap<String, usize> {
         let record = dump::record(optim);
         let params = dump::params(model).into_iter();
         params

@@ -18,13 +18,13 @@ use burn_grow::optim::{
     AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, OptimError, PerExpert, Ramp,
     RewarmupScope, StateRules, expand_optimizer,
 };
-use burn_grow::plan::{CopyMap, Init, ParamPlan};
+use burn_grow::plan::{Blocks, CopyMap, Init, ParamPlan};
 use burn_grow::{Expansion, Growable, InitPair, Plan, Rewarmup, StatePolicy};
 use burn_grow_tests::data::{assert_close, cast, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump, StateDump};
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::layout::{new_along, origins};
-use burn_grow_tests::models::{Fused, Heads, Mlp, Probe};
+use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Stacked};
 use rstest::rstest;
 
 mod batched_muon;
@@ -93,6 +93,7 @@ macro_rules! enrol {
                 interleaved_copies_move_at_their_own_rate,
                 states_that_burn_cannot_load_back_are_rejected,
                 copies_stay_equal_where_a_warning_says_so,
+                new_blocks_are_parameters_of_their_own,
             );
         })+
     };

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use self::models::{
     Flattened, FlattenedWrongly, ForgetsItsScale, GroupedHeads, HeadsOnOneAxis, ListOfExperts,
-    Noisy, StoresItsWidth, Tied, TiedWithoutMultiplier, Toy, Untied, UntiedWithMultiplier,
+    Noisy, NormedAfter, NormedBefore, StoresItsWidth, Tied, TiedWithoutMultiplier, Toy, Untied,
+    UntiedWithMultiplier,
 };
 use crate::harness::{
     EPOCHS, Net, Strategy, adamw, checkpoint_by_path, learner, parameters, scheduler, training,
@@ -16,6 +17,7 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn::train::TrainStep;
 use burn_grow::describe::Axis;
+use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
 use burn_grow::train::{Rehearsal, RehearsalFault, TrainOptions};
 use burn_grow::{GrowError, InitPair};
@@ -100,6 +102,24 @@ fn a_multiplier_too_many_or_too_few_is_rejected() {
 #[test]
 fn experts_that_grow_by_their_router_alone_are_rejected() {
     assert_rejected::<ListOfExperts>("experts");
+}
+
+/// Identity blocks keep the function of any model that they are rightly planned for. Other blocks
+/// change it, and are not compared.
+#[test]
+fn identity_blocks_that_change_the_function_are_rejected() {
+    let layers = |blocks| Expansion::to("layers", 3).with_blocks("layers", blocks);
+    let found = rehearsed::<NormedBefore>(layers(Blocks::identity())).unwrap();
+    assert_eq!(found.stages[0].doubled, axes(&["layers"]));
+    assert!(found.stages[0].difference.unwrap() < 1e-4, "{found}");
+    let found = fault::<NormedAfter>(layers(Blocks::identity()));
+    let RehearsalFault::Function { axes: named, .. } = &found else {
+        panic!("{found}");
+    };
+    assert_eq!(*named, axes(&["layers"]));
+    let found = rehearsed::<NormedAfter>(layers(Blocks::copies())).unwrap();
+    assert_eq!(found.stages[0].left_out, axes(&["layers"]));
+    assert_eq!(found.stages[0].difference, None);
 }
 
 #[rstest]

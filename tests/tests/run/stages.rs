@@ -6,7 +6,7 @@ use burn_grow::{Blueprint, Expansion};
 use burn_grow_tests::data::{assert_close, values};
 use burn_grow_tests::dump;
 use burn_grow_tests::growth::grown;
-use burn_grow_tests::models::{FusedHeads, GatedUnit, Nested, Probe, Stages, Tied};
+use burn_grow_tests::models::{FusedHeads, GatedUnit, Nested, Probe, Stacked, Stages, Tied};
 
 /// Grows the axes one at a time, in this order, all of them `times` times.
 fn one_at_a_time<M: Probe>(narrow: &M, axes: &[&str], times: usize) -> M {
@@ -54,6 +54,7 @@ fn axes_grown_one_after_another_equal_axes_grown_at_once() {
     check::<GatedUnit>("gated unit");
     check::<FusedHeads>("fused heads");
     check::<Stages>("stages");
+    check::<Stacked>("stacked");
 }
 
 #[test]

@@ -175,13 +175,40 @@ pub(crate) fn together(together: &[Together], widths: &Widths) -> Result<(), Gro
         .try_for_each(|width| width.map(|_| ()))
 }
 
-/// Checks that a stack has an axis of its own.
+/// The largest number of blocks of a planned stack, more than any in use: a plan lists the parameters
+/// of each.
+pub(crate) const MAX_BLOCKS: usize = 1 << 12;
+
+/// Checks that a stack has an axis of its own, and the blocks that it says.
 pub(crate) fn stack(
     stack: &Stack,
     params: &[ParamBlueprint],
     widths: &Widths,
 ) -> Result<(), GrowError> {
     width(widths, &stack.axis, &stack.path, stack.blocks)?;
+    let inside = |path: &str| stack.block_of(path).map(|(block, _)| block);
+    let mut blocks = params.iter().filter_map(|param| inside(&param.path));
+    if let Some(block) = blocks.find(|block| *block >= stack.blocks) {
+        let expected = format!("blocks below {}", stack.blocks);
+        let what = format!("stack `{}`", stack.path);
+        return Err(inconsistent(&what, expected, block.to_string()));
+    }
+    if let Some(prototype) = &stack.prototype {
+        let mut blocks = prototype.params.iter().map(|param| inside(&param.path));
+        let sound = stack.blocks == 0 && prototype.at <= params.len();
+        if !sound || !stack.fresh || blocks.any(|block| block != Some(0)) {
+            let what = format!("the fresh block of stack `{}`", stack.path);
+            let expected = "an empty stack that it is the first of".into();
+            return Err(inconsistent(&what, expected, "another".into()));
+        }
+        for param in &prototype.params {
+            sizes(&param.path, &param.shape, &param.roles, widths)?;
+            for axis in param.active.axes() {
+                known(widths, axis)?;
+            }
+            active(&param.path, param.active.fraction(widths))?;
+        }
+    }
     for param in params {
         for (dim, role) in param.roles.iter().enumerate() {
             if role

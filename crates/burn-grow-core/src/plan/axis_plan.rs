@@ -16,7 +16,7 @@ use crate::baseline::{Baseline, Noise, SplitRatio};
 use crate::describe::axis::Axis;
 use crate::describe::role::RoleKind;
 use crate::describe::stack::Stack;
-use crate::describe::validate::{MAX_WIDTH, deserialize_checked, finite, inconsistent};
+use crate::describe::validate::{MAX_BLOCKS, MAX_WIDTH, deserialize_checked, finite, inconsistent};
 use crate::error::{GrowError, StackFault};
 use crate::random::generator;
 
@@ -104,7 +104,7 @@ impl AxisPlan {
         blocks: &Blocks,
     ) -> Result<Self, GrowError> {
         let (axis, old_width) = (&stack.axis, stack.blocks);
-        check_limit(axis, new_width)?;
+        check_limit(axis, new_width, MAX_BLOCKS)?;
         let source = blocks.order.sources(old_width, new_width);
         let reject = |fault: StackFault| Err(fault.of(stack));
         if source.len() != new_width {
@@ -153,9 +153,14 @@ impl AxisPlan {
             Err(inconsistent("the plan of an axis", expected, found))
         };
         let fresh = self.blocks == Some(BlockContent::Fresh);
-        if (old == 0 && !fresh) || old > new || new > MAX_WIDTH {
+        let limit = if self.blocks.is_some() {
+            MAX_BLOCKS
+        } else {
+            MAX_WIDTH
+        };
+        if (old == 0 && !fresh) || old > new || new > limit {
             return reject(
-                format!("1 to {MAX_WIDTH} units, no fewer than before"),
+                format!("1 to {limit} units, no fewer than before"),
                 format!("{old} -> {new}"),
             );
         }
@@ -325,16 +330,16 @@ fn check_widths(axis: &Axis, old: usize, new: usize) -> Result<(), GrowError> {
     if old == 0 {
         return Err(GrowError::EmptyAxis { axis: axis.clone() });
     }
-    check_limit(axis, new)
+    check_limit(axis, new, MAX_WIDTH)
 }
 
 /// Checks that the units can be listed.
-fn check_limit(axis: &Axis, new: usize) -> Result<(), GrowError> {
-    if new > MAX_WIDTH {
+fn check_limit(axis: &Axis, new: usize, limit: usize) -> Result<(), GrowError> {
+    if new > limit {
         return Err(GrowError::TooWide {
             axis: axis.clone(),
             target: new,
-            limit: MAX_WIDTH,
+            limit,
         });
     }
     Ok(())

@@ -20,6 +20,7 @@ mod init_text;
 mod make;
 pub(crate) mod method;
 pub(crate) mod model;
+mod origins;
 pub(crate) mod param;
 pub(crate) mod places;
 pub(crate) mod restack;

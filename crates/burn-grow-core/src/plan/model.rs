@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::axis_plan::AxisPlan;
 use super::blocks::BlockContent;
 use super::factor::Factor;
+use super::origins;
 use super::param::{ParamPlan, ParamPlans};
 use crate::cost::{Cost, CostChange, StateSize};
 use crate::describe::axis::Axis;
 use crate::describe::constants::{self, Constant, NewBlocks, NewConstants};
 use crate::describe::role::{Role, RoleKind};
 use crate::describe::stack::block_of;
-use crate::describe::validate::{self, Widths, deserialize_checked, inconsistent};
+use crate::describe::validate::{self, Widths, deserialize_checked};
 use crate::error::GrowError;
 
 /// What an expansion does to every parameter, computed before anything is touched.
@@ -87,17 +88,6 @@ deserialize_checked! {
     }
 }
 
-/// Looks up the plan of an axis that new blocks lie along.
-fn known_axis<'a>(
-    axes: &'a BTreeMap<Axis, AxisPlan>,
-    axis: &Axis,
-) -> Result<&'a AxisPlan, GrowError> {
-    axes.get(axis).ok_or_else(|| GrowError::UnknownAxis {
-        axis: axis.clone(),
-        known: axes.keys().cloned().collect(),
-    })
-}
-
 impl Plan {
     /// Returns the plan if its parts agree with each other.
     pub(super) fn checked(self) -> Result<Self, GrowError> {
@@ -106,15 +96,8 @@ impl Plan {
             validate::width(&self.widths, axis, "its plan", planned.old_width())?;
             new_widths.insert(axis.clone(), planned.new_width());
         }
+        origins::check(self.params(), &self.stacks, &self.axes, &self.widths)?;
         for param in self.params() {
-            for place in param.new_blocks() {
-                let planned = known_axis(&self.axes, &place.axis)?;
-                if place.block >= planned.new_width() {
-                    let expected = format!("a block below {}", planned.new_width());
-                    let what = format!("parameter `{}`", param.path);
-                    return Err(inconsistent(&what, expected, place.block.to_string()));
-                }
-            }
             let (old, new) = (&param.old_shape, &param.new_shape);
             validate::sizes(&param.path, old, &param.roles, &self.widths)?;
             validate::sizes(&param.path, new, &param.roles, &new_widths)?;

@@ -169,6 +169,7 @@ fn the_description_fits_two_widths_of_every_axis() {
             wide(&|config| config.n_experts = 7),
             wide(&|config| config.top_k = 3),
             wide(&|config| config.vocab_size = 13),
+            wide(&|config| config.n_layers = 3),
             wide(&|config| {
                 (config.hidden, config.inner, config.vocab_size) = (8, 9, 12);
                 (config.n_kv_heads, config.n_heads) = (5, 35);

@@ -4,9 +4,11 @@ use crate::common::{
     build, gradients, grown, ids, largest, largest_difference, logits, shapes, tiny, tokens, values,
 };
 use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
+use burn_grow_core::plan::Blocks;
 use burn_grow_core::{Blueprint, Expansion, Scaling};
-use burn_grow_moe::{MoeConfig, RmsHook, Site};
+use burn_grow_moe::{HfExport, MoeConfig, MoeTransformer, RmsHook, Site};
 
 #[test]
 fn doubling_by_copies_keeps_the_logits() {
@@ -124,4 +126,64 @@ fn the_hook_sees_every_site_without_changing_the_logits() {
     assert_eq!(sites, expected);
     let rms = (probed.iter().map(|v| v * v).sum::<f64>() / probed.len() as f64).sqrt();
     assert!((seen[seen.len() - 1].1 - rms).abs() < 1e-5);
+}
+
+/// A model without layers guesses by the last token alone. It trains, grows layers, also together
+/// with every width, and trains on.
+#[test]
+fn layers_grow_from_none() {
+    let device = Device::flex().autodiff();
+    for config in shapes() {
+        let none = MoeConfig {
+            n_layers: 0,
+            ..config.clone()
+        };
+        let model = build(&none, 1, &device);
+        let x = tokens(&ids(1, 24, 11), [2, 12], &device);
+        let train = |mut model: MoeTransformer| {
+            let mut optim = AdamWConfig::new().init();
+            let mut losses = Vec::new();
+            for _ in 0..4 {
+                let loss = model.loss(x.clone(), x.clone()).total;
+                losses.extend(values(loss.clone()));
+                let grads = GradientsParams::from_grads(loss.backward(), &model);
+                model = optim.step(0.01, model, grads);
+            }
+            assert!(losses[3] < losses[0], "{losses:?}");
+            model
+        };
+        let model = train(model);
+        let layers = Expansion::to("layers", 3).with_blocks("layers", Blocks::fresh());
+        let wider = layers.clone().and_by("hidden", 2.0).and_by("inner", 2.0);
+        let wider = wider.and_by("experts", 2.0).and_by("top_k", 2.0);
+        for expansion in [layers, wider] {
+            let deep = grown(&model, &expansion);
+            assert_eq!(deep.config().n_layers, 3);
+            assert_eq!(deep.config().validate(), Ok(()));
+            let built = deep
+                .config()
+                .init(&device)
+                .load_record(deep.clone().into_record());
+            assert_eq!(logits(&built, &device), logits(&deep, &device));
+            let before = gradients(&deep, &deep.loss(x.clone(), x.clone()).total.backward());
+            assert!(before.values().all(|grad| largest(grad) > 0.0));
+            train(deep);
+        }
+    }
+}
+
+/// The exported configuration says how many layers there are.
+#[test]
+fn an_export_has_the_new_layers() {
+    let device = Device::flex();
+    let config = tiny();
+    let model = build(&config, 1, &device);
+    let deep = grown(&model, &Expansion::to("layers", 5));
+    let directory = tempfile::tempdir().expect("a directory");
+    deep.to_hf(directory.path(), &HfExport::default())
+        .expect("exported");
+    let written = std::fs::read_to_string(directory.path().join("config.json")).expect("read");
+    assert!(written.contains("\"num_hidden_layers\": 5"), "{written}");
+    let read = MoeTransformer::from_hf(directory.path(), &device).expect("imported");
+    assert_eq!(logits(&read, &device), logits(&deep, &device));
 }

@@ -209,3 +209,65 @@ pub(crate) fn states_that_burn_cannot_load_back_are_rejected(enrolled: Enrolled)
         assert!(error.to_string().contains("`MixedPrecision`"), "{error}");
     }
 }
+
+/// Without a re-warmup, the parameters of new blocks step as those of a new optimizer do, and all
+/// others as if nothing had been added.
+pub(crate) fn new_blocks_are_parameters_of_their_own(enrolled: Enrolled) {
+    let mut adapted = enrolled.adapted.clone();
+    let mut model = Stacked::narrow(4, &device());
+    for at in 0..5 {
+        model = step(model, &mut adapted, at);
+    }
+    let blocks = Blocks::copies().interleaved();
+    let by = plan(
+        &model,
+        &Expansion::by("layers", 2.0).with_blocks("layers", blocks),
+    );
+    let mut alone = adapted.clone();
+    let mut deep = expand(model.clone(), &mut adapted, &by, None);
+    let (mut own, mut fresh) = (deep.clone(), enrolled.adapted);
+    // The gradients of the deep model, for those that the shallow one has.
+    let of = |deep: &GradientsParams, model: &Stacked| {
+        let mut some = GradientsParams::new();
+        let mut of_shape = Register {
+            from: deep,
+            to: &mut some,
+        };
+        model.visit(&mut of_shape);
+        some
+    };
+    for at in 5..8 {
+        let all = || gradients(&deep, at as u64, every);
+        let few = of(&all(), &model);
+        let next = adapted.step(base(at), deep.clone(), all());
+        own = fresh.step(base(at), own, all());
+        model = alone.step(base(at), model, few);
+        deep = next;
+    }
+    let [deep, own, model] = [
+        dump::params(&deep),
+        dump::params(&own),
+        dump::params(&model),
+    ];
+    for param in by.params() {
+        let expected = match param.is_new() {
+            true => &own[&param.path],
+            false => &model[param.source_path().unwrap()],
+        };
+        assert_eq!(&deep[&param.path], expected, "{}", param.path);
+    }
+}
+
+/// Takes over the gradients of the parameters that a model has.
+struct Register<'a> {
+    from: &'a GradientsParams,
+    to: &'a mut GradientsParams,
+}
+
+impl burn::module::ModuleVisitor for Register<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.from.get::<D>(param.id) {
+            self.to.register(param.id, gradient);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Models that describe themselves wrongly in a way that fits all sizes, each beside its right twin.
 
 use burn::module::{Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig, RmsNorm, RmsNormConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
@@ -258,3 +258,65 @@ impl Toy for ForgetsItsScale {
         y.square().mean()
     }
 }
+
+macro_rules! residual {
+    ($name:ident, |$block:ident, $x:ident| $forward:expr) => {
+        /// Residual blocks with a norm each.
+        #[derive(Module, Growable, Debug)]
+        pub(super) struct $name {
+            #[grow(fan_out = "hidden")]
+            embed: Linear,
+            #[grow(depth = "layers")]
+            blocks: Vec<NormedBlock>,
+            #[grow(fan_in = "hidden")]
+            head: Linear,
+        }
+
+        impl Toy for $name {
+            fn new(device: &Device) -> Self {
+                let block = || NormedBlock {
+                    norm: RmsNormConfig::new(4).init(device),
+                    up: linear(4, 6, device),
+                    down: linear(6, 4, device),
+                };
+                let toy = Self {
+                    embed: linear(3, 4, device),
+                    blocks: vec![block(), block()],
+                    head: linear(4, 2, device),
+                };
+                seeded(toy, 1)
+            }
+
+            fn loss(&self) -> Tensor<1> {
+                let x = random([5, 3], 2, &self.head.weight.device());
+                let blocks = self.blocks.iter();
+                let x = blocks.fold(self.embed.forward(x), |$x, $block| $forward);
+                self.head.forward(x).square().mean()
+            }
+        }
+    };
+}
+
+/// A block of [`NormedBefore`] and [`NormedAfter`].
+#[derive(Module, Growable, Debug)]
+pub(super) struct NormedBlock {
+    #[grow(gain = "hidden")]
+    norm: RmsNorm,
+    #[grow(fan_in = "hidden", fan_out = "inner")]
+    up: Linear,
+    #[grow(fan_in = "inner", fan_out = "hidden")]
+    down: Linear,
+}
+
+impl NormedBlock {
+    fn branch(&self, x: Tensor<2>) -> Tensor<2> {
+        self.down.forward(relu(self.up.forward(x)))
+    }
+}
+
+// Without its branch such a block is the identity, or else a norm.
+residual!(NormedBefore, |block, x| x.clone()
+    + block.branch(block.norm.forward(x)));
+residual!(NormedAfter, |block, x| block
+    .norm
+    .forward(x.clone() + block.branch(x)));
