@@ -17,6 +17,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, Linea
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
+use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
 use burn_grow_tests::data::{random, seeded, values};
 use rstest::rstest;
@@ -225,4 +226,51 @@ fn a_rehearsal_uses_up_neither_running_statistics_nor_random_numbers() {
     assert!(model.norm.training.is_enabled() && model.dropout.training.is_enabled());
     model.loss();
     assert_ne!(everything(&model), before);
+}
+
+/// A stack of layers that begins empty, with dropout behind it.
+#[derive(Module, Growable, Debug)]
+struct Tower {
+    #[grow(fan_out = "hidden")]
+    base: Linear,
+    #[grow(depth = "layers", fresh = Self::floor, fan_in = "hidden", fan_out = "hidden")]
+    floors: Vec<Linear>,
+}
+
+impl Tower {
+    fn floor(&self) -> Linear {
+        LinearConfig::new(4, 4).init(&self.base.weight.device())
+    }
+}
+
+/// What fresh blocks draw is the same whatever was drawn before, and what is drawn afterwards is not
+/// always the same.
+#[test]
+fn fresh_blocks_are_drawn_from_a_seed_of_their_own() {
+    let _turn = turn();
+    let device = Device::flex().autodiff();
+    let tower = Tower {
+        base: LinearConfig::new(3, 4).init(&device),
+        floors: Vec::new(),
+    };
+    let grown = |expansion_seed: u64, stream: u64| {
+        let layers = Expansion::to("layers", 2).with_blocks("layers", Blocks::fresh());
+        let plan = Plan::new(
+            &Blueprint::of(&tower).unwrap(),
+            &layers.with_seed(expansion_seed),
+        );
+        device.seed(stream);
+        let grown = plan.unwrap().apply(tower.clone()).unwrap();
+        let floors = grown.floors.iter();
+        let floors: Vec<_> = floors.map(|floor| values(floor.weight.val())).collect();
+        let next = values(Tensor::<1>::random([8], Distribution::Default, &device));
+        (floors, next)
+    };
+    let (floors, next) = grown(0, 1);
+    assert_ne!(floors[0], floors[1]);
+    let (same, other) = grown(0, 2);
+    assert_eq!(same, floors);
+    assert_ne!(other, next);
+    assert_eq!(grown(0, 1), (floors.clone(), next));
+    assert_ne!(grown(1, 1).0, floors);
 }

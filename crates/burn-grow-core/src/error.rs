@@ -2,7 +2,6 @@
 
 use crate::describe::axis::Axis;
 use crate::describe::layout::Layout;
-use crate::describe::stack::Stack;
 use crate::plan::init::InitPair;
 use crate::verify::mismatch::RoleMismatch;
 
@@ -92,17 +91,6 @@ pub enum StackFault {
         /// What the blocks hold.
         content: String,
     },
-}
-
-impl StackFault {
-    /// The error of `stack`.
-    pub(crate) fn of(self, stack: &Stack) -> GrowError {
-        GrowError::Stack {
-            path: stack.path.clone(),
-            axis: stack.axis.clone(),
-            fault: self,
-        }
-    }
 }
 
 /// The error of describing a model, planning an expansion or applying a plan.

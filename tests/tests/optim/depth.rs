@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use burn::module::ParamGroup;
-use burn::optim::{AdamWConfig, ModuleOptimizer, MuonConfig};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::Device;
 use burn_grow::optim::{AsymmetricExt, StateRules, expand_optimizer, locked_copies};
 use burn_grow::plan::Blocks;
 use burn_grow::{Expansion, Rewarmup, StatePolicy};
-use burn_grow_tests::data::gradients;
+use burn_grow_tests::data::{gradients, values};
 use burn_grow_tests::dump::{self, RecordDump};
 use burn_grow_tests::growth::plan;
-use burn_grow_tests::models::Stacked;
+use burn_grow_tests::models::{Probe, Stacked};
 use burn_pack::Scalar;
 use rstest::rstest;
 
@@ -187,11 +187,26 @@ fn a_new_block_is_one_region_and_old_ones_keep_theirs(#[values(false, true)] cop
 }
 
 /// Copied blocks stand one behind the other: nothing makes them interchangeable, so that plain
-/// copies with copied state come apart at the first step.
+/// copies with copied state come apart at the first step, where copied units stay equal.
 #[test]
 fn copied_blocks_are_not_locked() {
     let (model, optim) = trained(false);
-    let plan = plan(&model, &deeper());
-    let locked = locked_copies(&optim, &model, &plan, StatePolicy::CopyAll, None).unwrap();
+    let after_a_step = |expansion: &Expansion| {
+        let plan = plan(&model, expansion);
+        let copy_all = StatePolicy::CopyAll;
+        let locked = locked_copies(&optim, &model, &plan, copy_all, None).unwrap();
+        let mut optim = expand_optimizer(&optim, &model, &plan, copy_all, None).unwrap();
+        let wide = plan.apply(model.clone()).unwrap();
+        let loss = wide.output(1).square().mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), &wide);
+        (optim.step(0.01, wide, gradients), locked)
+    };
+    let (deep, locked) = after_a_step(&deeper());
     assert_eq!(locked, None);
+    let of = |block: usize| values(deep.blocks[block].up.weight.val());
+    assert_ne!(of(0), of(1));
+    let (wide, locked) = after_a_step(&Expansion::by("inner", 2.0));
+    assert!(locked.is_some());
+    let bias = values(wide.blocks[0].up.bias.as_ref().unwrap().val());
+    assert_eq!(bias[..6], bias[6..]);
 }

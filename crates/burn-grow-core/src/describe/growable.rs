@@ -79,7 +79,8 @@ pub trait Growable: Module {
     /// Names the roles of every parameter, and the constants that depend on a width.
     fn describe(&self, describer: &mut Describer);
 
-    /// Rewrites the constants that depend on a width, after an expansion.
+    /// Rewrites the constants that depend on a width and rebuilds the stacks that grow, at an
+    /// expansion, before parameters grow.
     fn update_constants(&mut self, constants: &Constants<'_>);
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod axis;
 pub(crate) mod blueprint;
 pub(crate) mod constants;
 pub(crate) mod describer;
+mod fresh;
 pub(crate) mod growable;
 pub(crate) mod layer;
 pub(crate) mod layer_roles;

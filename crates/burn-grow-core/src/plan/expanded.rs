@@ -6,7 +6,7 @@ use super::restack::Described;
 use crate::describe::blueprint::Blueprint;
 use crate::describe::constants::Constant;
 use crate::describe::param::ParamBlueprint;
-use crate::describe::stack::Prototype;
+use crate::describe::stack::{Prototype, Stack};
 
 impl Blueprint {
     /// Returns the blueprint of the model after `plan`.
@@ -60,8 +60,7 @@ impl Blueprint {
             } = place.item;
             if *is_prototype && place.new.is_empty() {
                 let at = self.params.len();
-                let around =
-                    |stack: &&mut crate::describe::Stack| stack.block_of(&described.path).is_some();
+                let around = |stack: &&mut Stack| stack.block_of(&described.path).is_some();
                 let stack = self.stacks.iter_mut().find(around);
                 if let Some(prototype) = stack.and_then(|stack| stack.prototype.as_mut()) {
                     prototype.at = prototype.at.min(at);

@@ -55,12 +55,13 @@ fn a_plan_that_disagrees_with_itself_is_not_read(
 }
 
 #[rstest]
-#[case("/stacks", json!({}), "parameter `blocks.1.norm.gamma` needs no such parameter, found one")]
-#[case("/stacks", json!({"stack": "layers"}), "found one")]
+#[case("/stacks", json!({}), "needs blocks.1.norm.gamma, found blocks.0.norm.gamma")]
+#[case("/stacks", json!({"stack": "layers"}), "needs blocks.1.norm.gamma, found blocks.0.norm.gamma")]
 #[case("/axes/layers/source", json!([0, 1, 1]), "needs blocks.1.norm.gamma, found blocks.0.norm.gamma")]
-#[case("/axes/layers/source", json!([0, 1, 0, 1]), "parameter `blocks.3.down.bias` needs a plan, found none")]
+#[case("/axes/layers/source", json!([0, 1, 0, 1]), "needs blocks.1.norm.gamma, found blocks.0.norm.gamma")]
+#[case("/axes/layers/source", json!([0, 0, 1, 1]), "parameter `blocks.3.down.bias` needs a plan, found none")]
 #[case("/axes/layers/blocks", json!("thin"), "unknown variant `thin`")]
-#[case("/params/2/origin", json!({"moved": {"from": "embed.weight"}}), "found embed.weight")]
+#[case("/params/8/origin", json!({"moved": {"from": "blocks.0.norm.gamma"}}), "parameter `blocks.")]
 #[case("/params/8/origin/new/from", json!(null), "a place in an empty stack")]
 #[case("/params/8/origin/new/blocks/0/block", json!(7), "parameter `blocks.1.norm.gamma`")]
 #[case("/params/8/path", json!("blocks.2.norm.gamma"), "parameter `blocks.2.norm.gamma`")]
@@ -80,12 +81,12 @@ fn a_plan_whose_blocks_are_not_those_of_its_stacks_is_not_read(
 }
 
 #[rstest]
-#[case("/stacks/0/blocks", json!(1), "axis `layers` has width 1 in `blocks` but 0 in `the widths`")]
+#[case("/stacks/0/blocks", json!(1), "axis `layers` has width 0 in `the widths` but 1 in `blocks`")]
 #[case("/stacks/0/fresh", json!(false), "the fresh block of stack `blocks` needs an empty stack")]
 #[case("/stacks/0/prototype/at", json!(100), "the fresh block of stack `blocks`")]
 #[case("/stacks/0/prototype/params/0/path", json!("blocks.1.norm.gamma"), "the fresh block of stack `blocks`")]
 #[case("/stacks/0/prototype/params/0/shape/0", json!(5), "dimension 0 has 5 coordinates")]
-#[case("/stacks/0/axis", json!("hidden"), "axis `hidden` has width 0")]
+#[case("/stacks/0/axis", json!("hidden"), "axis `hidden` has width 4 in `the widths` but 0 in `blocks`")]
 #[case("/params/0/path", json!("blocks.0.x"), "stack `blocks` needs blocks below 0, found 0")]
 fn a_blueprint_whose_stacks_are_not_what_it_says_is_not_read(
     #[case] pointer: &str,
