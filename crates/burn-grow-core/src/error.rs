@@ -37,6 +37,12 @@ pub enum StackFault {
     /// A fresh block of an empty stack holds a stack itself.
     #[error("it is inside of a fresh block of an empty stack: begin with one block")]
     InsideOfFresh,
+    /// A stack inside of the blocks is empty and could be filled.
+    #[error("stack `{inner}` inside of it is empty: fill that first")]
+    EmptyInside {
+        /// Path of the stack inside.
+        inner: String,
+    },
     /// A block is not like the first one.
     #[error("block {block} is unlike block 0: {difference}")]
     Unlike {

@@ -4,6 +4,7 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_grow::moe::{MoeConfig, MoeTransformer, QkNorm};
 use burn_grow::optim::{AsymmetricExt, MixedPrecision, expand_optimizer};
+use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
 use burn_grow::{Rewarmup, StatePolicy};
 use burn_grow_tests::data::{cast, values};
@@ -113,8 +114,11 @@ fn every_axis(on: &On, found: &mut Findings) {
         Expansion::by("queries", 2.0),
         Expansion::by("experts", 2.0).and_by("top_k", 2.0),
         Expansion::to("vocab", 16),
+        Expansion::by("layers", 2.0),
+        Expansion::by("layers", 2.0).with_blocks("layers", Blocks::drawn()),
+        Expansion::to("layers", 5).with_blocks("layers", Blocks::identity()),
     ] {
-        let name = format!("{:?}", expansion.targets);
+        let name = format!("{:?} {:?}", expansion.targets, expansion.blocks);
         let wide = grown(&narrow, &expansion);
         found.add_params(Kind::Bits, &name, &wide);
         let logits = wide.forward(tokens(1, &on.device)).logits;

@@ -412,12 +412,27 @@ struct Nested {
     mixers: Vec<Linear>,
 }
 
+/// Stages only.
+#[derive(Module, Growable, Debug)]
+struct Hollow {
+    #[grow(fan_out = "hidden")]
+    embed: Linear,
+    #[grow(depth = "stages")]
+    stages: Vec<Stage>,
+}
+
 #[derive(Module, Growable, Debug)]
 struct Stage {
-    #[grow(depth = "layers")]
+    #[grow(depth = "layers", fresh = Self::block)]
     blocks: Vec<StackedBlock>,
     #[grow(gain = "hidden")]
     norm: LayerNorm,
+}
+
+impl Stage {
+    fn block(&self) -> StackedBlock {
+        StackedBlock::new(4, 6, &self.norm.gamma.device())
+    }
 }
 
 impl Nested {
@@ -738,6 +753,28 @@ fn the_axis_of_a_stack_is_a_number_of_blocks_and_nothing_else() {
     assert_eq!(found, StackFault::Width { param, dim: 1 });
     let found = fault(Blueprint::of(&Inside { towers: Vec::new() }));
     assert_eq!(found, ("towers.0.floors".into(), StackFault::InsideOfFresh));
+    // Of an empty stack in a stack no copy says what it would hold.
+    let hollow = Stage {
+        blocks: Vec::new(),
+        norm: LayerNormConfig::new(4).init(&device),
+    };
+    let hollow = Hollow {
+        embed: LinearConfig::new(3, 4).init(&device),
+        stages: vec![hollow],
+    };
+    let (error, _) = rejected(&hollow, Expansion::to("stages", 2));
+    let inner = "stages.0.blocks".into();
+    let GrowError::Stack { fault, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(fault, StackFault::EmptyInside { inner });
+    let filled = grown(&hollow, &to(1, Blocks::fresh()));
+    assert_eq!(
+        grown(&filled, &Expansion::to("stages", 2)).stages[1]
+            .blocks
+            .len(),
+        1
+    );
     // With one to begin with, both grow.
     let one = Inside {
         towers: vec![tower],

@@ -47,7 +47,12 @@ impl Stack {
 pub(crate) fn block_of<'a>(stack: &str, path: &'a str) -> Option<(usize, &'a str)> {
     let inside = path.strip_prefix(stack)?.strip_prefix('.')?;
     let (index, rest) = inside.split_once('.').unwrap_or((inside, ""));
-    Some((index.parse().ok()?, rest))
+    // No other spelling of a number, such as `+1` or `01`.
+    let block = index
+        .parse()
+        .ok()
+        .filter(|block: &usize| block.to_string() == index);
+    Some((block?, rest))
 }
 
 /// A stack, as a module describes it.

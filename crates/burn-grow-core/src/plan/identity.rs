@@ -27,7 +27,8 @@ pub(super) fn outputs(
     let outputs: Vec<&Inside<'_>> = block.iter().filter(|(_, param)| makes(param)).collect();
     if outputs.is_empty() {
         return no_identity(
-            "no axis is made and consumed by the block and lies on the rest of the model".into(),
+            "the block makes and consumes no axis that a matrix outside of it leads to or from"
+                .into(),
         );
     }
     // Where one matrix feeds another, both as zeros would never get a gradient.
@@ -40,7 +41,7 @@ pub(super) fn outputs(
         && matrices.count() > 1
     {
         return no_identity(format!(
-            "`{first}` makes the stream of the stream, and so may feed another output"
+            "`{first}` leads from the stream to the stream, and so may feed another output"
         ));
     }
     let outputs = outputs.into_iter();
@@ -55,12 +56,12 @@ fn listed(block: &[Inside<'_>], named: &[String]) -> Result<BTreeSet<String>, St
             Some(rest) => rest.is_empty() || rest.starts_with('.'),
             None => false,
         };
-        let before = found.len();
         let inside = block.iter().map(|(inside, _)| *inside);
-        found.extend(inside.filter(|inside| below(inside)).map(String::from));
-        if found.len() == before {
+        let mut inside = inside.filter(|inside| below(inside)).peekable();
+        if inside.peek().is_none() {
             return Err(StackFault::NothingToZero { path: path.clone() });
         }
+        found.extend(inside.map(String::from));
     }
     Ok(found)
 }

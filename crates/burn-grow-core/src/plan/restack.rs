@@ -30,6 +30,13 @@ pub(super) fn plan_params(
     for stack in &blueprint.stacks {
         if axes.get(&stack.axis).is_some_and(AxisPlan::grows) {
             check_alike(stack, &blueprint.params)?;
+            let mut stacks = blueprint.stacks.iter();
+            let empty = stacks
+                .find(|inner| inner.prototype.is_some() && stack.block_of(&inner.path).is_some());
+            if let Some(inner) = empty {
+                let inner = inner.path.clone();
+                return Err(StackFault::EmptyInside { inner }.of(stack));
+            }
             contents
                 .stacks
                 .push(Grown::of(stack, blueprint, expansion)?);

@@ -11,6 +11,7 @@ use crate::describe::role::{Role, RoleKind};
 use crate::error::GrowError;
 use crate::plan::axis_plan::{AxisPlan, Origin};
 use crate::plan::model::Plan;
+use crate::plan::param::ParamContent;
 use crate::table::table;
 use crate::visit::{ParamVisitor, for_each_param};
 
@@ -171,6 +172,10 @@ impl<T: ParamTensors> ParamVisitor for Visitor<'_, T> {
                 return;
             }
         };
+        // In a new block there are copies only where it copies its source.
+        if planned.content().is_some_and(|it| it != ParamContent::Copy) {
+            return;
+        }
         let Some(tensor) = self.tensors.tensor_of(param) else {
             return;
         };
