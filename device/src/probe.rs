@@ -1,10 +1,10 @@
-use std::any::Any;
 use std::panic::{catch_unwind, set_hook, take_hook};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_core::tensor::{Device, Tensor};
 
 use crate::error::DeviceError;
+use crate::panic::message;
 
 /// Opens a device and has it compute one number.
 ///
@@ -46,14 +46,6 @@ pub(crate) fn answering(
     // Some messages have several lines.
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     Err(DeviceError::NotThere { interface, reason })
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
-        (Some(message), _) => message.clone(),
-        (None, Some(message)) => (*message).to_owned(),
-        (None, None) => "Burn panicked".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ fn work(
         train(context, run, shown, epoch_done, ended)
     }));
     let outcome = outcome.unwrap_or_else(|panic| {
-        let message = message(panic.as_ref());
+        let message = device::message(panic.as_ref());
         Err(anyhow!("run `{}` failed: {message}", run.label))
     });
     if outcome.is_err() {
@@ -177,10 +177,4 @@ fn work(
         }
         state.open.remove(&key);
     });
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it panicked".into())
 }
