@@ -1,7 +1,10 @@
-//! Runs of burn-train: interrupted and resumed, over replicas, stopped by a NaN.
+//! Runs of burn-train: interrupted and resumed, over replicas, stopped by a NaN, saved as they go on.
 
 use std::path::Path;
 
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::train::TrainStep;
 use burn_grow::prelude::*;
 use burn_grow::{Growth, Rewarmup, TrainError};
 use burn_grow_tests::data::distance;
@@ -10,7 +13,9 @@ use burn_grow_tests::dump;
 use crate::check::{Check, On};
 use crate::findings::Findings;
 use crate::harness::observed::{assert_equal, replicas};
-use crate::harness::{EPOCHS, Net, Strategy, adamw, checkpoint, learner, run_on, training_on};
+use crate::harness::{
+    Batch, EPOCHS, Net, Strategy, adamw, checkpoint, learner, loader, run_on, training_on,
+};
 use crate::kind::Kind;
 
 pub(crate) fn enrol(checks: &mut Vec<Check>) {
@@ -35,6 +40,7 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
             equal_replicas(on, Strategy::MultiSharded);
         }),
         check("run, stopped by a NaN", true, |on, _| not_a_number(on)),
+        check("run, saved as it goes on", true, |on, _| saved(on)),
     ]);
 }
 
@@ -109,4 +115,33 @@ fn not_a_number(on: &On) {
     let failure = callback.failure().unwrap();
     let named = matches!(&*failure, TrainError::NotFinite { stage: 0, .. });
     assert!(named, "{failure}");
+}
+
+/// What a checkpoint is made of stays as it was, although burn-train writes it on another thread,
+/// after the next steps maybe.
+fn saved(on: &On) {
+    let (strategy, directory) = (Strategy::Single, tempfile::tempdir().unwrap());
+    let training = training_on(&on.two, directory.path(), strategy, EPOCHS);
+    let _attached = callback(on, strategy).attach::<Net>(training);
+    let batches = loader(24).to_device(&on.autodiff());
+    let batches: Vec<Batch> = batches.iter().map(Result::unwrap).collect();
+    let (mut model, mut optim) = (narrow(on, 0.0), adamw());
+    for batch in &batches[..2] {
+        model = step(model, &mut optim, batch);
+    }
+    let expected = (dump::params(&model), dump::record(&optim));
+    let saved = (model.clone().into_record(), optim.to_record());
+    for batch in &batches[2..] {
+        model = step(model, &mut optim, batch);
+    }
+    assert_ne!(dump::params(&model), expected.0, "it goes on");
+    let model = narrow(on, 9.0).load_record(saved.0);
+    let optim = adamw().load_record(saved.1);
+    assert_eq!(dump::params(&model), expected.0);
+    assert_eq!(dump::record(&optim), expected.1);
+}
+
+fn step(model: Net, optim: &mut ModuleOptimizer, batch: &Batch) -> Net {
+    let gradients = TrainStep::step(&model, batch.clone()).grads;
+    optim.step(1e-2, model, gradients)
 }

@@ -14,6 +14,7 @@ use super::metrics::{
     RmsDriftMetric, RmsRatioMetric, SavedFlopsMetric, WidthMetric,
 };
 use super::progress::Progress;
+use super::reads::read_at_once;
 use super::run::Run;
 use crate::{Stage, TrainError};
 
@@ -83,7 +84,8 @@ impl WidthExpansionCallback {
     }
 
     /// Attaches the callback to `training`: to its progress log, its metrics, its end-of-epoch
-    /// hook, and the handle that stops it.
+    /// hook, and the handle that stops it. From then on, what this program reads from a device is
+    /// copied at once, without which Burn 0.22.1 saves wrong checkpoints there.
     ///
     /// Registered metrics are the width of every axis and the active parameters; the FLOPs if the
     /// tokens of a step are known; the learning rates of old and new coordinates under a re-warmup;
@@ -115,6 +117,7 @@ impl WidthExpansionCallback {
         M: TrainStep + InferenceStep + Growable + core::fmt::Display + 'static,
         S: EarlyStoppingStrategy + Clone + Send + Sync + 'static,
     {
+        read_at_once();
         let run = &self.run;
         let decisions = &run.decisions;
         run.begin(training.interrupter());

@@ -12,6 +12,7 @@ mod hooks;
 mod metrics;
 mod options;
 mod progress;
+mod reads;
 mod rehearse;
 mod resume;
 mod run;
