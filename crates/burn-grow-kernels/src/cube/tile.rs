@@ -116,18 +116,29 @@ pub(super) fn place<F: Float, N: Size>(
     }
 }
 
-/// Loads a block: the lines from `start` on, of which `lines` exist, with `numbers` that exist.
+/// Loads a block of a matrix that begins at `matrix`: of the sums from `sum` on, of which `sums`
+/// exist, the terms from `term` on, of which `terms` exist.
 #[cube]
 fn load<F: Float, N: Size>(
     source: &Tensor<Vector<F, N>>,
     block: &mut Shared<[Vector<F, N>]>,
-    start: usize,
+    matrix: usize,
     pitch: usize,
-    lines: usize,
-    numbers: usize,
+    sum: usize,
+    sums: usize,
+    term: usize,
+    terms: usize,
     #[comptime] shape: Block,
     #[comptime] vector: usize,
 ) {
+    let mut start = matrix + term * pitch + sum;
+    let mut lines = terms;
+    let mut numbers = sums;
+    if comptime!(shape.along) {
+        start = matrix + sum * pitch + term;
+        lines = sums;
+        numbers = terms;
+    }
     let (width, apart) = comptime!((shape.width / vector, shape.pitch / vector));
     let turns = comptime!(shape.size / vector / UNITS);
     #[unroll]
@@ -155,78 +166,38 @@ pub(super) fn load_terms<F: Float, N: Size>(
     #[comptime] plan: Plan,
     #[comptime] vector: usize,
 ) {
-    let terms = place.terms - begin;
-    let pitch = lhs.stride(0);
-    if comptime!(plan.left.along) {
-        let start = place.row * pitch + begin;
-        let lines = place.rows - place.row;
-        load(
-            lhs,
-            left,
-            start,
-            pitch,
-            lines,
-            terms,
-            comptime!(plan.left),
-            vector,
-        );
-    } else {
-        let start = (place.first + begin) * pitch + place.row;
-        let numbers = place.rows - place.row;
-        load(
-            lhs,
-            left,
-            start,
-            pitch,
-            terms,
-            numbers,
-            comptime!(plan.left),
-            vector,
-        );
+    let (term, terms) = (place.first + begin, place.terms - begin);
+    let (rows, columns) = (place.rows - place.row, place.columns - place.column);
+    load(
+        lhs,
+        left,
+        0usize.runtime(),
+        lhs.stride(0),
+        place.row,
+        rows,
+        term,
+        terms,
+        comptime!(plan.left),
+        vector,
+    );
+    let mut matrix = 0usize.runtime();
+    let mut pitch = rhs.stride(0);
+    if comptime!(plan.form != Form::PerExpert) {
+        matrix = place.expert * rhs.stride(0);
+        pitch = rhs.stride(1);
     }
-    let columns = place.columns - place.column;
-    if comptime!(plan.form == Form::PerExpert) {
-        let pitch = rhs.stride(0);
-        let start = (place.first + begin) * pitch + place.column;
-        load(
-            rhs,
-            right,
-            start,
-            pitch,
-            terms,
-            columns,
-            comptime!(plan.right),
-            vector,
-        );
-    } else {
-        let matrix = place.expert * rhs.stride(0);
-        let pitch = rhs.stride(1);
-        if comptime!(plan.right.along) {
-            let start = matrix + place.column * pitch + begin;
-            load(
-                rhs,
-                right,
-                start,
-                pitch,
-                columns,
-                terms,
-                comptime!(plan.right),
-                vector,
-            );
-        } else {
-            let start = matrix + begin * pitch + place.column;
-            load(
-                rhs,
-                right,
-                start,
-                pitch,
-                terms,
-                columns,
-                comptime!(plan.right),
-                vector,
-            );
-        }
-    }
+    load(
+        rhs,
+        right,
+        matrix,
+        pitch,
+        place.column,
+        columns,
+        term,
+        terms,
+        comptime!(plan.right),
+        vector,
+    );
 }
 
 /// Writes a number of the tile, if the output has it.
