@@ -51,7 +51,7 @@ part() {
 {
     echo "# $BURN_GROW_DEVICE, $(date -u +%Y-%m-%dT%H:%MZ)"
     echo '```'
-    nvidia-smi 2>&1 | sed -n 3,20p
+    nvidia-smi 2>&1 | sed -n 1,20p
     ldconfig -p 2>/dev/null | grep -E 'libcuda|libnvrtc|libvulkan'
     python3 -c 'import torch; print("PyTorch", torch.__version__, torch.cuda.get_device_name())' 2>&1 |
         tail -n 1

@@ -121,10 +121,11 @@ fn pack(programs: &Path, script: &Path, kit: &Path) -> anyhow::Result<()> {
     }
     fs::create_dir_all(kit)?;
     let archive = kit.join("programs.tar.xz");
-    // Every program holds the same LLVM: the window has to reach back over a whole program.
+    // Every program holds the same LLVM: the window has to reach back over a whole program. It
+    // leaves nothing for a second thread, which would only ask for twice the memory.
     run(Command::new("tar")
         .arg("--create")
-        .arg("--use-compress-program=xz --threads=0 --lzma2=preset=6,dict=768MiB")
+        .arg("--use-compress-program=xz --threads=1 --lzma2=preset=6,dict=768MiB")
         .arg("--file")
         .arg(&archive)
         .arg("--directory")
