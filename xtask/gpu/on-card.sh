@@ -64,7 +64,8 @@ part quick 60 ./lab demo --quick --device "$BURN_GROW_DEVICE" --corpus corpus.tx
 part checks 100 env BURN_GROW_CHECKS=short ./checks
 part bench-moe 100 env BURN_GROW_TORCH=eager,grouped ./bench-moe
 part bench-expansion 45 ./bench-expansion
-part bench-growth 30 ./bench-growth
+# Not packed: a program more does not fit.
+[ ! -x bench-growth ] || part bench-growth 30 ./bench-growth
 # The losses of the first steps beside those of the processor.
 for device in "$BURN_GROW_DEVICE" flex; do
     part "losses-$device" 40 ./lab demo --device "$device" --corpus corpus.txt --runs sparkling \
