@@ -14,21 +14,13 @@ use burn_pack::{Error, Tensor};
 
 use super::layout::check_values;
 use super::order::saved_shape;
+use super::structure::restructured;
 use crate::atomic;
 
 /// Copies a file, which appears whole or not at all.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     atomic::write(to, |file| io::copy(&mut source, file).map(drop))
-}
-
-/// The model with the stacks that `plans` make of it, one after the other. Its parameters are not
-/// expanded.
-pub(crate) fn restructured<M: Growable>(model: &M, plans: &[Plan]) -> M {
-    let model = model.clone();
-    plans
-        .iter()
-        .fold(model, |model, plan| plan.restructured(model))
 }
 
 /// Describes the saved parameters of `model` after `plans`, one after the other. Whoever takes the

@@ -16,12 +16,12 @@ use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::{Reader, Tensor};
 
 use super::error::{CheckpointError, ParamFault};
-use super::expand::restructured;
 use super::marks::Marks;
 use super::order::{saved_shape, used_shape};
 use super::pages::{Pages, is_page};
 use super::record::decode;
 use super::state::State;
+use super::structure::restructured;
 
 /// A model file of the structure asked for. Its values stay there until someone reads them.
 pub(crate) struct Saved {

@@ -11,9 +11,10 @@ mod pages;
 mod record;
 mod state;
 mod steps;
+mod structure;
 
 pub use self::error::{CheckpointError, Difference, ParamFault};
-pub(crate) use self::expand::{copy, expand_tensors, restructured};
+pub(crate) use self::expand::{copy, expand_tensors};
 pub(crate) use self::files::{Files, at, checkpoints};
 pub use self::files::{discard_after, saved_epochs};
 pub(crate) use self::layout::{Layout, Saved, check_scheduler, check_values, read_state};
@@ -23,3 +24,4 @@ pub(crate) use self::pages::{Pages, Recorded};
 pub(crate) use self::record::{decode, encode};
 pub(crate) use self::state::State;
 pub(crate) use self::steps::check_steps;
+pub(crate) use self::structure::restructured;
