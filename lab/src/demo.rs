@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::chart::palette::SPARKLING;
 use crate::log::Store;
@@ -22,6 +22,10 @@ pub fn perform(
     stop: Arc<Stop>,
     display: Display,
 ) -> Result<Report> {
+    ensure!(
+        settings.targets.is_empty(),
+        "setting `targets`: expected none, as the report is about `axis` and `factor`"
+    );
     let demo = Experiment::demo()?;
     let every: Vec<&Spec> = demo.specs.iter().collect();
     let asked = match &settings.runs {

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_grow::cost::{Budget, CostChange, Forecast, StateSize};
 use burn_grow::moe::{HfError, MoeConfig};
-use burn_grow::plan::Target;
+use burn_grow::plan::{BlockOrder, Blocks, Target};
 use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
 use clap::Parser;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::files;
 
@@ -23,9 +24,15 @@ pub struct PlanCli {
     /// Or the `config.json` of an OLMoE or a Qwen3-MoE
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// An axis and a factor or a width, as in `inner=2x` or `hidden=2048`; may be repeated
+    /// An axis and a factor or a width, as in `inner=2x`, `hidden=2048` or `layers=4x`; may be
+    /// repeated
     #[arg(long = "axis", value_name = "AXIS=TARGET", required = true)]
     pub axes: Vec<AxisTarget>,
+    /// What the new blocks of an axis are, in words: what they hold (copy, identity, drawn, fresh),
+    /// their order (stacked, interleaved, last), or the source of every block, as in
+    /// `layers=identity`, `layers=fresh,interleaved` or `layers=0,1,1,2`; may be repeated
+    #[arg(long, value_name = "AXIS=WORDS")]
+    pub blocks: Vec<AxisBlocks>,
     /// What the new coordinates hold, producer-consumer
     #[arg(long, default_value_t)]
     pub init: InitPair,
@@ -77,6 +84,51 @@ impl FromStr for AxisTarget {
     }
 }
 
+/// An axis and what its new blocks are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AxisBlocks {
+    /// The name of the axis.
+    pub axis: String,
+    /// What they are.
+    pub blocks: Blocks,
+}
+
+impl FromStr for AxisBlocks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (axis, words) = text.split_once('=')?;
+            let mut blocks = Blocks::default();
+            let mut sources = Vec::new();
+            for word in words.split(',') {
+                if let Ok(source) = word.parse() {
+                    sources.push(source);
+                } else if let Some(content) = named(word) {
+                    blocks.content = content;
+                } else {
+                    blocks.order = named(word)?;
+                }
+            }
+            if !sources.is_empty() {
+                blocks.order = BlockOrder::Listed(sources);
+            }
+            let axis = axis.to_owned();
+            (!axis.is_empty()).then_some(Self { axis, blocks })
+        };
+        parse().ok_or_else(|| {
+            "write an axis and what its new blocks are: `layers=identity`, \
+             `layers=fresh,interleaved`, `layers=0,1,1,2`"
+                .into()
+        })
+    }
+}
+
+/// Reads the variant of that name.
+fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(word.into()).ok()
+}
+
 /// [`Scaling`] on the command line.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 pub enum ScalingRule {
@@ -122,12 +174,15 @@ impl PlanCli {
             .with_init(self.init)
             .with_scaling(scaling)
             .with_seed(self.seed);
-        self.axes.iter().fold(expansion, |expansion, axis| {
+        let expansion = self.axes.iter().fold(expansion, |expansion, axis| {
             let name = axis.axis.as_str();
             match axis.target {
                 Target::Factor(factor) => expansion.and_by(name, factor),
                 Target::Width(width) => expansion.and_to(name, width),
             }
+        });
+        self.blocks.iter().fold(expansion, |expansion, said| {
+            expansion.with_blocks(said.axis.as_str(), said.blocks.clone())
         })
     }
 
@@ -228,6 +283,8 @@ impl PlanCli {
 
 #[cfg(test)]
 mod tests {
+    use burn_grow::plan::BlockContent;
+
     use super::*;
 
     #[test]
@@ -286,6 +343,66 @@ mod tests {
             plan.axis(&"inner".into()).map(|axis| axis.new_width()),
             Some(1024)
         );
+    }
+
+    #[test]
+    fn new_blocks_are_said_in_words() {
+        let parse = |text: &str| text.parse::<AxisBlocks>().map(|said| said.blocks);
+        assert_eq!(parse("layers=copy"), Ok(Blocks::copies()));
+        assert_eq!(
+            parse("layers=identity,interleaved"),
+            Ok(Blocks::identity().interleaved())
+        );
+        assert_eq!(parse("layers=last"), Ok(Blocks::copies().from_last()));
+        assert_eq!(
+            parse("layers=fresh,0,1,1"),
+            Ok(Blocks::fresh().in_order([0, 1, 1]))
+        );
+        for text in ["layers", "layers=", "=copy", "layers=copies", "layers=-1"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn layers_are_planned_alone_and_with_a_width() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let config = folder.path().join("model.toml");
+        std::fs::write(&config, "n_layers = 2").expect("a file");
+        let config = config.to_str().expect("a path");
+        let planned = |more: &[&str]| {
+            let line = ["plan", "--config", config, "--axis", "layers=4x"];
+            Planned::of(&PlanCli::parse_from([&line, more].concat()))
+        };
+        let sources = |planned: &Planned| {
+            let layers = planned.plan.axis(&"layers".into());
+            layers.map(|layers| (layers.source().to_vec(), layers.blocks()))
+        };
+        let stacked = planned(&[]).expect("planned");
+        assert_eq!(
+            sources(&stacked),
+            Some((vec![0, 1, 0, 1, 0, 1, 0, 1], Some(BlockContent::Copy)))
+        );
+        // What is not a block is the embedding and the last norm.
+        let config = MoeConfig::default();
+        let outside = (config.vocab_size * config.hidden + config.hidden) as f64;
+        let (small, large) = stacked.plan.active_params();
+        assert_eq!(large - outside, 4.0 * (small - outside));
+
+        let more = [
+            "--axis",
+            "inner=2x",
+            "--blocks",
+            "layers=identity,interleaved",
+        ];
+        let both = planned(&more).expect("planned");
+        assert_eq!(
+            sources(&both),
+            Some((vec![0, 0, 0, 0, 1, 1, 1, 1], Some(BlockContent::Identity)))
+        );
+        let inner = both.plan.axis(&"inner".into());
+        assert_eq!(inner.map(|axis| axis.new_width()), Some(32));
+        // Nothing else is a stack.
+        assert!(planned(&["--blocks", "hidden=copy"]).is_err());
     }
 
     #[test]

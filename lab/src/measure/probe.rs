@@ -1,9 +1,12 @@
 //! What an expansion does to a model: loss, logits, activations, and how far copies are copies.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 use burn_grow::describe::Axis;
 use burn_grow::moe::MoeTransformer;
+use burn_grow::plan::BlockContent;
 use burn_grow::verify::{ParamTensors, symmetry_of, verify};
 use burn_grow::{GrowError, Plan};
 
@@ -38,6 +41,13 @@ pub fn expansion(
     let (mut difference, mut largest) = (0.0f64, 0.0f64);
     let mut rms = Vec::new();
     for (index, batch) in windows.batches().enumerate() {
+        // Layers that one of them lacks have nothing to be compared with.
+        if narrow.blocks.len() != wide.blocks.len() {
+            let [before, after] = [&narrow, &wide].map(|model| model.forward(batch.tokens.clone()));
+            difference = difference.max(largest_of(after.logits - before.logits.clone()));
+            largest = largest.max(largest_of(before.logits));
+            continue;
+        }
         let found = verify(&narrow, &wide, batch.tokens)?;
         largest = largest.max(found.largest);
         difference = difference.max(found.max_abs);
@@ -64,9 +74,14 @@ pub fn expansion(
     })
 }
 
+fn largest_of(logits: Tensor<3>) -> f64 {
+    f64::from(logits.abs().max().into_scalar::<f32>())
+}
+
 /// Computes the mean cosine between every old unit and its copies, over the down projections:
-/// between their rows where the inner width grew, else between their columns. `None` if there are
-/// no copies.
+/// between their rows where the inner width grew, else between their columns. Where no width grew
+/// but the stack of blocks, between the up projections of blocks and their copies: identity blocks
+/// are copies there. `None` if there are no copies.
 ///
 /// 1 is the symmetry lock: the copies still are copies.
 ///
@@ -76,6 +91,9 @@ pub fn expansion(
 pub fn copy_cosine(model: &MoeTransformer, plan: &Plan) -> Result<Option<f64>, GrowError> {
     let axes = ["inner", "hidden"].map(Axis::from);
     let grown = axes.iter().find(|axis| plan.axis(axis).is_some());
+    if grown.is_none() {
+        return Ok(block_cosine(model, plan));
+    }
     let blocks = model.blocks.iter();
     let down = Down(
         blocks
@@ -84,6 +102,35 @@ pub fn copy_cosine(model: &MoeTransformer, plan: &Plan) -> Result<Option<f64>, G
     );
     let symmetry = symmetry_of(model, &down, plan)?;
     Ok(symmetry.mean_of(|row| Some(&row.axis) == grown))
+}
+
+/// Computes the mean cosine between the up projections of every old block and its copies.
+fn block_cosine(model: &MoeTransformer, plan: &Plan) -> Option<f64> {
+    let layers = plan.axis(&Axis::from("layers"))?;
+    let copies = [BlockContent::Copy, BlockContent::Identity];
+    if !layers.blocks().is_some_and(|held| copies.contains(&held)) {
+        return None;
+    }
+    let mut kept = BTreeMap::new();
+    let mut cosines = Vec::new();
+    for (block, source) in model.blocks.iter().zip(layers.source()) {
+        let up = block.feed_forward.up_proj.val().without_autodiff();
+        match kept.get(source) {
+            Some(old) => cosines.push(cosine(old, &up)),
+            None => {
+                kept.insert(source, up);
+            }
+        }
+    }
+    (!cosines.is_empty()).then(|| cosines.iter().sum::<f64>() / cosines.len() as f64)
+}
+
+fn cosine(left: &Tensor<3>, right: &Tensor<3>) -> f64 {
+    let product = |left: &Tensor<3>, right: &Tensor<3>| {
+        let product = left.clone() * right.clone();
+        f64::from(product.sum().into_scalar::<f32>())
+    };
+    product(left, right) / (product(left, left) * product(right, right)).sqrt()
 }
 
 /// The weights of the down projections: looking at all would cost a step's time.

@@ -17,6 +17,7 @@ mod train;
 use anyhow::{Result, ensure};
 use burn_grow::cost::{saved_flops, training_flops};
 use burn_grow::moe::MoeConfig;
+use burn_grow::plan::Blocks;
 use burn_grow::{Expansion, Rewarmup, StatePolicy};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +105,7 @@ impl Run {
             ..settings.optimizer.clone()
         };
         let model = if spec.wide {
-            let expansion = expansion(&Stage::default(), &settings);
+            let expansion = expansion(&Stage::default(), &settings)?;
             widened(settings.model.clone(), &expansion)
         } else {
             settings.model.clone()
@@ -241,24 +242,56 @@ fn stages(growth: &GrowthSpec, settings: &Settings) -> Result<Vec<(usize, Expans
         let later = stages.last().is_none_or(|(before, _)| *before < at);
         let expected = "later than the expansion before it";
         ensure!(later, out_of_range("at", fraction, expected));
+        let expansion = expansion(stage, settings)?;
+        let blocks = growth.blocks.iter();
+        // Copies are what a stack gets where nothing is said, and one growth has one id.
+        let said = blocks.filter(|(axis, blocks)| {
+            expansion.targets.contains_key(*axis) && **blocks != Blocks::default()
+        });
+        let blocks = said.map(|(axis, blocks)| (axis.clone(), blocks.clone()));
         let expansion = Expansion {
             method: growth.method,
-            ..expansion(stage, settings)
+            blocks: blocks.collect(),
+            ..expansion
         };
         stages.push((at, expansion));
+    }
+    for axis in growth.blocks.keys() {
+        let grows = |(_, expansion): &(usize, Expansion)| expansion.targets.contains_key(axis);
+        ensure!(
+            stages.iter().any(grows),
+            "growth: `blocks` names `{axis}`, expected an axis that grows"
+        );
     }
     Ok(stages)
 }
 
-/// Gives which widths grow by how much.
-fn expansion(stage: &Stage, settings: &Settings) -> Expansion {
+/// Gives which axes grow by how much.
+fn expansion(stage: &Stage, settings: &Settings) -> Result<Expansion> {
+    let short = stage.axis.is_some() || stage.factor.is_some();
+    ensure!(
+        !short || stage.targets.is_empty(),
+        "growth: a stage has `targets` beside `axis` or `factor`, expected one of both"
+    );
     let factor = stage.factor.unwrap_or(settings.factor);
-    let expansion = match stage.axis.unwrap_or(settings.axis) {
+    let widths = match stage.axis.unwrap_or(settings.axis) {
         WidthAxis::Inner => Expansion::by("inner", factor),
         WidthAxis::Hidden => Expansion::by("hidden", factor),
         WidthAxis::Both => Expansion::by("inner", factor).and_by("hidden", factor),
     };
-    expansion.with_seed(settings.seed)
+    let targets = match (
+        stage.targets.is_empty(),
+        short || settings.targets.is_empty(),
+    ) {
+        (false, _) => stage.targets.clone(),
+        (true, false) => settings.targets.clone(),
+        (true, true) => widths.targets,
+    };
+    let expansion = Expansion {
+        targets,
+        ..Expansion::default()
+    };
+    Ok(expansion.with_seed(settings.seed))
 }
 
 #[cfg(test)]
@@ -370,6 +403,75 @@ mod tests {
         assert!(of(RateRule::FasterDecay(0.25), 0.0).is_ok());
         let proportional = |stable| of(RateRule::Proportional, stable).expect("a run");
         assert_ne!(proportional(0.5), proportional(0.0));
+    }
+
+    /// Gives a run that grows `targets` at half of its steps, its new blocks as `blocks` says.
+    fn deepened(targets: serde_json::Value, blocks: serde_json::Value, wide: bool) -> Result<Run> {
+        let over = serde_json::json!({"model": {"n_layers": 1}, "targets": targets});
+        let over = serde_json::from_value(over).expect("settings");
+        let growth = serde_json::json!({ "blocks": blocks });
+        let growth = serde_json::from_value(growth).expect("growth");
+        let spec = Spec {
+            wide,
+            growth: (!wide).then_some(growth),
+            ..Spec::default()
+        };
+        Run::new(spec, Settings::default().laid("", &over)?, "", None)
+    }
+
+    #[test]
+    fn layers_are_an_axis_like_others() {
+        use serde_json::json;
+        let targets = json!({"layers": {"width": 4}, "inner": {"factor": 2}});
+        let grown = deepened(targets.clone(), json!({}), false).expect("a run");
+        let deep = deepened(targets, json!({}), true).expect("a run");
+        let (before, after) = (&grown.phases[0], &grown.phases[1]);
+        assert_eq!((before.model.n_layers, before.model.inner), (1, 16));
+        assert_eq!((after.model.n_layers, after.model.inner), (4, 32));
+        assert_eq!(deep.phases[0].size, after.size);
+        assert_eq!(deep.model(), &after.model);
+    }
+
+    #[test]
+    fn one_growth_has_one_id_however_it_is_spelled() {
+        use serde_json::json;
+        let id = |targets, blocks| {
+            let run = deepened(targets, blocks, false);
+            run.expect("a run").id().expect("an id")
+        };
+        let layers = || json!({"layers": {"width": 4}});
+        let copies = json!({"layers": {"content": "copy"}});
+        let identity = json!({"layers": {"content": "identity"}});
+        assert_eq!(id(layers(), json!({})), id(layers(), copies));
+        assert_ne!(id(layers(), json!({})), id(layers(), identity));
+        // As `axis` and `factor` say it.
+        let widths = json!({"hidden": {"factor": 2}, "inner": {"factor": 2}});
+        assert_eq!(id(widths, json!({})), id(json!({}), json!({})));
+    }
+
+    #[test]
+    fn blocks_of_what_does_not_grow_are_rejected() {
+        use serde_json::json;
+        let blocks = || json!({"layers": {"content": "fresh"}});
+        let error = deepened(json!({}), blocks(), false).expect_err("no layers grow");
+        assert!(
+            error.to_string().contains("`blocks` names `layers`"),
+            "{error}"
+        );
+        let stage = Stage {
+            factor: Some(2.0),
+            targets: Expansion::by("layers", 2.0).targets,
+            ..Stage::default()
+        };
+        let spec = Spec {
+            growth: Some(GrowthSpec {
+                stages: vec![stage],
+                ..GrowthSpec::default()
+            }),
+            ..Spec::default()
+        };
+        let error = Run::new(spec, Settings::default(), "", None).expect_err("both");
+        assert!(error.to_string().contains("`targets` beside"), "{error}");
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(super) fn widened(config: MoeConfig, expansion: &Expansion) -> MoeConfig {
         None => width,
     };
     MoeConfig {
+        n_layers: width("layers", config.n_layers),
         hidden: width("hidden", config.hidden),
         inner: width("inner", config.inner),
         ..config

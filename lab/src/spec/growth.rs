@@ -1,7 +1,10 @@
-//! How a run grows: when, which widths, and what happens to optimizer state and learning rate.
+//! How a run grows: when, which axes, and what happens to optimizer state and learning rate.
 
+use std::collections::BTreeMap;
+
+use burn_grow::describe::Axis;
 use burn_grow::optim::RewarmupScope;
-use burn_grow::plan::Method;
+use burn_grow::plan::{Blocks, Method, Target};
 use burn_grow::{Rewarmup, StatePolicy};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,9 @@ pub struct GrowthSpec {
     /// What the new coordinates hold.
     #[serde(skip_serializing_if = "is_default")]
     pub method: Method,
+    /// What the new blocks of stacks are, by the axis of the stack; copies where nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
+    pub blocks: BTreeMap<Axis, Blocks>,
     /// What happens to the optimizer state.
     #[serde(skip_serializing_if = "is_default")]
     pub state: StatePolicy,
@@ -27,7 +33,7 @@ pub struct GrowthSpec {
 }
 
 /// One expansion. What is left out is as in the settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stage {
     /// When, as a fraction of the steps.
@@ -39,6 +45,9 @@ pub struct Stage {
     /// By how much they grow.
     #[serde(skip_serializing_if = "is_default")]
     pub factor: Option<f64>,
+    /// The axes that grow, each to a factor or a width of its own, instead of `axis` and `factor`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub targets: BTreeMap<Axis, Target>,
 }
 
 /// What happens to the learning rate at an expansion. The settings say how high and how long it

@@ -1,13 +1,16 @@
 //! Every setting of a run, with its default and its range.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
+use burn_grow::describe::Axis;
 use burn_grow::moe::MoeConfig;
+use burn_grow::plan::Target;
 use serde::{Deserialize, Serialize};
 
-use crate::json::{self, Overlay};
+use crate::json::{self, Overlay, is_default};
 use crate::spec::{AgeSetting, Backend, OptimizerKind, OptimizerSettings};
 
 /// Which widths grow.
@@ -48,6 +51,10 @@ pub struct Settings {
     pub axis: WidthAxis,
     /// By how much they grow.
     pub factor: f64,
+    /// The axes that grow, each to a factor or a width of its own, instead of those of `axis` by
+    /// `factor`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub targets: BTreeMap<Axis, Target>,
     /// When, as a fraction of the steps that falls between two epochs.
     pub at: f64,
     /// The peak of the re-warmup, as a multiple of the rate at the expansion.
@@ -86,6 +93,7 @@ impl Default for Settings {
             seed: 0,
             axis: WidthAxis::default(),
             factor: 2.0,
+            targets: BTreeMap::new(),
             at: 0.5,
             rho: 2.0,
             tau: 0.01,

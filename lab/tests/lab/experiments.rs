@@ -402,6 +402,77 @@ budget = { flops-of = "two-stages" }
 }
 
 #[test]
+fn layers_grow_as_widths_do() {
+    let arms = r#"
+[[runs]]
+name = "deep"
+about = "layers, copies or silent ones"
+growth = { stages = [{ targets = { layers = { width = 3 } } }] }
+grid = { "growth.blocks.layers.content" = ["copy", "identity", "fresh"] }
+
+[[runs]]
+name = "with-state"
+about = "the same, with the state of what they copy"
+growth = { state = "copy-all", stages = [{ targets = { layers = { width = 3 } } }] }
+
+[[runs]]
+name = "layers-first"
+about = "layers, then the inner width"
+[runs.growth]
+rewarmup = {}
+stages = [
+    { at = 0.25, targets = { layers = { width = 3 } } },
+    { at = 0.5, targets = { inner = { factor = 2 } } },
+]
+
+[[runs]]
+name = "from-scratch"
+about = "deep from the start, equal FLOPs"
+wide = true
+settings = { targets = { layers = { width = 3 } } }
+budget = { flops-of = "deep" }
+"#;
+    let (whole, stopped) = (Workspace::new(), Workspace::new());
+    let campaign = stopped.campaign(arms);
+    stopped.interrupt(&campaign, &campaign.runs[1].key);
+    let rows = stopped.finish(&campaign);
+    let again = whole.finish(&whole.campaign(arms));
+    for (row, again) in rows.iter().zip(&again) {
+        // Fresh layers are drawn by the generator that all tests of this process share.
+        if row.spec["name"] != "deep/content=fresh" {
+            assert_eq!(row, again);
+        }
+    }
+    let [copy, identity, fresh, with_state, both, deep] = rows.as_slice() else {
+        panic!("six rows");
+    };
+    assert_eq!((copy.params, copy.active), (deep.params, deep.active));
+    let step = 6.0 * deep.active * 64.0;
+    assert!((copy.flops - deep.flops).abs() <= step / 2.0);
+    for grown in [copy, identity, fresh, with_state] {
+        assert_eq!(grown.curve[..3], copy.curve[..3]);
+        assert_eq!(grown.params, deep.params);
+    }
+    assert_ne!(copy.loss, with_state.loss);
+    // Silent layers keep the function, and others do not.
+    assert!(identity.expansions[0].max_logit_diff < 1e-5);
+    assert!(copy.expansions[0].max_logit_diff > 1e-3);
+    // Copies begin as what they copy, and leave it: each is read by other layers.
+    for copied in [copy, identity, with_state] {
+        let begin = copied.expansions[0].copy_cosine.expect("copies");
+        assert!((begin - 1.0).abs() < 1e-5);
+        assert!(copied.cosine.expect("copies") < 1.0 - 1e-6);
+    }
+    assert_eq!(
+        (fresh.expansions[0].copy_cosine, fresh.cosine),
+        (None, None)
+    );
+    let steps: Vec<_> = both.expansions.iter().map(|grown| grown.step).collect();
+    assert_eq!(steps, [12, 24]);
+    assert!(both.params > deep.params);
+}
+
+#[test]
 fn runs_are_found_by_name_and_by_the_name_of_their_grid() {
     let experiment = Experiment::read(&folder().join("table1.toml")).expect("an experiment");
     let names = |names: &[&str]| {
