@@ -1,5 +1,7 @@
 //! Stacks, rebuilt.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn_core::module::{Module, Param};
 use burn_core::tensor::{Bool, Device, Distribution, Int, Tensor};
 
@@ -13,7 +15,8 @@ impl Constants<'_> {
     /// them. The numbers of the module have to be updated before.
     ///
     /// What a block draws is drawn from a seed of its own, so that resumed runs and replicas draw the
-    /// same.
+    /// same. Another thread that draws on the device at that moment would get between: a device has
+    /// one generator for all of them.
     pub fn fresh_blocks<M: Module>(&self, axis: impl Into<Axis>, make: impl Fn() -> M) -> Vec<M> {
         let Some((axis, blocks)) = self.blocks_of(axis) else {
             return Vec::new();
@@ -109,8 +112,12 @@ impl ParamVisitor for Initialize {
     }
 }
 
+/// Held while fresh blocks are drawn: a device has one generator for all threads.
+static DRAWING: Mutex<()> = Mutex::new(());
+
 /// Runs `draw` with the generator of `device` seeded, and goes on with another seed, drawn before.
 fn seeded<T>(device: &Device, seed: u64, draw: impl FnOnce() -> T) -> T {
+    let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
     let next = Tensor::<1>::random([2], Distribution::Uniform(0.0, 1.0), device).into_data();
     let next = next.iter::<f64>().fold(0, |seed, part| {
         fnv1a(&(part.to_bits() ^ seed).to_le_bytes())

@@ -1,6 +1,7 @@
 //! The comparison of two models on one input.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +101,8 @@ impl SiteRms {
 ///
 /// # Errors
 ///
-/// Fails when the outputs differ in size, or the activations in name.
+/// Fails when the outputs differ in size, or the model after lacks an activation. One that it has
+/// more, in a new block of a stack, is left out.
 pub fn verify<I: Clone>(
     before: &impl Probe<I>,
     after: &impl Probe<I>,
@@ -124,14 +126,22 @@ fn compare(before: &Activations, after: &Activations) -> Result<Verification, Gr
         let outputs = |size| format!("{size} outputs");
         return Err(incomparable(outputs(sizes.0), outputs(sizes.1)));
     }
-    if names(before) != names(after) {
+    let rms: BTreeMap<&str, f64> = after
+        .sites()
+        .iter()
+        .map(|(name, rms)| (name.as_str(), *rms))
+        .collect();
+    if before
+        .sites()
+        .iter()
+        .any(|(name, _)| !rms.contains_key(name.as_str()))
+    {
         let sites = |names: Vec<String>| format!("sites {}", names.join(", "));
         return Err(incomparable(sites(names(before)), sites(names(after))));
     }
     let largest = before.output().map(f64::abs).fold(0.0, worse);
     let changes = before.output().zip(after.output());
     let max_abs = changes.map(|(old, new)| (new - old).abs()).fold(0.0, worse);
-    let sites = before.sites().iter().zip(after.sites());
     Ok(Verification {
         max_abs,
         max_rel: if max_abs == 0.0 {
@@ -140,11 +150,13 @@ fn compare(before: &Activations, after: &Activations) -> Result<Verification, Gr
             max_abs / largest
         },
         largest,
-        sites: sites
-            .map(|((name, before), (_, after))| SiteRms {
+        sites: before
+            .sites()
+            .iter()
+            .map(|(name, before)| SiteRms {
                 name: name.clone(),
                 before: *before,
-                after: *after,
+                after: rms[name.as_str()],
             })
             .collect(),
         repeats: true,
@@ -216,6 +228,9 @@ mod tests {
             "the models cannot be compared: 1 outputs before, 2 outputs after"
         );
         let named = activations(&[1.0]).with_rms("hidden", 1.0);
-        assert!(compare(&activations(&[1.0]), &named).is_err());
+        assert!(compare(&named, &activations(&[1.0])).is_err());
+        // A new block has activations of its own.
+        let found = compare(&activations(&[1.0]), &named).expect("comparable");
+        assert!(found.sites.is_empty());
     }
 }
