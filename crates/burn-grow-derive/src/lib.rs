@@ -7,8 +7,10 @@ mod ast;
 mod attr;
 mod bound;
 mod check;
+mod elements;
 mod error;
 mod expand;
+mod tokens;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
