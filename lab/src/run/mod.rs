@@ -279,13 +279,12 @@ fn expansion(stage: &Stage, settings: &Settings) -> Result<Expansion> {
         WidthAxis::Hidden => Expansion::by("hidden", factor),
         WidthAxis::Both => Expansion::by("inner", factor).and_by("hidden", factor),
     };
-    let targets = match (
-        stage.targets.is_empty(),
-        short || settings.targets.is_empty(),
-    ) {
-        (false, _) => stage.targets.clone(),
-        (true, false) => settings.targets.clone(),
-        (true, true) => widths.targets,
+    let targets = if !stage.targets.is_empty() {
+        stage.targets.clone()
+    } else if short || settings.targets.is_empty() {
+        widths.targets
+    } else {
+        settings.targets.clone()
     };
     let expansion = Expansion {
         targets,

@@ -225,7 +225,13 @@ impl Blueprint {
 
     /// Returns the blueprint if its parts agree with each other.
     fn checked(self) -> Result<Self, GrowError> {
-        for param in &self.params {
+        let prototypes = self
+            .stacks
+            .iter()
+            .filter_map(|stack| stack.prototype.as_ref());
+        let fresh = prototypes.flat_map(|prototype| &prototype.params);
+        let params = self.params.iter().chain(fresh);
+        for param in params.clone() {
             validate::sizes(&param.path, &param.shape, &param.roles, &self.widths)?;
             for axis in param.active.axes() {
                 known(&self.widths, axis)?;
@@ -233,8 +239,7 @@ impl Blueprint {
             validate::active(&param.path, param.active.fraction)?;
             validate::active(&param.path, param.active.fraction(&self.widths))?;
         }
-        let shapes = self.params.iter().map(|param| (&param.path, &param.shape));
-        validate::elements(shapes)?;
+        validate::elements(params.map(|param| (&param.path, &param.shape)))?;
         for constant in &self.constants {
             validate::stored(&self.widths, constant)?;
         }

@@ -63,13 +63,11 @@ impl Survey {
         if let Some(error) = error {
             return Err(error);
         }
+        let is_here = |path: &str| params.iter().any(|param| param.path == path);
         let mut stacks = describer.stacks.iter();
         let absent = stacks.find(|stack| {
-            let prototype = stack.prototype.iter().flatten();
-            prototype
-                .clone()
-                .next()
-                .is_some_and(|(path, ..)| params.iter().all(|param| param.path != *path))
+            let mut prototype = stack.prototype.iter().flatten();
+            prototype.any(|(path, ..)| !is_here(path))
         });
         if let Some(stack) = absent {
             return Err(GrowError::Missing {
@@ -170,12 +168,11 @@ impl ParamVisitor for Visitor<'_> {
         if let Err(error) = reject_reparameterized(parent, name, container) {
             self.error.get_or_insert(error);
         }
-        let is_here = |path: &str| match path.strip_suffix(name) {
-            Some("") => parent.is_empty(),
-            Some(rest) => rest.strip_suffix('.') == Some(parent),
-            None => false,
+        let module = match parent {
+            "" => name.to_owned(),
+            _ => format!("{parent}.{name}"),
         };
-        let here = self.stacks.iter().filter(|stack| is_here(&stack.path));
+        let here = self.stacks.iter().filter(|stack| stack.path == module);
         for (path, id, shape) in here.flat_map(|stack| stack.prototype.iter().flatten()) {
             match self.record(path.clone(), *id, shape.clone(), None) {
                 Ok(param) => self.params.push(param),

@@ -201,13 +201,6 @@ pub(crate) fn stack(
             let expected = "an empty stack that it is the first of".into();
             return Err(inconsistent(&what, expected, "another".into()));
         }
-        for param in &prototype.params {
-            sizes(&param.path, &param.shape, &param.roles, widths)?;
-            for axis in param.active.axes() {
-                known(widths, axis)?;
-            }
-            active(&param.path, param.active.fraction(widths))?;
-        }
     }
     for param in params {
         for (dim, role) in param.roles.iter().enumerate() {

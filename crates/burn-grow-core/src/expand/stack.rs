@@ -50,9 +50,12 @@ impl Constants<'_> {
         let (old, mut fresh) = (core::mem::take(stack), fresh.into_iter());
         for (block, source) in blocks.source.iter().enumerate() {
             let kept = blocks.kept.contains(&block);
-            let made = if kept { None } else { fresh.next() };
-            // Without a source, the check of the rebuilt model finds that the block is missing.
-            let Some(mut next) = made.or_else(|| old.get(*source).cloned()) else {
+            let next = match blocks.fresh && !kept {
+                true => fresh.next(),
+                false => old.get(*source).cloned(),
+            };
+            // The check of the rebuilt model finds a block that is missing.
+            let Some(mut next) = next else {
                 continue;
             };
             if kept {

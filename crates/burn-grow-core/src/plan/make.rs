@@ -110,9 +110,13 @@ fn plan_axes(
     let axes = targets.map(|(axis, target)| {
         let old_width = known(&blueprint.widths, axis)?;
         let new_width = target.resolve(axis, old_width)?;
-        let stack = blueprint.stacks.iter().find(|stack| stack.axis == *axis);
-        let planned = match stack {
-            Some(stack) => AxisPlan::of_stack(stack, new_width, &expansion.blocks_of(axis))?,
+        // All stacks on one axis grow alike, and each has to be able to.
+        let stacks = blueprint.stacks.iter().filter(|stack| stack.axis == *axis);
+        let blocks = expansion.blocks_of(axis);
+        let planned = stacks.map(|stack| AxisPlan::of_stack(stack, new_width, &blocks));
+        let planned = planned.collect::<Result<Vec<_>, _>>()?.pop();
+        let planned = match planned {
+            Some(planned) => planned,
             None => AxisPlan::new(axis, old_width, new_width, expansion)?,
         };
         Ok((axis.clone(), planned))

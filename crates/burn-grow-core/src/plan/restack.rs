@@ -166,13 +166,15 @@ fn is_matrix(param: &ParamBlueprint) -> bool {
 /// Checks that all blocks of a stack have the same parameters, so that any of them may be the source
 /// of a new one.
 fn check_alike(stack: &Stack, params: &[ParamBlueprint]) -> Result<(), GrowError> {
-    let first = first_block(stack, params.iter());
     let mut blocks: BTreeMap<usize, Vec<(&str, &ParamBlueprint)>> = BTreeMap::new();
     for param in params {
         if let Some((block, inside)) = stack.block_of(&param.path) {
             blocks.entry(block).or_default().push((inside, param));
         }
     }
+    let Some(first) = blocks.remove(&0) else {
+        return Ok(());
+    };
     for (block, params) in blocks {
         let unlike = |difference| Err(StackFault::Unlike { block, difference }.of(stack));
         for ((inside, param), (expected, other)) in params.iter().zip(&first) {

@@ -90,24 +90,29 @@ impl RawRecord {
                 None => tensor.clone(),
             });
         }
+        let mut copied = Vec::new();
         for (id, source, param) in &new {
             let rule = rules.of(plan, param);
-            if source.is_none() || !rule.copies_blocks(param) {
+            let Some(source) = source.filter(|_| rule.copies_blocks(param)) else {
                 continue;
+            };
+            copied.push((source, *id, &param.path));
+            let of_source = |tensor: &&burn_pack::Tensor| tensor.param_id == Some(source);
+            for tensor in self.tensors.iter().filter(of_source) {
+                let mut copy = expand_state(tensor, &shared, param, rule.clone())?;
+                copy.param_id = Some(*id);
+                copy.name = renamed(&tensor.name, *id);
+                expanded.push(copy);
             }
-            for tensor in self
-                .tensors
-                .iter()
-                .filter(|tensor| tensor.param_id == *source)
-            {
-                let mut copied = expand_state(tensor, &shared, param, rule.clone())?;
-                copied.param_id = Some(*id);
-                copied.name = renamed(&tensor.name, *id);
-                expanded.push(copied);
-            }
-            self.copy_scalars(*source, *id);
         }
+        // Nothing fails from here on.
         self.tensors = expanded;
+        for (source, id, path) in copied {
+            self.copy_scalars(source, id);
+            if self.paths.contains_key(&RecordKeys::of(source).path()) {
+                self.paths.insert(RecordKeys::of(id).path(), path.clone());
+            }
+        }
         for (id, param) in &kept {
             self.expand_regions(*id, plan, param);
             let keys = RecordKeys::of(*id);
@@ -121,9 +126,6 @@ impl RawRecord {
                 rewarmup.and_then(|ramp| Region::of(plan, param, ramp, self.steps_counted(*id)));
             if let Some(region) = added {
                 self.push_region(*id, &param.path, &region);
-            } else if param.is_new() && self.scalars.contains_key(&RecordKeys::of(*id).rank()) {
-                let key = RecordKeys::of(*id).path();
-                self.paths.insert(key, param.path.clone());
             }
         }
         Ok(locked)
@@ -131,10 +133,8 @@ impl RawRecord {
 
     /// Copies the scalars of the parameter `source` but for its regions: in a new block all
     /// coordinates are as old as the block.
-    fn copy_scalars(&mut self, source: Option<u64>, id: u64) {
-        let Some(source) = source.map(RecordKeys::of) else {
-            return;
-        };
+    fn copy_scalars(&mut self, source: u64, id: u64) {
+        let source = RecordKeys::of(source);
         let regions = source.region_entries();
         let copied = entries(&self.scalars, source.entries())
             .filter(|(name, _)| !name.starts_with(&regions))

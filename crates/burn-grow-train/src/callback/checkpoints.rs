@@ -10,6 +10,7 @@ use super::growing::Growing;
 use super::resume::{Resumed, newest_good};
 use crate::checkpoint::{
     CheckpointError, Files, Layout, Saved, at, check_scheduler, check_values, read_state,
+    restructured,
 };
 use crate::{Position, TrainError};
 
@@ -167,7 +168,9 @@ impl WidthExpansionCallback {
         model: &M,
     ) -> Result<(Position, Saved), CheckpointError> {
         let position = self.check_state(path, model)?;
-        let layout = Layout::of(model, &self.run.decisions.plans[..position.stage]);
+        let decisions = &self.run.decisions;
+        let model = restructured(model, &decisions.plans[..position.stage]);
+        let layout = Layout::of(&model, decisions.last_plan(position.stage));
         let saved = Saved::open(path, &layout)?;
         layout.check_types(&saved.tensors)?;
         check_values(&saved.tensors)?;

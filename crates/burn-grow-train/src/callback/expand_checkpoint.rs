@@ -89,8 +89,8 @@ impl WidthExpansionCallback {
         }
         let resumable = check_steps(&decisions.schedule, expanded.position, &expanded.taken);
         resumable.map_err(at(&source.model))?;
-        let taken = &decisions.plans[..position.stage];
-        let layout = Layout::of(model, taken);
+        let model = restructured(model, &decisions.plans[..position.stage]);
+        let layout = Layout::of(&model, decisions.last_plan(position.stage));
         let saved = Saved::open(&source.model, &layout).map_err(at(&source.model))?;
         let mut optim = saved
             .open_optimizer(&source.optim)
@@ -106,7 +106,6 @@ impl WidthExpansionCallback {
             optim.expand(&ids, plan, &decisions.growths[stage].state, rewarmup)?;
             ids = plan.ids_after(&ids);
         }
-        let model = restructured(model, taken);
         let mut tensors = expand_tensors(&model, saved.tensors, plans);
         Pages::of(&encode(&expanded, &decisions.marks)).replace_in_file(&mut tensors);
 

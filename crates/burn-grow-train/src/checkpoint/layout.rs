@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use burn_core::module::Param;
+use burn_core::module::{Module, Param};
 use burn_core::store::RecordError;
 use burn_core::tensor::{self, Bool, DType, Int};
-use burn_grow_core::{Growable, ParamVisitor, Plan, for_each_param};
+use burn_grow_core::{ParamVisitor, Plan, for_each_param};
 use burn_grow_optim::RawRecord;
 use burn_optim::lr_scheduler::LrSchedulerRecord;
 use burn_pack::{Reader, Tensor};
@@ -21,7 +21,6 @@ use super::order::{saved_shape, used_shape};
 use super::pages::{Pages, is_page};
 use super::record::decode;
 use super::state::State;
-use super::structure::restructured;
 
 /// A model file of the structure asked for. Its values stay there until someone reads them.
 pub(crate) struct Saved {
@@ -99,16 +98,17 @@ struct Expected {
 }
 
 impl Layout {
-    /// Expects the parameters of `model` after `plans`, those that the run has taken.
-    pub(crate) fn of<M: Growable>(model: &M, plans: &[Plan]) -> Self {
-        let params = plans.last().map_or(&[][..], Plan::params).iter();
+    /// Expects the parameters of `model`, whose stacks are those after `plan`, as wide as after it:
+    /// the last that the run has taken.
+    pub(crate) fn of<M: Module>(model: &M, plan: Option<&Plan>) -> Self {
+        let params = plan.iter().flat_map(|plan| plan.params());
         let mut expect = Expect {
             grown: params
                 .map(|param| (param.path.as_str(), param.new_shape.as_slice()))
                 .collect(),
             params: BTreeMap::new(),
         };
-        for_each_param(&restructured(model, plans), &mut expect);
+        for_each_param(model, &mut expect);
         Self {
             params: expect.params,
         }
