@@ -4,6 +4,7 @@ use burn_core::config::Config;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{MoeConfigError, MoeConfigWarning};
+use crate::init_std::InitStd;
 
 /// The coordinates that the norm of queries and keys takes its mean square over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,8 +118,8 @@ pub struct MoeConfig {
     pub load_balancing: f64,
     /// The coefficient of the router's z-loss.
     pub router_z_loss: f64,
-    /// The standard deviation of every matrix at initialization.
-    pub init_std: f64,
+    /// The standard deviation of the matrices at initialization.
+    pub init_std: InitStd,
     /// The factor of a tied output projection: 1 in a fresh model, the product of the fan-in
     /// factors of `"hidden"` in a grown one (App. D.1).
     pub logit_multiplier: f64,
@@ -144,7 +145,7 @@ impl Default for MoeConfig {
             tied_embeddings: true,
             load_balancing: 0.01,
             router_z_loss: 0.001,
-            init_std: 0.02,
+            init_std: InitStd::FanIn { gain: 0.64 },
             logit_multiplier: 1.0,
         }
     }
@@ -224,7 +225,7 @@ impl MoeConfig {
         for (field, value) in [
             ("load_balancing", self.load_balancing),
             ("router_z_loss", self.router_z_loss),
-            ("init_std", self.init_std),
+            ("init_std", self.init_std.number()),
         ] {
             if !not_negative(value) {
                 let expected = "zero or positive";
@@ -336,7 +337,7 @@ mod tests {
             ),
             (
                 MoeConfig {
-                    init_std: -1.0,
+                    init_std: InitStd::FanIn { gain: -1.0 },
                     ..small()
                 },
                 "`init_std` is -1",

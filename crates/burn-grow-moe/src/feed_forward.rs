@@ -38,9 +38,9 @@ impl MoeFeedForward {
         let inner = init.config.inner;
         Self {
             router: Router::new(init),
-            gate_proj: init.matrix([n_experts, hidden, inner]),
-            up_proj: init.matrix([n_experts, hidden, inner]),
-            down_proj: init.matrix([n_experts, inner, hidden]),
+            gate_proj: init.matrix([n_experts, hidden, inner], hidden),
+            up_proj: init.matrix([n_experts, hidden, inner], hidden),
+            down_proj: init.matrix([n_experts, inner, hidden], inner),
         }
     }
 

@@ -5,7 +5,7 @@
 //! biases. It grows along the residual stream, the width of an expert, the heads, the experts and
 //! the vocabulary; [`MoeConfig`] lists the axes.
 //!
-//! - [`MoeConfig`], [`QkNorm`]: the shape of a model. [`MoeTransformer`]: the model.
+//! - [`MoeConfig`], [`QkNorm`], [`InitStd`]: the shape of a model. [`MoeTransformer`]: the model.
 //! - [`MoeOutput`], [`MoeLoss`]: logits, routing and the parts of the loss. [`ExpertLoad`]: how
 //!   evenly the experts are used.
 //! - [`Block`], [`Attention`], [`HeadNorm`], [`MoeFeedForward`], [`Router`]: the parts of a model.
@@ -52,6 +52,7 @@ mod feed_forward;
 mod head_norm;
 #[cfg(feature = "hf")]
 mod hf;
+mod init_std;
 mod kv_cache;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -72,6 +73,7 @@ pub use feed_forward::MoeFeedForward;
 pub use head_norm::HeadNorm;
 #[cfg(feature = "hf")]
 pub use hf::{HfError, HfExport, HfFamily};
+pub use init_std::InitStd;
 pub use kv_cache::KvCache;
 #[cfg(feature = "metrics")]
 pub use metrics::{ExpertEntropyMetric, MaxExpertShareMetric, MoeSequenceOutput};

@@ -88,7 +88,8 @@ pub struct TiedOutput {
 }
 
 impl MoeConfig {
-    /// Initializes a model on `device`: matrices from `N(0, init_std^2)`, gains to one.
+    /// Initializes a model on `device`: normal matrices with the deviation
+    /// [`init_std`](MoeConfig::init_std), gains of one.
     ///
     /// [`Device::seed`] seeds the random numbers. Every device has a generator of its own: for the
     /// same model on all of them, make it on Flex and move it with [`Module::fork`].

@@ -6,28 +6,34 @@ use burn_nn::{Embedding, Initializer, Linear, RmsNorm, RmsNormConfig};
 
 use crate::config::MoeConfig;
 
-/// Initializes the parameters of a model: matrices from `N(0, init_std^2)`, gains to one.
+/// Initializes the parameters of a model: normal matrices with the configuration's
+/// deviation, gains of one.
 pub(crate) struct WeightInit<'a> {
     pub(crate) config: &'a MoeConfig,
     pub(crate) device: &'a Device,
 }
 
 impl WeightInit<'_> {
-    pub(crate) fn matrix<const D: usize>(&self, shape: [usize; D]) -> Param<Tensor<D>> {
-        let std = self.config.init_std;
+    /// A matrix of so many inputs.
+    pub(crate) fn matrix<const D: usize>(
+        &self,
+        shape: [usize; D],
+        fan_in: usize,
+    ) -> Param<Tensor<D>> {
+        let std = self.config.init_std.of(fan_in);
         Initializer::Normal { mean: 0.0, std }.init(shape, self.device)
     }
 
     pub(crate) fn linear(&self, d_input: usize, d_output: usize) -> Linear {
         Linear {
-            weight: self.matrix([d_input, d_output]),
+            weight: self.matrix([d_input, d_output], d_input),
             bias: None,
         }
     }
 
     pub(crate) fn embedding(&self, n_embedding: usize, d_model: usize) -> Embedding {
         Embedding {
-            weight: self.matrix([n_embedding, d_model]),
+            weight: self.matrix([n_embedding, d_model], d_model),
         }
     }
 

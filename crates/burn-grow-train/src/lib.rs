@@ -28,8 +28,8 @@
 //! ```
 //!
 //! [`At`] says when: at a step, a fraction of the run, a number of tokens or epochs, or by the
-//! course of a metric up to the end of an epoch ([`Plateau`], [`Slope`], [`CustomTrigger`]). An
-//! expansion that a metric decides follows the first optimizer step of the next epoch, and needs
+//! course of a metric up to the end of an epoch ([`Plateau`], [`Slope`], [`Pays`],
+//! [`CustomTrigger`]). An expansion that a metric decides follows the first optimizer step of the next epoch, and needs
 //! [`WidthExpansionCallback::checkpointing`].
 //!
 //! Steps are counted where the optimizer steps, so gradient accumulation and several devices count
@@ -68,6 +68,6 @@ pub use rehearsal::{Rehearsal, RehearsalFault, RehearsedStage};
 pub use stage::Stage;
 pub use trial::{CandidateReport, Trial, TrialReport};
 pub use trigger::{
-    At, CustomTrigger, Direction, History, MetricSplit, Plateau, Position, Refractory, Slope,
+    At, CustomTrigger, Direction, History, MetricSplit, Pays, Plateau, Position, Refractory, Slope,
     TriggerFault, WatchedMetric,
 };

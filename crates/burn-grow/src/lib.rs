@@ -72,7 +72,7 @@ pub mod train {
     pub use burn_grow_train::{
         AxisReport, CandidateReport, CheckpointError, CustomTrigger, Deviation, Difference,
         Direction, Event, ExpansionReport, Growing, GrowthLoop, History, MetricCheckpointing,
-        MetricSplit, ParamFault, Plateau, Position, Refractory, Rehearsal, RehearsalFault,
+        MetricSplit, ParamFault, Pays, Plateau, Position, Refractory, Rehearsal, RehearsalFault,
         Rehearsed, RehearsedStage, Rehearses, Resumed, Slope, Stage, TrainOptions, Trial,
         TrialReport, TriggerFault, Unrehearsed, WatchedMetric, WidthExpansionBuilder,
         discard_after, saved_epochs,

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 pub use corpus::CorpusCli;
 pub use demo::DemoCli;
-pub use plan::{PlanCli, Planned};
+pub use plan::{PlanCli, Planned, PlannedGrowth};
 pub use run::{ListCli, RunCli};
 pub use sample::{SampleCli, sample};
 

@@ -1,4 +1,5 @@
-//! `lab plan`: what an expansion of a model would do and cost, from a configuration file alone.
+//! `lab plan`: what an expansion of a model would do and cost, from a configuration file alone, and
+//! whether it would pay, from two learning curves.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use burn_grow::cost::{Budget, CostChange, Forecast, StateSize};
+use burn_grow::cost::{Budget, CostChange, Forecast, LearningCurve, Payoff, StateSize};
 use burn_grow::moe::{HfError, MoeConfig};
 use burn_grow::plan::{BlockOrder, Blocks, Target};
 use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
@@ -17,16 +18,22 @@ use serde::de::DeserializeOwned;
 use crate::files;
 
 /// Prints what an expansion of a mixture-of-experts model does to every parameter, what it costs,
-/// and what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter
+/// and what growing saves for expansion points from 10 % to 90 % of a run. Builds no parameter.
+/// From learning curves, whether and when growing pays
 #[derive(Clone, Debug, Parser)]
 pub struct PlanCli {
     /// A model configuration, TOML or JSON by its extension; what it leaves out keeps its default.
     /// Or the `config.json` of an OLMoE or a Qwen3-MoE
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "curves",
+        requires = "axes"
+    )]
+    pub config: Option<PathBuf>,
     /// An axis and a factor or a width, as in `inner=2x`, `hidden=2048` or `layers=4x`; may be
     /// repeated
-    #[arg(long = "axis", value_name = "AXIS=TARGET", required = true)]
+    #[arg(long = "axis", value_name = "AXIS=TARGET", requires = "config")]
     pub axes: Vec<AxisTarget>,
     /// What the new blocks of an axis are, in words: what they hold (copy, identity, drawn, fresh),
     /// their order (stacked, interleaved, last), or the source of every block, as in
@@ -51,6 +58,18 @@ pub struct PlanCli {
     /// The FLOPs of the run
     #[arg(long, value_name = "N", value_parser = positive)]
     pub flops: Option<f64>,
+    /// Learning curves of the narrow and the wide model, each a JSON file `[[FLOPs, loss], ..]`:
+    /// says on `--flops` whether and when growing pays
+    #[arg(long, num_args = 2, value_names = ["NARROW", "WIDE"], requires = "flops")]
+    pub curves: Option<Vec<PathBuf>>,
+    /// What an expansion takes away, as a fraction of the FLOPs
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value_t = 0.1,
+        requires = "curves"
+    )]
+    pub cost: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -193,6 +212,18 @@ impl PlanCli {
         }
     }
 
+    fn payoff(&self) -> Result<Option<Payoff>> {
+        let (Some([narrow, wide]), Some(budget)) = (self.curves.as_deref(), self.flops) else {
+            return Ok(None);
+        };
+        let curve = |path: &Path| -> Result<LearningCurve> {
+            let missing = || format!("{}: no such file", path.display());
+            files::json(path)?.with_context(missing)
+        };
+        let (narrow, wide) = (curve(narrow)?, curve(wide)?);
+        Ok(Some(Payoff::new(&narrow, &wide, budget, self.cost)))
+    }
+
     fn state(&self) -> StateSize {
         match self.optimizer {
             OptimizerName::Adamw => StateSize::AdamW,
@@ -204,6 +235,17 @@ impl PlanCli {
 /// What `cargo xtask plan` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct Planned {
+    /// The growth of a model, if its configuration was given.
+    #[serde(flatten)]
+    pub growth: Option<PlannedGrowth>,
+    /// Whether and when it pays, if learning curves were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payoff: Option<Payoff>,
+}
+
+/// The growth of a model.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedGrowth {
     /// What grows.
     pub expansion: Expansion,
     /// What that does to every parameter.
@@ -219,12 +261,22 @@ impl Planned {
     ///
     /// # Errors
     ///
-    /// When the configuration cannot be read or describes no model, or the model cannot grow that
-    /// way.
+    /// When the configuration cannot be read or describes no model, the model cannot grow that way,
+    /// or a curve cannot be read.
     pub fn of(cli: &PlanCli) -> Result<Self> {
-        let model = read(&cli.config)?
-            .try_init(&Device::flex())
-            .context("model")?;
+        let growth = cli.config.as_ref();
+        Ok(Self {
+            growth: growth
+                .map(|path| PlannedGrowth::of(cli, path))
+                .transpose()?,
+            payoff: cli.payoff()?,
+        })
+    }
+}
+
+impl PlannedGrowth {
+    fn of(cli: &PlanCli, config: &Path) -> Result<Self> {
+        let model = read(config)?.try_init(&Device::flex()).context("model")?;
         let expansion = cli.expansion();
         let plan = Plan::new(&Blueprint::of_lazy(&model)?, &expansion)?;
         let forecast = |budget| Forecast::new(budget, plan.active_params());
@@ -238,6 +290,17 @@ impl Planned {
 }
 
 impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.growth, &self.payoff) {
+            (Some(growth), Some(payoff)) => write!(f, "{growth}\n\n{payoff}"),
+            (Some(growth), None) => growth.fmt(f),
+            (None, Some(payoff)) => payoff.fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PlannedGrowth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n\n{}", self.plan, self.cost)?;
         match &self.forecast {
@@ -287,6 +350,47 @@ mod tests {
 
     use super::*;
 
+    fn growth(planned: Planned) -> PlannedGrowth {
+        planned.growth.expect("a model's")
+    }
+
+    #[test]
+    fn two_curves_say_whether_growing_pays() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, floor: f64, scale: f64| {
+            let point = |n: u32| (f64::from(n), floor + scale / f64::from(n));
+            let points: Vec<_> = (1..=50).map(point).collect();
+            let path = folder.path().join(name);
+            std::fs::write(&path, serde_json::to_vec(&points).expect("JSON")).expect("a file");
+            path.into_os_string()
+        };
+        let curves = [file("narrow.json", 1.0, 10.0), file("wide.json", 0.5, 30.0)];
+        let said = |more: &[&str]| {
+            let line = ["plan", "--curves"].map(Into::into).into_iter();
+            let line = line
+                .chain(curves.clone())
+                .chain(more.iter().map(Into::into));
+            PlanCli::try_parse_from(line)?.text()
+        };
+        let short = said(&["--flops", "100", "--cost", "0.05"]).expect("a table");
+        assert!(short.contains("grow after"), "{short}");
+        let long = said(&["--flops", "1000"]).expect("a table");
+        assert!(long.ends_with("do not grow"), "{long}");
+        let json = said(&["--flops", "100", "--json"]).expect("JSON");
+        assert!(json.contains("\"payoff\""), "{json}");
+        assert!(said(&[]).is_err(), "no budget");
+        assert!(
+            said(&["--flops", "100", "--axis", "inner=2x"]).is_err(),
+            "no model"
+        );
+        std::fs::write(&curves[0], "[[1.0, 2.0]]").expect("a file");
+        let error = format!("{:#}", said(&["--flops", "100"]).expect_err("no curve"));
+        assert!(
+            error.contains("narrow.json") && error.contains("needs 4 or more"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn a_target_is_a_factor_or_a_width() {
         let parse = |text: &str| text.parse::<AxisTarget>().map(|axis| axis.target);
@@ -315,7 +419,7 @@ mod tests {
             ];
             let line = line.into_iter().chain(["--config"]).map(Into::into);
             let line = line.chain([config.into_os_string()]);
-            Planned::of(&PlanCli::parse_from(line))
+            Planned::of(&PlanCli::parse_from(line)).map(growth)
         };
         let toml = planned("model.toml", "hidden = 1024\ninner = 512").expect("planned");
         let json = planned("model.json", r#"{"hidden": 1024, "inner": 512}"#).expect("planned");
@@ -371,9 +475,9 @@ mod tests {
         let config = config.to_str().expect("a path");
         let planned = |more: &[&str]| {
             let line = ["plan", "--config", config, "--axis", "layers=4x"];
-            Planned::of(&PlanCli::parse_from([&line, more].concat()))
+            Planned::of(&PlanCli::parse_from([&line, more].concat())).map(growth)
         };
-        let sources = |planned: &Planned| {
+        let sources = |planned: &PlannedGrowth| {
             let layers = planned.plan.axis(&"layers".into());
             layers.map(|layers| (layers.source().to_vec(), layers.blocks()))
         };

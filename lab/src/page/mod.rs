@@ -12,14 +12,21 @@
 //! "sparkling/axis=inner/rho=1.3" = { loss = 2.3153, saved = 0.20, speed = 1.27 }
 //! ```
 //!
-//! In the pages of `docs/src/evidence` whatever stands between `<!-- equal FLOPs: NAME, NAME -->`
-//! and `<!-- end -->` is generated: the best growth beside the best run from scratch of these
-//! experiments.
+//! In the pages of `docs/src/evidence` and in the README whatever stands between a place and
+//! `<!-- end -->` is generated. The places are:
+//!
+//! - `<!-- loss: EXPERIMENT RUN -->`, by the whole name of the run
+//! - `<!-- difference: EXPERIMENT RUN RUN -->`, the first minus the second, seed by seed
+//! - `<!-- signs: EXPERIMENT RUN RUN -->`, the seeds that agree on the sign of that
+//! - `<!-- saved: EXPERIMENT RUN -->`, the FLOPs that a grown run saves
+//! - `<!-- equal FLOPs: EXPERIMENT, EXPERIMENT -->`, a table of the best growth beside the best run
+//!   from scratch
 
 mod equal_flops;
 mod figures;
 mod gather;
 mod head_start;
+mod places;
 mod section;
 mod tables;
 #[cfg(test)]
@@ -28,17 +35,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::files;
-use crate::page::equal_flops::equal_flops;
 use crate::page::gather::Comparison;
+pub use crate::page::places::unfounded;
 use crate::result::RunResult;
 use crate::spec::{self, Experiment};
-
-const EQUAL_FLOPS: &str = "<!-- equal FLOPs: ";
-const BEGIN_END: &str = " -->";
-const END: &str = "<!-- end -->";
 
 /// Where the evidence is, in a workspace.
 const EVIDENCE: &str = "docs/src/evidence";
@@ -49,7 +52,7 @@ const README: &str = "demo-flops.svg";
 /// All generated files of the evidence, or those that are there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
-    /// Pages written by hand, their generated tables filled in, by file name.
+    /// Pages written by hand, their places filled in, by path in the workspace.
     pub pages: BTreeMap<String, String>,
     /// Data pages, by file name, in the folder `data`.
     pub data: BTreeMap<String, String>,
@@ -82,7 +85,7 @@ impl Evidence {
             evidence.figures.insert(README.to_owned(), drawing);
         }
         for (name, text) in pages {
-            let filled = fill(text, &comparisons).with_context(|| name.clone())?;
+            let filled = places::fill(text, &comparisons).with_context(|| name.clone())?;
             evidence.pages.insert(name.clone(), filled);
         }
         Ok(evidence)
@@ -100,7 +103,7 @@ impl Evidence {
             experiments.push((name, Experiment::read(&path)?));
         }
         let results = RunResult::read_all(&lab.join("results.jsonl"))?;
-        let pages = texts(&workspace.join(EVIDENCE), "md")?;
+        let pages = pages(workspace)?;
         Self::of(&pages, &experiments, &results)
     }
 
@@ -112,7 +115,7 @@ impl Evidence {
     pub fn read(workspace: &Path) -> Result<Self> {
         let folder = workspace.join(EVIDENCE);
         Ok(Self {
-            pages: texts(&folder, "md")?,
+            pages: pages(workspace)?,
             data: texts(&folder.join("data"), "md")?,
             figures: texts(&folder.join("figures"), "svg")?,
         })
@@ -126,7 +129,7 @@ impl Evidence {
     /// When a file cannot be written or removed.
     pub fn write(&self, workspace: &Path) -> Result<()> {
         let folder = workspace.join(EVIDENCE);
-        write_all(&folder, &self.pages)?;
+        write_all(workspace, &self.pages)?;
         for (name, extension, texts) in [
             ("data", "md", &self.data),
             ("figures", "svg", &self.figures),
@@ -164,33 +167,19 @@ fn write_all(folder: &Path, texts: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
+/// Reads the pages that are written by hand.
+fn pages(workspace: &Path) -> Result<BTreeMap<String, String>> {
+    let evidence = texts(&workspace.join(EVIDENCE), "md")?.into_iter();
+    let mut pages: BTreeMap<_, _> = evidence
+        .map(|(name, text)| (format!("{EVIDENCE}/{name}"), text))
+        .collect();
+    let text = files::text(&workspace.join("README.md"))?;
+    pages.insert("README.md".to_owned(), text);
+    Ok(pages)
+}
+
 fn texts(folder: &Path, extension: &str) -> Result<BTreeMap<String, String>> {
     let names = files::names(folder, extension)?.into_iter();
     let text = |name: String| Ok((name.clone(), files::text(&folder.join(name))?));
     names.map(text).collect()
-}
-
-/// Fills the generated places of a page.
-fn fill(text: &str, comparisons: &BTreeMap<&str, Comparison>) -> Result<String> {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(EQUAL_FLOPS) {
-        let line = after.lines().next().unwrap_or_default();
-        let what = line.split(BEGIN_END).next().unwrap_or_default();
-        let place = format!("{EQUAL_FLOPS}{what}{BEGIN_END}");
-        let whole = after
-            .split_once(END)
-            .filter(|(inside, _)| !inside.contains(EQUAL_FLOPS) && line.ends_with(BEGIN_END));
-        let Some((_, after)) = whole else {
-            bail!("`{place}` does not end with `{END}`");
-        };
-        let named: Option<Vec<_>> = what.split(", ").map(|name| comparisons.get(name)).collect();
-        let Some(named) = named else {
-            bail!("`{place}` names an experiment that does not exist");
-        };
-        let table = equal_flops(&named);
-        filled += &format!("{before}{place}\n\n{table}\n{END}");
-        rest = after;
-    }
-    Ok(filled + rest)
 }

@@ -276,7 +276,24 @@ fn a_place_that_cannot_be_filled_is_named() {
         ),
         (
             place.replace("demo", "demo, dmo"),
-            "`<!-- equal FLOPs: demo, dmo -->` names an experiment that does not exist",
+            "`equal FLOPs: demo, dmo`: there is no experiment `dmo`",
+        ),
+        ("<!-- loss".to_owned(), "a comment has no end"),
+        (
+            place.replace("equal FLOPs: demo", "los: demo"),
+            "expected `equal FLOPs",
+        ),
+        (
+            place.replace("equal FLOPs: demo", "loss: demo smal"),
+            "`loss: demo smal`: `demo` has no run `smal`",
+        ),
+        (
+            place.replace("equal FLOPs: demo", "loss: demo small"),
+            "`loss: demo small`: there are no results",
+        ),
+        (
+            place.replace("equal FLOPs: demo", "signs: demo small"),
+            "expected `equal FLOPs",
         ),
     ];
     for (text, message) in cases {
@@ -299,7 +316,10 @@ fn figures_and_pages_that_are_gone_are_removed() {
     }
     let file = |name: &str| BTreeMap::from([(name.to_owned(), "text\n".to_owned())]);
     let evidence = Evidence {
-        pages: file("page.md"),
+        pages: [file("README.md"), file("docs/src/evidence/page.md")]
+            .into_iter()
+            .flatten()
+            .collect(),
         data: file("new.md"),
         figures: file("new.svg"),
     };

@@ -85,7 +85,7 @@ fn tokens(bytes: &[u8], device: &Device) -> Tensor<2, Int> {
 
 #[cfg(test)]
 mod tests {
-    use burn_grow::moe::MoeConfig;
+    use burn_grow::moe::{InitStd, MoeConfig};
 
     use super::*;
 
@@ -94,7 +94,7 @@ mod tests {
         device.seed(3);
         // Large enough weights for logits that differ.
         let config = MoeConfig {
-            init_std: 0.3,
+            init_std: InitStd::Constant(0.3),
             ..MoeConfig::default()
         };
         config.init(&device)

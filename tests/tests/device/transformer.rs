@@ -2,7 +2,7 @@
 
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
-use burn_grow::moe::{MoeConfig, MoeTransformer, QkNorm};
+use burn_grow::moe::{InitStd, MoeConfig, MoeTransformer, QkNorm};
 use burn_grow::optim::{AsymmetricExt, MixedPrecision, expand_optimizer};
 use burn_grow::plan::Blocks;
 use burn_grow::prelude::*;
@@ -60,7 +60,7 @@ fn grouped() -> MoeConfig {
         head_dim: 4,
         n_experts: 4,
         top_k: 2,
-        init_std: 0.4,
+        init_std: InitStd::Constant(0.4),
         ..MoeConfig::default()
     }
 }

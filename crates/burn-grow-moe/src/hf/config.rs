@@ -8,6 +8,7 @@ use super::error::HfError;
 use super::family::HfFamily;
 use super::keys::Keys;
 use crate::config::MoeConfig;
+use crate::init_std::InitStd;
 
 /// The base of the rotary frequencies in `transformers` if a file names none.
 const ROPE_THETA: f64 = 10_000.0;
@@ -78,7 +79,9 @@ impl MoeConfig {
                 },
             ),
             router_z_loss: 0.0,
-            init_std: keys.find("initializer_range", "a number")?.unwrap_or(0.02),
+            init_std: InitStd::Constant(
+                keys.find("initializer_range", "a number")?.unwrap_or(0.02),
+            ),
             logit_multiplier: 1.0,
         };
         config.validate()?;
@@ -142,7 +145,8 @@ impl MoeConfig {
             "rope_theta": self.rope_theta,
             "rope_parameters": { "rope_type": "default", "rope_theta": self.rope_theta },
             "router_aux_loss_coef": self.load_balancing,
-            "initializer_range": self.init_std,
+            // There is one for all matrices.
+            "initializer_range": self.init_std.of(self.hidden),
             "tie_word_embeddings": self.exports_tied(),
         });
         let own = match family {

@@ -9,7 +9,7 @@ use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor};
 use burn_grow_core::plan::CopyMap;
 use burn_grow_core::{Expansion, InitPair, Scaling};
-use burn_grow_moe::{MoeConfig, MoeFeedForward, MoeTransformer, Routing};
+use burn_grow_moe::{InitStd, MoeConfig, MoeFeedForward, MoeTransformer, Routing};
 
 /// As many more choices as experts.
 fn both(factor: f64) -> Expansion {
@@ -366,7 +366,7 @@ fn the_losses_of_copied_experts_equal_their_closed_forms() {
 fn the_z_loss_of_an_even_router_grows_by_the_logarithm() {
     let device = Device::flex();
     let config = MoeConfig {
-        init_std: 0.0,
+        init_std: InitStd::Constant(0.0),
         ..tiny()
     };
     let x = tokens(&ids(1, 24, 11), [2, 12], &device);

@@ -9,7 +9,7 @@ use crate::hf::{Case, EXPECTED, expressible, golden, grown, tensors};
 use burn::tensor::Device;
 use burn_grow_core::Expansion;
 use burn_grow_core::plan::CopyMap;
-use burn_grow_moe::{HfError, HfExport, HfFamily, MoeConfig, MoeTransformer, QkNorm};
+use burn_grow_moe::{HfError, HfExport, HfFamily, InitStd, MoeConfig, MoeTransformer, QkNorm};
 use tempfile::tempdir;
 
 /// Relative to the largest number of a tensor.
@@ -51,7 +51,7 @@ fn a_configuration_is_read_field_by_field() {
         tied_embeddings: false,
         load_balancing: 0.05,
         router_z_loss: 0.0,
-        init_std: 0.3,
+        init_std: InitStd::Constant(0.3),
         logit_multiplier: 1.0,
     };
     assert_eq!(read("olmoe-untied-gqa"), olmoe);

@@ -5,7 +5,7 @@ use crate::common::{
 };
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_grow_moe::{MoeConfig, MoeTransformer};
+use burn_grow_moe::{InitStd, MoeConfig, MoeTransformer};
 
 const SHAPE: [usize; 2] = [2, 8];
 
@@ -25,7 +25,7 @@ fn matrix(
 /// same router logits.
 fn constant(config: MoeConfig, router: &[f32], device: &Device) -> MoeTransformer {
     let config = MoeConfig {
-        init_std: 0.0,
+        init_std: InitStd::Constant(0.0),
         norm_eps: 1e-12,
         ..config
     };

@@ -2,10 +2,12 @@
 
 use core::fmt;
 
+use burn_grow_core::cost::LearningCurve;
 use serde::{Deserialize, Serialize};
 
 use super::custom::CustomTrigger;
 use super::history::History;
+use super::pays::Pays;
 use super::plateau::Plateau;
 use super::slope::Slope;
 use super::watched::WatchedMetric;
@@ -47,6 +49,8 @@ pub enum At {
     Plateau(Plateau),
     /// When a metric improves too slowly.
     Slope(Slope),
+    /// When the wide model would make more progress for a FLOP.
+    Pays(Pays),
     /// When a closure returns true.
     #[serde(skip)]
     Custom(CustomTrigger),
@@ -88,6 +92,12 @@ impl At {
         Slope::new(metric, window, below).into()
     }
 
+    /// When the wide model, whose learning curve is given, would make more progress for a FLOP than
+    /// a validation loss does at `flops_per_step`. [`Pays`] has more settings.
+    pub fn pays(metric: impl Into<String>, wide: LearningCurve, flops_per_step: f64) -> Self {
+        Pays::new(metric, wide, flops_per_step).into()
+    }
+
     /// When `decide` returns true at the end of an epoch; see [`CustomTrigger`].
     pub fn custom(
         name: impl Into<String>,
@@ -102,6 +112,7 @@ impl At {
         match self {
             Self::Plateau(plateau) => core::slice::from_ref(&plateau.metric),
             Self::Slope(slope) => core::slice::from_ref(&slope.metric),
+            Self::Pays(pays) => core::slice::from_ref(&pays.metric),
             Self::Custom(custom) => &custom.metrics,
             Self::Step(_) | Self::Fraction(_) | Self::Tokens(_) | Self::Epoch(_) => &[],
         }
@@ -112,6 +123,7 @@ impl At {
         match self {
             Self::Plateau(plateau) => plateau.fires(history),
             Self::Slope(slope) => slope.fires(history),
+            Self::Pays(pays) => pays.fires(history),
             Self::Custom(custom) => custom.fires(history),
             Self::Step(_) | Self::Fraction(_) | Self::Tokens(_) | Self::Epoch(_) => false,
         }
@@ -130,6 +142,12 @@ impl From<Slope> for At {
     }
 }
 
+impl From<Pays> for At {
+    fn from(pays: Pays) -> Self {
+        Self::Pays(pays)
+    }
+}
+
 impl From<CustomTrigger> for At {
     fn from(custom: CustomTrigger) -> Self {
         Self::Custom(custom)
@@ -145,6 +163,7 @@ impl fmt::Display for At {
             Self::Epoch(epoch) => write!(f, "epoch {epoch}"),
             Self::Plateau(plateau) => plateau.fmt(f),
             Self::Slope(slope) => slope.fmt(f),
+            Self::Pays(pays) => pays.fmt(f),
             Self::Custom(custom) => f.write_str(&custom.name),
         }
     }

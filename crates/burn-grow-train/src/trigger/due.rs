@@ -81,6 +81,7 @@ impl At {
             }
             Self::Plateau(plateau) => return valid(plateau.check()),
             Self::Slope(slope) => return valid(slope.check()),
+            Self::Pays(pays) => return valid(pays.check()),
             Self::Custom(_) => return Ok(Due::EpochEnd),
         };
         if step >= 1.0 && step < units.total_steps as f64 {
@@ -96,6 +97,8 @@ impl At {
 
 #[cfg(test)]
 mod tests {
+    use burn_grow_core::cost::LearningCurve;
+
     use super::*;
     use crate::trigger::Plateau;
 
@@ -138,6 +141,8 @@ mod tests {
             total_steps: 100,
             ..Units::default()
         };
+        let wide = LearningCurve::new((1..9).map(|n| (f64::from(n), 1.0 / f64::from(n))));
+        let wide = wide.expect("a curve");
         let table = [
             (At::tokens(640), "tokens_per_step"),
             (At::epoch(3), "steps_per_epoch"),
@@ -148,6 +153,7 @@ mod tests {
             ),
             (At::slope("Loss", 1, 0.1), "window"),
             (At::slope("Loss", 3, f64::NAN), "threshold"),
+            (At::pays("Loss", wide, 0.0), "FLOPs"),
         ];
         for (at, message) in table {
             let error = at.resolve(&units).map_err(|error| error.to_string());

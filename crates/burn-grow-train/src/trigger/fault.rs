@@ -13,6 +13,9 @@ pub enum TriggerFault {
     /// A slope over less than two epochs.
     #[error("the window has to be two epochs or more")]
     Window,
+    /// A step that costs nothing, or no number of FLOPs.
+    #[error("the FLOPs of a step have to be a positive number")]
+    Flops,
     /// The threshold of a slope is not finite.
     #[error("the threshold has to be a finite number")]
     Threshold,

@@ -46,6 +46,11 @@ impl History<'_> {
         self.records().map(|record| record.epoch).collect()
     }
 
+    /// Returns the number of optimizer steps taken by the end of each epoch.
+    pub fn steps(&self) -> Vec<usize> {
+        self.records().map(|record| record.step).collect()
+    }
+
     /// Returns the number of optimizer steps taken by the end of the last epoch.
     pub fn step(&self) -> usize {
         self.records().last().map_or(0, |record| record.step)

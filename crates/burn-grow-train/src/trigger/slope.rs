@@ -75,7 +75,7 @@ impl Slope {
 }
 
 /// The least-squares slope over equidistant points: `12 sum((i - (n - 1) / 2) y_i) / (n^3 - n)`.
-fn slope(values: &[f64]) -> f64 {
+pub(super) fn slope(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let middle = (n - 1.0) / 2.0;
     let moments = values

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Gradients, Int, Tensor, TensorData};
 use burn_grow_core::{Blueprint, Expansion, ParamVisitor, Plan, for_each_param};
-use burn_grow_moe::{MoeConfig, MoeTransformer, QkNorm};
+use burn_grow_moe::{InitStd, MoeConfig, MoeTransformer, QkNorm};
 
 pub(crate) use naive::{Naive, naive};
 
@@ -30,7 +30,7 @@ pub(crate) fn tiny() -> MoeConfig {
         head_dim: 4,
         n_experts: 4,
         top_k: 2,
-        init_std: 0.4,
+        init_std: InitStd::Constant(0.4),
         load_balancing: 0.3,
         router_z_loss: 0.2,
         ..MoeConfig::default()
