@@ -18,13 +18,18 @@ pub fn laid<T: Serialize + DeserializeOwned>(value: &T, over: &Overlay) -> serde
     serde_json::from_value(json)
 }
 
+/// Replaces what `over` names in other settings, field by field.
+pub fn lay_over(settings: &mut Overlay, over: &Overlay) {
+    for (name, over) in over {
+        lay(settings.entry(name).or_insert(Value::Null), over);
+    }
+}
+
 /// Replaces what `over` names, field by field.
 fn lay(value: &mut Value, over: &Value) {
     match (value, over) {
         (Value::Object(fields), Value::Object(over)) => {
-            for (name, over) in over {
-                lay(fields.entry(name).or_insert(Value::Null), over);
-            }
+            lay_over(fields, over);
         }
         (value, over) => *value = over.clone(),
     }

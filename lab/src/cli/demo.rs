@@ -8,6 +8,7 @@ use clap::Parser;
 
 use crate::demo::perform;
 use crate::files;
+use crate::json::Overlay;
 use crate::report;
 use crate::run::{Display, Stop};
 use crate::spec::{AgeSetting, Backend, OptimizerKind, Settings, WidthAxis};
@@ -77,7 +78,10 @@ impl DemoCli {
     /// When the file cannot be read, or a setting is out of its range.
     pub fn settings(&self) -> Result<Settings> {
         let mut settings = match (&self.config, self.quick) {
-            (Some(path), _) => files::toml(path)?,
+            (Some(path), _) => {
+                let over: Overlay = files::toml(path)?;
+                Settings::default().laid(&path.display().to_string(), &over)?
+            }
             (None, true) => Settings::quick(),
             (None, false) => Settings::default(),
         };

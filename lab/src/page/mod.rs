@@ -17,6 +17,8 @@
 //!
 //! - `<!-- loss: EXPERIMENT RUN -->`, by the whole name of the run
 //! - `<!-- difference: EXPERIMENT RUN RUN -->`, the first minus the second, seed by seed
+//! - `<!-- apart: EXPERIMENT RUN RUN -->`, the same without the sign; an error where the first ends
+//!   below the second
 //! - `<!-- signs: EXPERIMENT RUN RUN -->`, the seeds that agree on the sign of that
 //! - `<!-- saved: EXPERIMENT RUN -->`, the FLOPs that a grown run saves
 //! - `<!-- equal FLOPs: EXPERIMENT, EXPERIMENT -->`, a table of the best growth beside the best run

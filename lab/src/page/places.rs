@@ -64,6 +64,13 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
             let apart = differences(&ours.seeds, &theirs.seeds);
             Spread::of(&apart).map(|apart| apart.show_signed(3))
         }
+        ("apart", [above, below]) => {
+            let apart = Spread::of(&differences(&above.seeds, &below.seeds));
+            if let Some(apart) = apart.filter(|apart| apart.mean < 0.0) {
+                bail!("the first ends below the second, by {}", apart.show(3));
+            }
+            apart.map(|apart| apart.show(3))
+        }
         ("signs", [ours, theirs]) => {
             let apart = differences(&ours.seeds, &theirs.seeds);
             (!apart.is_empty()).then(|| signs(&apart))
@@ -77,8 +84,8 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
         }),
         _ => bail!(
             "expected `equal FLOPs: EXPERIMENT, ..`, `loss: EXPERIMENT RUN`, \
-             `difference: EXPERIMENT RUN RUN`, `signs: EXPERIMENT RUN RUN` or \
-             `saved: EXPERIMENT RUN`"
+             `difference: EXPERIMENT RUN RUN`, `apart: EXPERIMENT RUN RUN`, \
+             `signs: EXPERIMENT RUN RUN` or `saved: EXPERIMENT RUN`"
         ),
     };
     shown.context("there are no results")

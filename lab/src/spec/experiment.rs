@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
-use crate::json::{Overlay, paths};
+use crate::json::{self, Overlay, paths};
 use crate::spec::{Budget, Grid, Settings, Spec, grid, groups};
 
 /// An experiment: runs under settings, for every seed.
@@ -22,7 +22,11 @@ pub struct Experiment {
     pub paper: String,
     /// Seeds of initial models and data orders: every run is done once for each.
     pub seeds: Vec<u64>,
-    /// Settings of all runs, where they differ from the demonstration's.
+    /// The settings that its own are laid over, by the name of a file in `lab/baselines`; absent, the
+    /// defaults.
+    #[serde(default)]
+    pub baseline: Option<String>,
+    /// Settings of all runs, where they differ from the baseline's.
     #[serde(default)]
     pub settings: Overlay,
     /// Values to try in turn, by their path in a specification: every run for each of them, or for
@@ -92,6 +96,12 @@ impl Experiment {
 
     fn parse(path: &Path, text: &str) -> Result<Self> {
         let mut experiment: Self = files::parse_toml(path, text)?;
+        if let Some(name) = &experiment.baseline {
+            let folder = path.with_file_name("../baselines");
+            let mut settings: Overlay = files::toml(&folder.join(format!("{name}.toml")))?;
+            json::lay_over(&mut settings, &experiment.settings);
+            experiment.settings = settings;
+        }
         let grid = std::mem::take(&mut experiment.grid);
         experiment.specs = grid::spread(&grid, &experiment.specs)?;
         experiment.check()?;

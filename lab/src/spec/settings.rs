@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use burn_grow::describe::Axis;
-use burn_grow::moe::MoeConfig;
+use burn_grow::moe::{InitStd, MoeConfig};
 use burn_grow::plan::Target;
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,11 @@ impl Default for Settings {
             batch: 8,
             valid_windows: 64,
             final_windows: 512,
-            model: MoeConfig::default(),
+            // As when the published rows were made.
+            model: MoeConfig {
+                init_std: InitStd::Constant(0.02),
+                ..MoeConfig::default()
+            },
             optimizer: OptimizerSettings::default(),
             device: Backend::default(),
             jobs: None,
@@ -276,7 +280,7 @@ mod tests {
     fn model(inner: usize) -> MoeConfig {
         MoeConfig {
             inner,
-            ..MoeConfig::default()
+            ..Settings::default().model
         }
     }
 

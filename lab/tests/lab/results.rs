@@ -104,6 +104,7 @@ fn runs_are_published_with_what_they_scored_and_cost() {
     let text: String = (0..9000)
         .map(|index| format!("let value_{} = {index};\n", index % 7))
         .collect();
+    fs::write(root.join("README.md"), "# A project\n").expect("a file");
     let corpus = root.join("text");
     fs::write(&corpus, text).expect("a file");
     let file = root.join("lab/experiments/toy.toml");
