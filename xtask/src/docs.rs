@@ -18,11 +18,12 @@ pub(crate) struct Docs {
 }
 
 impl Docs {
-    /// Checks every link and the documentation of the interface, then builds the book in
-    /// `target/book`.
+    /// Checks every link, the numbers of the evidence against the rows they come from, and the
+    /// documentation of the interface, then builds the book in `target/book`.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut steps = Steps::default();
         steps.run(Check::Links.name(), || Check::Links.run())?;
+        steps.run("numbers", numbers)?;
         steps.run("interface", interface)?;
         steps.run("book", || self.book())?;
         steps.finish();
@@ -37,6 +38,11 @@ impl Docs {
         }
         run(&mut command)
     }
+}
+
+/// Checks that the pages say what the rows of results give, and no number beside.
+fn numbers() -> anyhow::Result<()> {
+    cargo(["test", "--workspace", "--test", "lab", "results"], &[])
 }
 
 /// Builds the documentation of every public item, warnings denied: broken links are warnings.

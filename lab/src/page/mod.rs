@@ -21,6 +21,7 @@
 //!   below the second
 //! - `<!-- signs: EXPERIMENT RUN RUN -->`, the seeds that agree on the sign of that
 //! - `<!-- saved: EXPERIMENT RUN -->`, the FLOPs that a grown run saves
+//! - `<!-- paper: TABLE -->`, a number of the paper, which stays as it is
 //! - `<!-- equal FLOPs: EXPERIMENT, EXPERIMENT -->`, a table of the best growth beside the best run
 //!   from scratch
 

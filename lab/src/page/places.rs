@@ -32,10 +32,13 @@ pub(super) fn fill(text: &str, comparisons: &BTreeMap<&str, Comparison>) -> Resu
         };
         let inside = after.split_once(END);
         let inside = inside.filter(|(inside, _)| !inside.contains(BEGIN));
-        let Some((_, after)) = inside else {
+        let Some((inside, after)) = inside else {
             bail!("`{BEGIN}{place}{BEGIN_END}` does not end with `{END}`");
         };
-        let text = value(kind, what, comparisons).with_context(|| format!("`{place}`"))?;
+        let text = match kind {
+            "paper" => inside.to_owned(),
+            _ => value(kind, what, comparisons).with_context(|| format!("`{place}`"))?,
+        };
         filled += &format!("{text}{END}");
         rest = after;
     }

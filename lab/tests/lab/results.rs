@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lab::campaign::{Asked, Campaign, Places};
-use lab::page::{Evidence, renew};
+use lab::page::{Evidence, renew, unfounded};
 use lab::result::RunResult;
 use lab::run::{Display, Identity};
 use lab::spec::{Experiment, Length};
@@ -37,6 +37,16 @@ fn the_evidence_is_what_the_results_give() {
                 "{name} is out of date: `{COMMAND}` writes it"
             );
         }
+    }
+}
+
+/// Losses have three decimals: one that no row stands behind is written by hand.
+#[test]
+fn numbers_of_the_pages_come_from_rows() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (page, text) in Evidence::read(&workspace).expect("pages").pages {
+        let found = unfounded(&text);
+        assert!(found.is_empty(), "{page}: {found:?} stand in no place");
     }
 }
 
