@@ -100,6 +100,18 @@ pub enum OptimError {
         /// The path of the parameter.
         path: String,
     },
+    /// Blocks of one stack whose widths differ, so that new blocks have none to follow.
+    #[error(
+        "parameter `{path}` is as wide as its siblings at the base in no block but its own: rates \
+         that follow widths need the same in every block of a stack"
+    )]
+    Blocks {
+        /// The path of the first parameter that is unlike those of earlier blocks.
+        path: String,
+    },
+    /// A configuration whose weight decay cannot be scaled.
+    #[error("optimizer configuration: {0}")]
+    Settings(serde_json::Error),
     /// The optimizer record could not be read or written.
     #[error("optimizer record: {0}")]
     Record(#[from] RecordError),
