@@ -100,14 +100,20 @@ pub enum OptimError {
         /// The path of the parameter.
         path: String,
     },
-    /// Blocks of one stack whose widths differ, so that new blocks have none to follow.
+    /// Blocks of one stack whose base widths differ, so that new blocks have none to follow.
     #[error(
-        "parameter `{path}` is as wide as its siblings at the base in no block but its own: rates \
-         that follow widths need the same in every block of a stack"
+        "parameter `{path}` has other base widths than that of an earlier block: rates that follow \
+         widths need the same in every block of a stack"
     )]
     Blocks {
-        /// The path of the first parameter that is unlike those of earlier blocks.
+        /// The path of the parameter.
         path: String,
+    },
+    /// Paths of parameters that make no pattern.
+    #[error("the paths of parameters make no pattern: `{pattern}`")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
     },
     /// A configuration whose weight decay cannot be scaled.
     #[error("optimizer configuration: {0}")]

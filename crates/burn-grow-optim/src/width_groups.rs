@@ -20,7 +20,7 @@ pub(crate) struct WidthGroup {
 ///
 /// # Errors
 ///
-/// When parameters of one family follow widths in several ways.
+/// When parameters of one family follow widths in several ways, or a path makes no pattern.
 pub(crate) fn width_groups(model: &Parametrized) -> Result<Vec<WidthGroup>, OptimError> {
     let mut families: BTreeMap<&str, &ParamWidths> = BTreeMap::new();
     for param in model.params() {
@@ -39,22 +39,18 @@ pub(crate) fn width_groups(model: &Parametrized) -> Result<Vec<WidthGroup>, Opti
     let group = |widths: &ParamWidths| {
         let others = families.iter().filter(|(_, other)| **other != widths);
         let others: Vec<_> = others.map(|(family, _)| pattern(family)).collect();
-        WidthGroup {
+        Ok(WidthGroup {
             widths: widths.clone(),
-            others: any_of(&others),
-        }
+            others: any_of(&others)?,
+        })
     };
-    Ok(distinct.into_iter().map(group).collect())
+    distinct.into_iter().map(group).collect()
 }
 
 /// The group of the paths that match a pattern.
-fn any_of(patterns: &[String]) -> ParamGroup {
+fn any_of(patterns: &[String]) -> Result<ParamGroup, OptimError> {
     let pattern = format!("^(?:{})$", patterns.join("|"));
-    match ParamGroup::from_regex(pattern) {
-        Ok(group) => group,
-        // Names of fields and numbers, with dots between them, make no invalid pattern.
-        Err(_) => ParamGroup::from_paths(patterns.to_vec()),
-    }
+    ParamGroup::from_regex(&pattern).map_err(|_| OptimError::Pattern { pattern })
 }
 
 /// The pattern of the paths of a family: any number for `*`.
@@ -68,13 +64,15 @@ mod tests {
 
     #[test]
     fn a_family_matches_its_members_only() {
-        let group = any_of(&[pattern("blocks.*.up.weight"), pattern("head.weight")]);
+        let group =
+            any_of(&[pattern("blocks.*.up.weight"), pattern("head.weight")]).expect("a group");
         let matches = |path| group.matches(&0.into(), Some(path));
         assert!(matches("blocks.0.up.weight") && matches("blocks.12.up.weight"));
         assert!(matches("head.weight"));
         for other in ["blocks.0.up.weights", "blocks.a.up.weight", "headXweight"] {
             assert!(!matches(other), "{other}");
         }
-        assert!(!any_of(&[]).matches(&0.into(), Some("head.weight")));
+        let none = any_of(&[]).expect("a group");
+        assert!(!none.matches(&0.into(), Some("head.weight")));
     }
 }

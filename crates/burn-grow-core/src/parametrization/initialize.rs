@@ -70,17 +70,19 @@ impl ParamMapper for Rescale<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let found = param.base().dims();
         let error = match self.factors.get(path) {
-            Some((_, 1.0)) => return param,
             Some((described, factor)) if described.shape == found => {
+                if *factor == 1.0 {
+                    return param;
+                }
                 let (id, tensor, mapper) = param.consume();
                 let tape = Tape::of(&tensor);
                 let scaled = tensor.without_autodiff().mul_scalar(*factor);
                 return Param::from_mapped_value(id, tape.enter(id, scaled), mapper);
             }
-            Some((described, _)) => GrowError::Shape {
-                path: path.to_owned(),
-                expected: described.shape.clone(),
-                found: found.to_vec(),
+            Some((described, _)) => GrowError::Inconsistent {
+                what: format!("parameter `{path}`"),
+                expected: format!("shape {:?}, as in the blueprint", described.shape),
+                found: format!("shape {found:?}"),
             },
             None => GrowError::Missing {
                 path: path.to_owned(),

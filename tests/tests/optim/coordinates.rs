@@ -1,0 +1,98 @@
+//! The size of activations against the width over the first steps: flat under muP only.
+#![allow(clippy::unwrap_used)]
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
+use burn::tensor::activation::{gelu, relu};
+use burn::tensor::{Device, Tensor};
+use burn_grow::optim::AsymmetricConfig;
+use burn_grow::parametrization::{Drawn, Parametrization, Readout, Rule};
+use burn_grow::verify::{Activations, CoordinateCheck, Probe, coordinate_check};
+use burn_grow::{Blueprint, GrowError, Growable};
+use burn_grow_tests::data::random;
+use rstest::rstest;
+
+const WIDTHS: [usize; 4] = [32, 64, 128, 256];
+const STEPS: usize = 10;
+
+#[derive(Module, Growable, Debug)]
+struct Deep {
+    #[grow(fan_out = "hidden")]
+    up: Linear,
+    #[grow(fan_in = "hidden", fan_out = "inner")]
+    middle: Linear,
+    #[grow(fan_in = "inner")]
+    down: Linear,
+}
+
+impl Deep {
+    fn run(&self, x: Tensor<2>) -> [Tensor<2>; 3] {
+        let up = relu(self.up.forward(x));
+        let middle = gelu(self.middle.forward(up.clone()));
+        let down = self.down.forward(middle.clone());
+        [up, middle, down]
+    }
+}
+
+impl Probe<Tensor<2>> for Deep {
+    fn probe(&self, x: Tensor<2>) -> Activations {
+        let [up, middle, down] = self.run(x);
+        Activations::new(down)
+            .with_site("up", &up)
+            .with_site("middle", &middle)
+    }
+}
+
+/// Weights of a standard deviation of `1/sqrt(d_input)`, from a seed.
+fn linear(d_input: usize, d_output: usize, seed: u64) -> Linear {
+    let drawn = |shape| random(shape, seed, &Device::flex());
+    let scale = (3.0 / d_input as f64).sqrt();
+    let leaf = |drawn: Tensor<2>| Param::from_tensor(Tensor::from_inner(drawn));
+    Linear {
+        weight: leaf(drawn([d_input, d_output]).mul_scalar(scale)),
+        bias: None,
+    }
+}
+
+fn check(rule: Rule, adam: bool) -> CoordinateCheck {
+    let device = Device::flex().autodiff();
+    let input = random([32, 4], 1, &device);
+    let target = random([32, 2], 2, &device);
+    let parametrization = Parametrization::new(rule, [("hidden", 32), ("inner", 32)]);
+    let build = |width: usize| {
+        let deep = Deep {
+            up: linear(4, width, 3),
+            middle: linear(width, width, 4),
+            down: linear(width, 2, 5),
+        };
+        let widths = parametrization.of(&Blueprint::of(&deep)?)?;
+        let deep = widths.initialize(deep, Drawn::ByFanIn)?;
+        let (optim, rate) = match adam {
+            true => (AdamConfig::new().init_parametrized(&widths), 0.02),
+            false => (SgdConfig::new().init_parametrized(&widths), 0.2),
+        };
+        let mut optim = optim.unwrap();
+        let (input, target) = (input.clone(), target.clone());
+        let step = move |model: Deep| {
+            let [.., output] = model.run(input.clone());
+            let loss = (output - target.clone()).square().mean();
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            optim.step(rate, model, grads)
+        };
+        Ok::<_, GrowError>((deep, step))
+    };
+    coordinate_check(&WIDTHS, STEPS, &input, build).unwrap()
+}
+
+#[rstest]
+fn activations_keep_their_size_under_mup_and_not_under_the_standard_rule(
+    #[values(true, false)] adam: bool,
+) {
+    let mup = check(Rule::Mup(Readout::Weights), adam);
+    println!("{mup}");
+    assert!(mup.steepest().unwrap().1 < 0.15, "{mup}");
+    let standard = check(Rule::Standard, adam);
+    println!("{standard}");
+    assert!(standard.steepest().unwrap().1 > 0.35, "{standard}");
+}
