@@ -11,7 +11,7 @@ use burn_grow::plan::Target;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{self, Overlay, is_default};
-use crate::spec::{AgeSetting, Backend, OptimizerKind, OptimizerSettings};
+use crate::spec::{AgeSetting, Backend, OptimizerKind, OptimizerSettings, ParametrizationSetting};
 
 /// Which widths grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -185,6 +185,12 @@ impl Settings {
         if optimizer.age == AgeSetting::Own && optimizer.kind == OptimizerKind::Muon {
             let expected = "`shared` under Muon, which corrects no bias";
             return wrong("optimizer.age", "`own`".into(), expected);
+        }
+        let follows = optimizer.parametrization != ParametrizationSetting::None;
+        if follows == optimizer.base.is_empty() {
+            let value = format!("{:?}", optimizer.base);
+            let expected = "base widths exactly where `optimizer.parametrization` is not `none`";
+            return wrong("optimizer.base", value, expected);
         }
         if self.model.vocab_size != 256 {
             let value = self.model.vocab_size.to_string();
