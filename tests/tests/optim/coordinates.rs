@@ -69,8 +69,8 @@ fn check(rule: Rule, adam: bool) -> CoordinateCheck {
         let widths = parametrization.of(&Blueprint::of(&deep)?)?;
         let deep = widths.initialize(deep, Drawn::ByFanIn)?;
         let (optim, rate) = match adam {
-            true => (AdamConfig::new().init_parametrized(&widths), 0.02),
-            false => (SgdConfig::new().init_parametrized(&widths), 0.2),
+            true => (AdamConfig::new().init_parametrized(&widths), 0.05),
+            false => (SgdConfig::new().init_parametrized(&widths), 0.5),
         };
         let mut optim = optim.unwrap();
         let (input, target) = (input.clone(), target.clone());
@@ -90,9 +90,7 @@ fn activations_keep_their_size_under_mup_and_not_under_the_standard_rule(
     #[values(true, false)] adam: bool,
 ) {
     let mup = check(Rule::Mup(Readout::Weights), adam);
-    println!("{mup}");
-    assert!(mup.steepest().unwrap().1 < 0.15, "{mup}");
+    assert!(mup.steepest().unwrap().1 < 0.2, "{mup}");
     let standard = check(Rule::Standard, adam);
-    println!("{standard}");
-    assert!(standard.steepest().unwrap().1 > 0.35, "{standard}");
+    assert!(standard.steepest().unwrap().1 > 0.6, "{standard}");
 }

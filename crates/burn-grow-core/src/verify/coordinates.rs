@@ -11,7 +11,8 @@ use crate::table::table;
 /// What stands for the output among the activations.
 const OUTPUT: &str = "output";
 
-/// The sizes of the activations of one model at several widths, while it trains. Prints as a table.
+/// The sizes of the activations of one model at several widths, while it trains. Prints as a table of
+/// the largest ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoordinateCheck {
     /// The widths, as they were asked for.
@@ -34,34 +35,58 @@ pub struct SiteSizes {
 impl SiteSizes {
     /// Fits the slope of the logarithm of the RMS after `step` steps against the logarithm of the
     /// width: 0 if the size is the same at all widths, 0.5 if it follows their square root. `None` if
-    /// there is nothing to fit: fewer than two widths, a size of zero or none that is finite.
+    /// there is nothing to fit: fewer than two widths, or a size that is zero or not finite.
     pub fn slope(&self, step: usize) -> Option<f64> {
-        let sizes = self.rms.get(step)?;
-        let points = self.widths.iter().zip(sizes);
-        let points: Vec<_> = points
-            .map(|(width, rms)| ((*width as f64).ln(), rms.ln()))
-            .collect();
-        let count = points.len() as f64;
-        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
-        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-        let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
-        let both: f64 = points.iter().map(|at| (at.0 - x) * (at.1 - y)).sum();
-        let slope = both / spread;
-        slope.is_finite().then_some(slope)
+        fitted(&self.widths, self.rms.get(step)?)
     }
 
-    /// Fits the slope after the last step.
-    pub fn last_slope(&self) -> Option<f64> {
-        self.slope(self.rms.len().checked_sub(1)?)
+    /// Finds the largest RMS after a step, at every width. Training brings back what a step has made
+    /// too large, so the last one may hide it.
+    pub fn largest(&self) -> Vec<f64> {
+        let at = |width: usize| {
+            let steps = self.rms.iter().skip(1);
+            let sizes = steps.filter_map(|sizes| sizes.get(width).copied());
+            sizes.fold(0.0, |largest, size| match size.is_nan() {
+                true => f64::INFINITY,
+                false => f64::max(largest, size),
+            })
+        };
+        (0..self.widths.len()).map(at).collect()
+    }
+
+    /// Fits the slope of the largest RMS after a step, as [`slope`](Self::slope) does. Infinite if a
+    /// wider model diverged.
+    pub fn largest_slope(&self) -> Option<f64> {
+        let largest = self.largest();
+        let diverged = largest.iter().any(|rms| *rms == f64::INFINITY);
+        if diverged {
+            return Some(f64::INFINITY);
+        }
+        fitted(&self.widths, &largest)
     }
 }
 
+/// Fits the exponent of the power law of sizes against widths.
+fn fitted(widths: &[usize], sizes: &[f64]) -> Option<f64> {
+    let points = widths.iter().zip(sizes);
+    let points: Vec<_> = points
+        .map(|(width, rms)| ((*width as f64).ln(), rms.ln()))
+        .collect();
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    let both: f64 = points.iter().map(|at| (at.0 - x) * (at.1 - y)).sum();
+    let slope = both / spread;
+    slope.is_finite().then_some(slope)
+}
+
 impl CoordinateCheck {
-    /// Finds the activation that grows fastest with the width after the last step: its name and its
-    /// slope.
+    /// Finds the activation that grows fastest with the width: its name, and the slope of its largest
+    /// RMS.
     pub fn steepest(&self) -> Option<(&str, f64)> {
         let slopes = self.sites.iter();
-        let slopes = slopes.filter_map(|site| Some((site.name.as_str(), site.last_slope()?)));
+        let slopes = slopes.filter_map(|site| Some((site.name.as_str(), site.largest_slope()?)));
         slopes.max_by(|one, other| one.1.total_cmp(&other.1))
     }
 }
@@ -160,13 +185,12 @@ impl fmt::Display for CoordinateCheck {
         let steps = self.sites.first().map_or(0, |site| site.rms.len() - 1);
         let mut header = vec!["activation".to_owned()];
         header.extend(self.widths.iter().map(|width| format!("RMS at {width}")));
-        header.extend(["slope at first".into(), format!("after {steps} steps")]);
+        header.extend(["slope at first".into(), format!("largest of {steps} steps")]);
         let slope = |slope: Option<f64>| slope.map_or("-".into(), |it| format!("{it:+.2}"));
         let rows = self.sites.iter().map(|site| {
-            let last = site.rms.last().into_iter().flatten();
             let mut row = vec![site.name.clone()];
-            row.extend(last.map(|rms| format!("{rms:.4}")));
-            row.extend([slope(site.slope(0)), slope(site.last_slope())]);
+            row.extend(site.largest().into_iter().map(|rms| format!("{rms:.4}")));
+            row.extend([slope(site.slope(0)), slope(site.largest_slope())]);
             row
         });
         let rows: Vec<_> = core::iter::once(header).chain(rows).collect();
@@ -185,7 +209,7 @@ mod tests {
             let sizes = widths.iter().map(|width| 3.0 * (*width as f64).powf(power));
             sizes.collect::<Vec<_>>()
         };
-        let site = SiteSizes {
+        let mut site = SiteSizes {
             name: "hidden".into(),
             widths: widths.clone(),
             rms: vec![power(0.0), power(-0.5), power(1.0), vec![0.0; 3]],
@@ -196,13 +220,28 @@ mod tests {
         }
         assert_eq!(site.slope(3), None);
         assert_eq!(site.slope(4), None);
+        assert_eq!(site.largest(), power(1.0));
         let check = CoordinateCheck {
             widths,
-            sites: vec![site],
+            sites: vec![site.clone()],
         };
-        assert_eq!(check.steepest(), None);
-        let printed = "activation  RMS at 16  RMS at 64  RMS at 256  slope at first  after 3 steps\n\
-             hidden      0.0000     0.0000     0.0000      +0.00           -\n";
-        assert_eq!(check.to_string(), printed);
+        let (name, slope) = check.steepest().expect("a slope");
+        assert!(name == "hidden" && (slope - 1.0).abs() < 1e-12);
+        prints_its_largest(&check);
+        site.rms[3] = vec![1.0, 1.0, f64::NAN];
+        assert_eq!(site.largest_slope(), Some(f64::INFINITY));
+    }
+
+    fn prints_its_largest(check: &CoordinateCheck) {
+        let printed = check.to_string();
+        let lines: Vec<Vec<&str>> = printed
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let row = [
+            "hidden", "48.0000", "192.0000", "768.0000", "+0.00", "+1.00",
+        ];
+        assert_eq!(lines[1], row);
+        assert_eq!(lines.len(), 2);
     }
 }
