@@ -341,6 +341,16 @@ mod tests {
             ),
             (
                 Settings {
+                    optimizer: OptimizerSettings {
+                        parametrization: ParametrizationSetting::Mup,
+                        ..OptimizerSettings::default()
+                    },
+                    ..base()
+                },
+                "setting `optimizer.base` is {}",
+            ),
+            (
+                Settings {
                     model: model(0),
                     ..base()
                 },
