@@ -58,8 +58,7 @@ impl SiteSizes {
     /// wider model diverged.
     pub fn largest_slope(&self) -> Option<f64> {
         let largest = self.largest();
-        let diverged = largest.iter().any(|rms| *rms == f64::INFINITY);
-        if diverged {
+        if largest.contains(&f64::INFINITY) {
             return Some(f64::INFINITY);
         }
         fitted(&self.widths, &largest)
