@@ -1,11 +1,12 @@
 //! The size of activations against the width over the first steps: flat under muP only.
 #![allow(clippy::unwrap_used)]
 
-use burn::module::{Module, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::activation::{gelu, relu};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
+use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::optim::AsymmetricConfig;
 use burn_grow::parametrization::{Drawn, Parametrization, Readout, Rule};
 use burn_grow::verify::{Activations, CoordinateCheck, Probe, coordinate_check};
@@ -93,4 +94,67 @@ fn activations_keep_their_size_under_mup_and_not_under_the_standard_rule(
     assert!(mup.steepest().unwrap().1 < 0.2, "{mup}");
     let standard = check(Rule::Standard, adam);
     assert!(standard.steepest().unwrap().1 > 0.6, "{standard}");
+}
+
+/// Matrices from a seed, of one standard deviation.
+struct Draw(u64);
+
+impl ModuleMapper for Draw {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D < 2 {
+            return param;
+        }
+        self.0 += 1;
+        let (id, tensor, mapper) = param.consume();
+        let drawn = random(tensor.dims(), self.0, &Device::flex()).mul_scalar(0.3);
+        Param::from_mapped_value(id, Tensor::from_inner(drawn).require_grad(), mapper)
+    }
+}
+
+fn check_transformer(rule: Rule) -> CoordinateCheck {
+    let device = Device::flex().autodiff();
+    let text = |shift: i64| {
+        let bytes: Vec<i64> = (0..128)
+            .map(|at| (at + shift) * (at + shift) % 31)
+            .collect();
+        Tensor::<1, Int>::from_ints(bytes.as_slice(), &device).reshape([4, 32])
+    };
+    let (tokens, targets) = (text(0), text(1));
+    let base = [
+        ("hidden", 16),
+        ("inner", 8),
+        ("kv_heads", 4),
+        ("queries", 1),
+    ];
+    let parametrization = Parametrization::new(rule, base);
+    let build = |width: usize| {
+        let config = MoeConfig {
+            vocab_size: 31,
+            hidden: width,
+            inner: width / 2,
+            ..MoeConfig::default()
+        };
+        let model = config.init(&device).map(&mut Draw(9));
+        let widths = parametrization.of(&Blueprint::of(&model)?)?;
+        let mut model = widths.initialize(model, Drawn::Alike)?;
+        let tied = model.tied.as_mut().unwrap();
+        tied.multiplier = widths.multipliers()[0].value;
+        let mut optim = AdamConfig::new().init_parametrized(&widths).unwrap();
+        let (tokens, targets) = (tokens.clone(), targets.clone());
+        let step = move |model: MoeTransformer| {
+            let loss = model.loss(tokens.clone(), targets.clone()).total;
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            optim.step(0.02, model, grads)
+        };
+        Ok::<_, GrowError>((model, step))
+    };
+    coordinate_check(&[16, 64, 128], STEPS, &tokens, build).unwrap()
+}
+
+#[test]
+fn the_transformer_with_tied_embeddings_and_experts_keeps_its_sizes_under_mup() {
+    let mup = check_transformer(Rule::Mup(Readout::Weights));
+    assert!(mup.steepest().unwrap().1 < 0.25, "{mup}");
+    let standard = check_transformer(Rule::Standard);
+    assert!(standard.steepest().unwrap().1 > 0.5, "{standard}");
 }

@@ -19,7 +19,7 @@ use burn_grow::optim::{
 use burn_grow::parametrization::{Parametrization, Parametrized, Readout, Rule, Update};
 use burn_grow::plan::Blocks;
 use burn_grow::{Blueprint, Expansion, Growable, Rewarmup, StatePolicy};
-use burn_grow_tests::data::{assert_close, gradients, random, values};
+use burn_grow_tests::data::{assert_close, distance, gradients, random, values};
 use burn_grow_tests::dump::{self, ParamDump};
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Mlp, Stacked};
@@ -367,4 +367,60 @@ fn the_width_of_a_readout_may_be_in_its_weights_or_in_a_multiplier() {
         let untrained = train(larger(1.0), Readout::Weights, m, sgd);
         assert_ne!(weights, untrained);
     }
+}
+
+/// The output of `model` after `steps` steps on one batch.
+fn trained(mut model: Stacked, optim: &mut ModuleOptimizer, steps: usize) -> (Stacked, Vec<f32>) {
+    let device = device();
+    let (x, y) = (random([16, 3], 1, &device), random([16, 2], 2, &device));
+    for _ in 0..steps {
+        let loss = (model.forward(x.clone()) - y.clone()).square().mean();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = optim.step(RATE, model, grads);
+    }
+    let output = values(model.forward(x));
+    (model, output)
+}
+
+/// Why old coordinates follow the new width, too: a unit and its copies share what the unit did. Each
+/// has a part of its gradient, and each reader sums over all of them.
+#[test]
+fn an_expanded_model_of_copies_goes_on_as_the_narrow_one_only_at_the_rates_of_its_width() {
+    let narrow = Stacked::of(2, 0, &device());
+    let mut optim = SgdConfig::new()
+        .init_parametrized(&widths(&narrow))
+        .unwrap();
+    let (narrow, _) = trained(narrow, &mut optim, 3);
+    let by = Expansion::by("hidden", 2.0).and_by("inner", 4.0);
+    let plan = plan(&narrow, &by);
+    let wide = plan.apply(narrow.clone()).unwrap();
+
+    let policy = StatePolicy::KeepAndZero;
+    let mut following = expand_optimizer(&optim, &narrow, &plan, policy, None).unwrap();
+    // At the factors of the narrow model: those of a base as many times as wide.
+    let of = |widths: [usize; 2], model: &Stacked| {
+        let base = Parametrization::mup([("hidden", widths[0]), ("inner", widths[1])]);
+        base.of(&Blueprint::of(model).unwrap()).unwrap()
+    };
+    let unchanged = of([4, 8], &wide);
+    let mut staying = SgdConfig::new().init_parametrized(&unchanged).unwrap();
+    let (_, expected) = trained(narrow.clone(), &mut optim, 5);
+    assert_close(
+        &trained(wide.clone(), &mut following, 5).1,
+        &expected,
+        1e-4,
+        "SGD",
+    );
+    let (_, other) = trained(wide.clone(), &mut staying, 5);
+    assert!(distance(&other, &expected) > 1e-2);
+
+    // AdamW from an empty state, without an epsilon that would tell gradients of other sizes apart.
+    let adamw = adamw().with_epsilon(1e-20);
+    let go_on = |model: &Stacked, widths: &Parametrized| {
+        let mut optim = adamw.init_parametrized(widths).unwrap();
+        trained(model.clone(), &mut optim, 5).1
+    };
+    let expected = go_on(&narrow, &widths(&narrow));
+    assert_close(&go_on(&wide, &widths(&wide)), &expected, 1e-3, "AdamW");
+    assert!(distance(&go_on(&wide, &unchanged), &expected) > 1e-2);
 }
