@@ -139,6 +139,7 @@ pages! {
     PlanBeforeYouTrain: "docs/src/guide/plan-before-you-train.md";
     Attach: "docs/src/guide/attach.md";
     Optimizers: "docs/src/guide/optimizers.md";
+    RatesThatFollowWidths: "docs/src/guide/rates-that-follow-widths.md";
     Rehearsal: "docs/src/guide/rehearsal.md";
     Resume: "docs/src/guide/resume.md";
     ExtendARun: "docs/src/guide/extend-a-run.md";

@@ -12,7 +12,8 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// Compares the MoE transformer with that of `transformers`.
+    /// Compares the MoE transformer with that of `transformers`, and factors that follow widths with
+    /// those of `mup`.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let interpreter = match python::find()? {
             Ok(interpreter) => interpreter,
@@ -32,6 +33,6 @@ impl Parity {
 }
 
 fn compare(environment: &[(&str, &str)]) -> anyhow::Result<()> {
-    let test = "test --workspace --test it -- --nocapture hf_parity";
+    let test = "test --workspace --test it --test model -- --nocapture hf_parity mup_parity";
     cargo(test.split(' '), environment)
 }

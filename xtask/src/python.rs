@@ -13,7 +13,14 @@ pub(crate) const PYTHON: &str = "BURN_GROW_PYTHON";
 /// How long installing may take: several gigabytes, on Linux.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// An interpreter with torch and transformers, or why there is none.
+/// The packages, with all that they need.
+const PACKAGES: &str = "crates/burn-grow-moe/tests/hf/requirements.txt";
+
+/// Packages that need more than the tests use of them: installed alone, as what they do use is among
+/// the others.
+const ALONE: &str = "tests/golden/requirements.txt";
+
+/// An interpreter with torch, transformers and mup, or why there is none.
 ///
 /// Without [`PYTHON`] it is that of `target/hf-venv`, which is made if it is not there yet and
 /// installed anew when the required versions change.
@@ -24,9 +31,13 @@ pub(crate) fn find() -> anyhow::Result<Result<String, String>> {
         Err(_) => {}
     }
     let workspace = workspace()?;
-    let requirements = workspace.join("crates/burn-grow-moe/tests/hf/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements)
-        .with_context(|| requirements.display().to_string())?;
+    let requirements = [workspace.join(PACKAGES), workspace.join(ALONE)];
+    let read =
+        |file: &PathBuf| std::fs::read_to_string(file).with_context(|| file.display().to_string());
+    let wanted = requirements
+        .iter()
+        .map(read)
+        .collect::<Result<String, _>>()?;
     let target = workspace.join("target");
     let environment = target.join("hf-venv");
     let interpreter = if cfg!(windows) {
@@ -40,8 +51,7 @@ pub(crate) fn find() -> anyhow::Result<Result<String, String>> {
     }
 
     println!(
-        "installing {} in {}",
-        requirements.display(),
+        "installing {PACKAGES} and {ALONE} in {}",
         environment.display()
     );
     std::fs::create_dir_all(&target)?;
@@ -55,28 +65,31 @@ pub(crate) fn find() -> anyhow::Result<Result<String, String>> {
     Ok(made.map(|()| interpreter))
 }
 
-fn make(environment: &Path, interpreter: &Path, requirements: &Path) -> Result<(), String> {
+fn make(environment: &Path, interpreter: &Path, [all, alone]: &[PathBuf; 2]) -> Result<(), String> {
     let until = Instant::now() + PATIENCE;
     let mut venv = Command::new(if cfg!(windows) { "python" } else { "python3" });
     venv.args(["-m", "venv", "--clear"]).arg(environment);
     finish(venv, until)?;
 
-    let mut install = Command::new(interpreter);
-    install
-        .args(["-m", "pip", "install", "--quiet", "--no-cache-dir"])
-        .args([
-            "--disable-pip-version-check",
-            "--timeout",
-            "30",
-            "--retries",
-            "1",
-        ])
-        .arg("--requirement")
-        .arg(requirements);
-    finish(install, until)?;
+    for (requirements, needed) in [(all, [].as_slice()), (alone, &["--no-deps"])] {
+        let mut install = Command::new(interpreter);
+        install
+            .args(["-m", "pip", "install", "--quiet", "--no-cache-dir"])
+            .args([
+                "--disable-pip-version-check",
+                "--timeout",
+                "30",
+                "--retries",
+                "1",
+            ])
+            .args(needed)
+            .arg("--requirement")
+            .arg(requirements);
+        finish(install, until)?;
+    }
 
     let mut import = Command::new(interpreter);
-    import.args(["-c", "import torch, transformers"]);
+    import.args(["-c", "import torch, transformers, mup"]);
     finish(import, until)
 }
 

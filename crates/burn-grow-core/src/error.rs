@@ -140,6 +140,12 @@ pub enum GrowError {
         /// Axis at fault.
         axis: Axis,
     },
+    /// A parametrization lacks the width at which its factors are 1.
+    #[error("axis `{axis}` has no base width: give it one above 0, best that of the tuned model")]
+    NoBaseWidth {
+        /// Axis at fault.
+        axis: Axis,
+    },
     /// A width is larger than a plan can list.
     #[error("axis `{axis}` cannot have {target} units: a plan lists at most {limit}")]
     TooWide {

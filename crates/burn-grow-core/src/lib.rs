@@ -38,6 +38,7 @@
 //! |---|---|
 //! | [`describe`] | axes, roles, and how a module or a layer names them |
 //! | [`plan`] | methods, copy maps and factors, and the plans of axes and parameters |
+//! | [`parametrization`] | rates, initialization and multipliers that follow widths |
 //! | [`verify`](mod@verify) | the check of a description, and what an expansion did to function and copies |
 //! | [`cost`] | FLOPs and memory, and a forecast of what growing saves |
 //! | [`baseline`] | growth methods of other papers, for comparison |
@@ -48,6 +49,7 @@
 pub mod baseline;
 pub mod cost;
 pub mod describe;
+pub mod parametrization;
 pub mod plan;
 pub mod verify;
 

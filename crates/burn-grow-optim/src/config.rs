@@ -1,6 +1,7 @@
 //! Optimizer configurations, whole: what Burn applies in `init()`, gradient clipping, is kept.
 
 use burn_core::module::ParamGroup;
+use burn_grow_core::parametrization::{ParamWidths, Parametrized, Update};
 use burn_optim::grad_clipping::GradientClipping;
 use burn_optim::{
     AdaGrad, AdaGradConfig, Adafactor, AdafactorConfig, Adam, AdamConfig, AdamW, AdamWConfig, Adan,
@@ -8,7 +9,12 @@ use burn_optim::{
     RmsProp, RmsPropConfig, Sgd, SgdConfig,
 };
 
-use crate::{AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, PerExpert};
+use crate::settings::{self, orthogonal, relative_if};
+use crate::width_groups::width_groups;
+use crate::{
+    AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, OptimError,
+    ParametrizedOptimizer, PerExpert,
+};
 
 /// Configuration of an optimizer that can follow a [`Rewarmup`](crate::Rewarmup): write
 /// [`init_asymmetric`](Self::init_asymmetric) where Burn's programs write `init`.
@@ -35,7 +41,7 @@ use crate::{AsymmetricExt, BatchedMuon, BatchedMuonConfig, MixedPrecision, PerEx
 /// let half = MixedPrecision::new(clipped()).init_asymmetric();
 /// assert!(half.has_gradient_clipping());
 /// ```
-pub trait AsymmetricConfig {
+pub trait AsymmetricConfig: Clone + Send + Sync + 'static {
     /// The optimizer that is configured.
     type Optimizer: Optimizer;
 
@@ -45,9 +51,28 @@ pub trait AsymmetricConfig {
     /// The gradient clipping that is configured.
     fn gradient_clipping(&self) -> Option<GradientClipping>;
 
+    /// What the size of an update depends on, which decides how rates follow widths.
+    fn update(&self) -> Update;
+
+    /// The configuration with `factor` times its weight decay.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be read and written.
+    fn with_decay(&self, factor: f64) -> Result<Self, OptimError>;
+
     /// The optimizer by itself, [`Asymmetric`](crate::Asymmetric): without gradient clipping.
     fn build_asymmetric(&self) -> impl Optimizer {
         self.build_plain().asymmetric()
+    }
+
+    /// As [`build_asymmetric`](Self::build_asymmetric), for parameters with these widths.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be read and written.
+    fn build_parametrized(&self, widths: ParamWidths) -> Result<impl Optimizer, OptimError> {
+        Ok(ParametrizedOptimizer::new(self.clone(), widths)?.asymmetric())
     }
 
     /// The optimizer of a whole module, [`Asymmetric`](crate::Asymmetric), with the gradient
@@ -58,6 +83,49 @@ pub trait AsymmetricConfig {
             Some(clipping) => optim.with_grad_clipping(clipping),
             None => optim,
         }
+    }
+
+    /// As [`init_asymmetric`](Self::init_asymmetric), with rates that follow the widths of `model`:
+    /// the scheduler gives one base rate, and every parameter trains at its own multiple of it.
+    ///
+    /// ```
+    /// # use burn_core as burn;
+    /// # use burn_core::module::Module;
+    /// # use burn_core::tensor::Device;
+    /// # use burn_grow_core::{Blueprint, Growable};
+    /// # use burn_grow_derive::Growable;
+    /// # use burn_grow_optim::AsymmetricConfig;
+    /// # use burn_nn::{Linear, LinearConfig};
+    /// # use burn_optim::AdamWConfig;
+    /// use burn_grow_core::parametrization::Parametrization;
+    /// # #[derive(Module, Growable, Debug)]
+    /// # #[grow(crate = burn_grow_core)]
+    /// # struct Mlp {
+    /// #     #[grow(fan_out = "inner")]
+    /// #     up: Linear,
+    /// #     #[grow(fan_in = "inner")]
+    /// #     down: Linear,
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let device = Device::default().autodiff();
+    /// # let (up, down) = (LinearConfig::new(2, 16), LinearConfig::new(16, 2));
+    /// # let model = Mlp { up: up.init(&device), down: down.init(&device) };
+    /// // The rate was tuned at 4 inner units.
+    /// let parametrization = Parametrization::mup([("inner", 4)]);
+    /// let widths = parametrization.of(&Blueprint::of(&model)?)?;
+    /// let optim = AdamWConfig::new().init_parametrized(&widths)?;
+    /// # let _ = optim;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When blocks of a stack differ in a way that new ones cannot follow.
+    fn init_parametrized(&self, model: &Parametrized) -> Result<ModuleOptimizer, OptimError> {
+        let all = ParamGroup::all();
+        self.init_asymmetric()
+            .with_parametrized_group(all, self, model)
     }
 }
 
@@ -93,16 +161,47 @@ pub trait AsymmetricGroups {
     /// added to, and Muon's configurations have none: to clip there, hand
     /// `config.build_asymmetric()` and a clipping to `with_group`.
     fn with_asymmetric_group(self, group: ParamGroup, config: &impl AsymmetricConfig) -> Self;
+
+    /// As [`with_asymmetric_group`](Self::with_asymmetric_group), with rates that follow the widths
+    /// of `model`: one group of Burn's for all parameters of `group` that follow them alike. Blocks
+    /// that are added to a stack later belong to the groups of their siblings.
+    ///
+    /// # Errors
+    ///
+    /// When blocks of a stack differ in a way that new ones cannot follow.
+    fn with_parametrized_group(
+        self,
+        group: ParamGroup,
+        config: &impl AsymmetricConfig,
+        model: &Parametrized,
+    ) -> Result<Self, OptimError>
+    where
+        Self: Sized;
 }
 
 impl AsymmetricGroups for ModuleOptimizer {
     fn with_asymmetric_group(self, group: ParamGroup, config: &impl AsymmetricConfig) -> Self {
         self.with_group(group, config.build_asymmetric(), config.gradient_clipping())
     }
+
+    fn with_parametrized_group(
+        mut self,
+        group: ParamGroup,
+        config: &impl AsymmetricConfig,
+        model: &Parametrized,
+    ) -> Result<Self, OptimError> {
+        self = self.with_asymmetric_group(group.clone(), config);
+        for alike in width_groups(model)? {
+            let optim = config.build_parametrized(alike.widths)?;
+            let group = group.clone().exclude(alike.others);
+            self = self.with_group(group, optim, config.gradient_clipping());
+        }
+        Ok(self)
+    }
 }
 
 macro_rules! configures {
-    ($($config:ty => $optimizer:ty,)+) => {$(
+    ($($config:ty => $optimizer:ty, $update:expr;)+) => {$(
         impl AsymmetricConfig for $config {
             type Optimizer = $optimizer;
 
@@ -114,22 +213,31 @@ macro_rules! configures {
                 // The field is private to Burn, and this is what it does with it.
                 self.init().grad_clipping().cloned()
             }
+
+            fn update(&self) -> Update {
+                let update: fn(&Self) -> Update = $update;
+                update(self)
+            }
+
+            fn with_decay(&self, factor: f64) -> Result<Self, OptimError> {
+                settings::with_decay(self, factor)
+            }
         }
     )+};
 }
 
 configures! {
-    AdaGradConfig => AdaGrad,
-    AdafactorConfig => Adafactor,
-    AdamConfig => Adam,
-    AdamWConfig => AdamW,
-    AdanConfig => Adan,
-    BatchedMuonConfig => BatchedMuon,
-    LambConfig => Lamb,
-    LionConfig => Lion,
-    MuonConfig => Muon,
-    RmsPropConfig => RmsProp,
-    SgdConfig => Sgd,
+    AdaGradConfig => AdaGrad, |_| Update::Elementwise;
+    AdafactorConfig => Adafactor, |config| relative_if(config, "scale_parameter");
+    AdamConfig => Adam, |_| Update::Elementwise;
+    AdamWConfig => AdamW, |_| Update::Elementwise;
+    AdanConfig => Adan, |_| Update::Elementwise;
+    BatchedMuonConfig => BatchedMuon, orthogonal;
+    LambConfig => Lamb, |config| relative_if(config, "use_trust_ratio");
+    LionConfig => Lion, |_| Update::Elementwise;
+    MuonConfig => Muon, orthogonal;
+    RmsPropConfig => RmsProp, |_| Update::Elementwise;
+    SgdConfig => Sgd, |_| Update::Gradient;
 }
 
 impl<C: AsymmetricConfig> AsymmetricConfig for PerExpert<C> {
@@ -141,6 +249,14 @@ impl<C: AsymmetricConfig> AsymmetricConfig for PerExpert<C> {
 
     fn gradient_clipping(&self) -> Option<GradientClipping> {
         self.inner.gradient_clipping()
+    }
+
+    fn update(&self) -> Update {
+        self.inner.update()
+    }
+
+    fn with_decay(&self, factor: f64) -> Result<Self, OptimError> {
+        Ok(PerExpert::new(self.inner.with_decay(factor)?))
     }
 }
 
@@ -155,8 +271,20 @@ impl<C: AsymmetricConfig> AsymmetricConfig for MixedPrecision<C> {
         self.inner.gradient_clipping()
     }
 
+    fn update(&self) -> Update {
+        self.inner.update()
+    }
+
+    fn with_decay(&self, factor: f64) -> Result<Self, OptimError> {
+        Ok(MixedPrecision::new(self.inner.with_decay(factor)?))
+    }
+
     /// Rounds outside: the update is rescaled in single precision.
     fn build_asymmetric(&self) -> impl Optimizer {
         MixedPrecision::new(self.inner.build_asymmetric())
+    }
+
+    fn build_parametrized(&self, widths: ParamWidths) -> Result<impl Optimizer, OptimError> {
+        Ok(MixedPrecision::new(self.inner.build_parametrized(widths)?))
     }
 }

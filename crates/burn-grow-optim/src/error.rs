@@ -100,6 +100,24 @@ pub enum OptimError {
         /// The path of the parameter.
         path: String,
     },
+    /// Blocks of one stack whose base widths differ, so that new blocks have none to follow.
+    #[error(
+        "parameter `{path}` has other base widths than that of an earlier block: rates that follow \
+         widths need the same in every block of a stack"
+    )]
+    Blocks {
+        /// The path of the parameter.
+        path: String,
+    },
+    /// Paths of parameters that make no pattern.
+    #[error("the paths of parameters make no pattern: `{pattern}`")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A configuration whose weight decay cannot be scaled.
+    #[error("optimizer configuration: {0}")]
+    Settings(serde_json::Error),
     /// The optimizer record could not be read or written.
     #[error("optimizer record: {0}")]
     Record(#[from] RecordError),

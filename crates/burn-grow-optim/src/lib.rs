@@ -11,7 +11,8 @@
 //!   ([`Rewarmup`], Eq. 25-28). [`Asymmetric`], an optimizer around any other, applies it
 //!   coordinate by coordinate.
 //!
-//! [`AsymmetricConfig`] is the way to make such an optimizer from Burn's configurations.
+//! [`AsymmetricConfig`] is the way to make such an optimizer from Burn's configurations, also one
+//! whose rates follow the widths of a model ([`AsymmetricConfig::init_parametrized`]).
 //! [`BatchedMuon`], [`PerExpert`] and [`MixedPrecision`] are optimizers that experts and half
 //! precision need.
 
@@ -25,6 +26,7 @@ mod keys;
 mod locked;
 mod mixed_precision;
 mod param_ids;
+mod parametrized;
 mod per_expert;
 mod policy;
 mod probe;
@@ -34,6 +36,8 @@ mod rescale;
 mod rewarmup;
 mod rules;
 mod scope;
+mod settings;
+mod width_groups;
 
 pub use asymmetric::{Asymmetric, AsymmetricExt};
 pub use batched_muon::{BatchedMuon, BatchedMuonConfig};
@@ -45,6 +49,7 @@ pub use expand::expand_telling;
 pub use expand::{check_expandable, expand_optimizer};
 pub use locked::{LockedCopies, locked_copies};
 pub use mixed_precision::MixedPrecision;
+pub use parametrized::ParametrizedOptimizer;
 pub use per_expert::PerExpert;
 pub use policy::StatePolicy;
 pub use probe::check_asymmetric;

@@ -38,7 +38,7 @@
 //! The root holds what a program needs on its first day, and the [`prelude`] what it starts with.
 //! The rest is by subject: how a model is marked in [`describe`], what an expansion comes to in
 //! [`plan`], whether it did in [`verify`], what it costs in [`cost`], other methods to compare with
-//! in [`baseline`], optimizers and their state in [`optim`], triggers, reports, trials and loops of
+//! in [`baseline`], rates that follow widths in [`parametrization`], optimizers and their state in [`optim`], triggers, reports, trials and loops of
 //! your own in [`train`].
 //!
 //! # Feature flags
@@ -55,15 +55,15 @@ pub use burn_grow_derive::Growable;
 pub use burn_grow_optim::{Rewarmup, StatePolicy};
 pub use burn_grow_train::{At, Growth, TrainError, Trained, WidthExpansionCallback};
 
-pub use burn_grow_core::{baseline, cost, describe, plan, verify};
+pub use burn_grow_core::{baseline, cost, describe, parametrization, plan, verify};
 
 /// Optimizers whose state and learning rate can follow an expansion.
 pub mod optim {
     pub use burn_grow_optim::{
         Asymmetric, AsymmetricConfig, AsymmetricExt, AsymmetricGroups, BatchedMuon,
         BatchedMuonConfig, BiasCorrection, IntoModuleOptimizer, LockedCopies, MixedPrecision,
-        OptimError, PerExpert, Ramp, RewarmupRule, RewarmupSchedule, RewarmupScope, StateRules,
-        check_asymmetric, expand_optimizer, locked_copies,
+        OptimError, ParametrizedOptimizer, PerExpert, Ramp, RewarmupRule, RewarmupSchedule,
+        RewarmupScope, StateRules, check_asymmetric, expand_optimizer, locked_copies,
     };
 }
 

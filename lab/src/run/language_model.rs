@@ -8,8 +8,9 @@ use burn::optim::{
     GradientsParams, ModuleOptimizer, lr_scheduler::module_lr_scheduler::ModuleLearningRate,
 };
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use burn_grow::Growable;
 use burn_grow::moe::{MoeSequenceOutput, MoeTransformer};
+use burn_grow::parametrization::{Drawn, Parametrization};
+use burn_grow::{Blueprint, Growable};
 
 use crate::run::{Recorder, Run};
 use crate::text::Batch;
@@ -31,8 +32,25 @@ pub struct LanguageModel {
 pub fn initial(run: &Run) -> Result<MoeTransformer> {
     // Parameters made on a device without gradients would stay without them.
     let device = run.settings.device.open()?.autodiff();
-    let model = run.model();
-    device::initial(run.settings.seed, &device, |device| model.try_init(device)).context("model")
+    let config = run.model();
+    let initial = |device: &_| config.try_init(device);
+    let model = device::initial(run.settings.seed, &device, initial).context("model")?;
+    match run.optimizer.parametrization() {
+        None => Ok(model),
+        Some(parametrization) => follow(model, &parametrization),
+    }
+}
+
+/// Brings a fresh model, whose matrices all have one standard deviation, to that of each of them.
+fn follow(model: MoeTransformer, parametrization: &Parametrization) -> Result<MoeTransformer> {
+    let widths = parametrization.of(&Blueprint::of(&model)?);
+    let widths = widths.context("optimizer.base")?;
+    let mut model = widths.initialize(model, Drawn::Alike)?;
+    if let Some(tied) = &mut model.tied {
+        let logits: f64 = widths.multipliers().iter().map(|it| it.value).product();
+        tied.multiplier *= logits;
+    }
+    Ok(model)
 }
 
 impl TrainStep for LanguageModel {

@@ -83,7 +83,9 @@ pub(super) fn train(
         .build(&model)
         .with_context(named)?;
     let training = training(context, run, epoch)?;
-    let learner = Learner::new(callback.wrap(model), run.optimizer.build(), run.schedule());
+    let optimizer = run.optimizer.build(&Blueprint::of(&model)?);
+    let optimizer = optimizer.with_context(named)?;
+    let learner = Learner::new(callback.wrap(model), optimizer, run.schedule());
     let result = callback.attach(training).launch(learner);
 
     if let Some(error) = Arc::into_inner(failure).and_then(OnceLock::into_inner) {

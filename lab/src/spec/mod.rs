@@ -16,7 +16,7 @@ pub use experiment::{Experiment, Length, Published, files, reject};
 pub use grid::Grid;
 pub use groups::{Group, groups};
 pub use growth::{GrowthSpec, RateRule, Rewarmed, Stage};
-pub use optimizer::{AgeSetting, OptimizerKind, OptimizerSettings};
+pub use optimizer::{AgeSetting, OptimizerKind, OptimizerSettings, ParametrizationSetting};
 pub use schedule::WarmupStableCosine;
 pub use settings::{Settings, WidthAxis, out_of_range};
 

@@ -1,9 +1,15 @@
 //! The settings of the optimizer and its learning rate.
 
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamWConfig, AdjustLrFn, ModuleOptimizer};
+use burn_grow::Blueprint;
+use burn_grow::describe::Axis;
 use burn_grow::optim::{AsymmetricConfig, AsymmetricGroups, BatchedMuonConfig};
+use burn_grow::parametrization::{Parametrization, Parametrized};
 use serde::{Deserialize, Serialize};
 
 use crate::json::is_default;
@@ -30,6 +36,19 @@ pub enum AgeSetting {
     Shared,
     /// The steps since the expansion, where the state begins there.
     Own,
+}
+
+/// What rates, initialization and the factor of the logits follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParametrizationSetting {
+    /// Nothing: one rate and one standard deviation for all parameters at every width.
+    #[default]
+    None,
+    /// The widths, by the standard parametrization.
+    Standard,
+    /// The widths, by muP.
+    Mup,
 }
 
 /// The optimizer and its learning rate.
@@ -60,6 +79,12 @@ pub struct OptimizerSettings {
     pub epsilon: f32,
     /// The weight decay.
     pub weight_decay: f32,
+    /// What rates and initialization follow.
+    #[serde(skip_serializing_if = "is_default")]
+    pub parametrization: ParametrizationSetting,
+    /// The base widths of the parametrization: of `hidden`, `inner`, `kv_heads` and `queries`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub base: BTreeMap<Axis, usize>,
 }
 
 impl Default for OptimizerSettings {
@@ -76,34 +101,60 @@ impl Default for OptimizerSettings {
             beta_2: 0.95,
             epsilon: 1e-8,
             weight_decay: 0.1,
+            parametrization: ParametrizationSetting::default(),
+            base: BTreeMap::new(),
         }
     }
 }
 
 impl OptimizerSettings {
-    /// The optimizer of a run.
-    pub fn build(&self) -> ModuleOptimizer {
-        self.around(
-            &AdamWConfig::new()
-                .with_beta_1(self.beta_1)
-                .with_beta_2(self.beta_2)
-                .with_epsilon(self.epsilon)
-                .with_weight_decay(self.weight_decay),
-        )
+    /// The parametrization, if rates and initialization follow one.
+    pub fn parametrization(&self) -> Option<Parametrization> {
+        let base = self.base.clone();
+        match self.parametrization {
+            ParametrizationSetting::None => None,
+            ParametrizationSetting::Standard => Some(Parametrization::standard(base)),
+            ParametrizationSetting::Mup => Some(Parametrization::mup(base)),
+        }
+    }
+
+    /// The optimizer of a run that begins with a model like `blueprint`.
+    ///
+    /// # Errors
+    ///
+    /// When an axis has no base width, or one that the model does not have is given.
+    pub fn build(&self, blueprint: &Blueprint) -> Result<ModuleOptimizer> {
+        let adamw = AdamWConfig::new()
+            .with_beta_1(self.beta_1)
+            .with_beta_2(self.beta_2)
+            .with_epsilon(self.epsilon)
+            .with_weight_decay(self.weight_decay);
+        let widths = self.parametrization();
+        let widths = widths.map(|it| it.of(blueprint)).transpose();
+        self.around(&adamw, widths.context("optimizer.base")?.as_ref())
     }
 
     /// The optimizer of a run whose AdamW is configured like this, with all that is set there.
-    fn around(&self, adamw: &AdamWConfig) -> ModuleOptimizer {
-        let optim = adamw.init_asymmetric();
-        match self.kind {
-            OptimizerKind::AdamW => optim,
-            OptimizerKind::Muon => {
-                // With updates as large as AdamW's, rates and decay can stay what they are.
-                let muon = BatchedMuonConfig::new()
-                    .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-                    .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay)));
-                optim.with_asymmetric_group(ParamGroup::from_predicate("_proj"), &muon)
-            }
+    fn around(
+        &self,
+        adamw: &AdamWConfig,
+        widths: Option<&Parametrized>,
+    ) -> Result<ModuleOptimizer> {
+        let optim = match widths {
+            None => adamw.init_asymmetric(),
+            Some(widths) => adamw.init_parametrized(widths)?,
+        };
+        if self.kind == OptimizerKind::AdamW {
+            return Ok(optim);
+        }
+        // With updates as large as AdamW's, rates and decay can stay what they are.
+        let muon = BatchedMuonConfig::new()
+            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+            .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay)));
+        let matrices = ParamGroup::from_predicate("_proj");
+        match widths {
+            None => Ok(optim.with_asymmetric_group(matrices, &muon)),
+            Some(widths) => Ok(optim.with_parametrized_group(matrices, &muon, widths)?),
         }
     }
 }
@@ -122,9 +173,10 @@ mod tests {
                 ..OptimizerSettings::default()
             };
             let clipping = Some(GradientClippingConfig::Norm(1.0));
-            let clipped = settings.around(&AdamWConfig::new().with_grad_clipping(clipping));
-            assert!(clipped.has_gradient_clipping());
-            assert!(!settings.build().has_gradient_clipping());
+            let clipped = AdamWConfig::new().with_grad_clipping(clipping);
+            let around = |adamw| settings.around(adamw, None).expect("an optimizer");
+            assert!(around(&clipped).has_gradient_clipping());
+            assert!(!around(&AdamWConfig::new()).has_gradient_clipping());
         }
     }
 }

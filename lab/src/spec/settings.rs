@@ -11,7 +11,7 @@ use burn_grow::plan::Target;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{self, Overlay, is_default};
-use crate::spec::{AgeSetting, Backend, OptimizerKind, OptimizerSettings};
+use crate::spec::{AgeSetting, Backend, OptimizerKind, OptimizerSettings, ParametrizationSetting};
 
 /// Which widths grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -190,6 +190,12 @@ impl Settings {
             let expected = "`shared` under Muon, which corrects no bias";
             return wrong("optimizer.age", "`own`".into(), expected);
         }
+        let follows = optimizer.parametrization != ParametrizationSetting::None;
+        if follows == optimizer.base.is_empty() {
+            let value = format!("{:?}", optimizer.base);
+            let expected = "base widths exactly where `optimizer.parametrization` is not `none`";
+            return wrong("optimizer.base", value, expected);
+        }
         if self.model.vocab_size != 256 {
             let value = self.model.vocab_size.to_string();
             return wrong("model.vocab_size", value, "256, one for each byte");
@@ -336,6 +342,16 @@ mod tests {
                     ..base()
                 },
                 "setting `runs`",
+            ),
+            (
+                Settings {
+                    optimizer: OptimizerSettings {
+                        parametrization: ParametrizationSetting::Mup,
+                        ..OptimizerSettings::default()
+                    },
+                    ..base()
+                },
+                "setting `optimizer.base` is {}",
             ),
             (
                 Settings {

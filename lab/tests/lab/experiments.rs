@@ -473,6 +473,41 @@ budget = { flops-of = "deep" }
 }
 
 #[test]
+fn rates_and_initialization_follow_the_widths_that_settings_name() {
+    let workspace = Workspace::new();
+    let follows = |parametrization: &str| {
+        format!(
+            r#"
+[settings.optimizer]
+parametrization = "{parametrization}"
+base = {{ hidden = 2, inner = 4, kv_heads = 1, queries = 2 }}
+{GROWN}"#
+        )
+    };
+    let first = |campaign: &Campaign| initial(&campaign.runs[0]).expect("a model");
+    let plain = first(&workspace.campaign(GROWN));
+    for (name, logits, router) in [("mup", 0.25, 0.25), ("standard", 1.0, 0.5)] {
+        let campaign = workspace.campaign(&follows(name));
+        let model = first(&campaign);
+        assert_eq!(model.config().logit_multiplier, logits);
+        let [found, as_drawn] = [&model, &plain].map(|model| {
+            let feed_forward = &model.blocks[0].feed_forward;
+            let router = feed_forward.router.linear.weight.val();
+            let down = feed_forward.down_proj.val();
+            [router.abs().max(), down.abs().max()].map(|it| it.into_scalar::<f32>())
+        });
+        // The router reads `hidden`, four times the base; `inner` is what it is there.
+        assert!((found[0] / as_drawn[0] - router).abs() < 1e-5, "{name}");
+        assert_eq!(found[1], as_drawn[1], "{name}");
+        // It trains, grows, and its checkpoints hold the grown factor of the logits.
+        let key = campaign.runs[0].key.clone();
+        workspace.interrupt(&campaign, &key);
+        let rows = workspace.finish(&campaign);
+        assert!(rows.iter().all(|row| row.loss.is_finite()), "{name}");
+    }
+}
+
+#[test]
 fn runs_are_found_by_name_and_by_the_name_of_their_grid() {
     let experiment = Experiment::read(&folder().join("table1.toml")).expect("an experiment");
     let names = |names: &[&str]| {

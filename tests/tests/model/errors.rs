@@ -16,6 +16,7 @@ use burn_grow::moe::{MoeConfig, MoeTransformer};
 use burn_grow::optim::{
     AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
 };
+use burn_grow::parametrization::Parametrization;
 use burn_grow::plan::{Blocks, Init, Method};
 use burn_grow::verify::{Activations, check_description, two_width_check, verify};
 use burn_grow::{
@@ -333,6 +334,12 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             Blueprint::of_lazy(&vast()).unwrap_err(),
             &["`embedding.weight`", "[1099511627776, 1099511627776]"],
         ),
+        (
+            Parametrization::mup([("inner", 0)])
+                .of(&Blueprint::of(&mlp()).unwrap())
+                .unwrap_err(),
+            &["`inner`", "above 0"],
+        ),
         (planned(mlp(), Expansion::default()), &["no axis"]),
         (
             described(Laid { up: linear(3, 8) }),
@@ -618,6 +625,7 @@ fn the_messages_read_well() {
     axis `inner` cannot have 18446744073709551615 units: a plan lists at most 16777216
     Net2Net, noise NaN: NaN is not a finite number
     parameter `embedding.weight` of shape [1099511627776, 1099511627776] makes the model too large for any memory
+    axis `inner` has no base width: give it one above 0, best that of the tuned model
     the expansion names no axis
     parameter `up.weight`: dimension 1 has 8 coordinates, which does not fit `fan_out(2 x inner x 3)`
     parameter `up.weight`: dimension 1 is `fan_out(outer x inner)`, but the width of `outer` does not follow from any other dimension: store it in a field with `#[grow(width = "outer")]`

@@ -10,6 +10,7 @@ mod identity;
 mod layers;
 mod numbers;
 mod pairs;
+mod parametrization;
 mod plan;
 mod pullback;
 mod reuse;

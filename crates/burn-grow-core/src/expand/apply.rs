@@ -7,6 +7,7 @@ use super::apart::check_apart;
 use super::device;
 #[cfg(feature = "flex")]
 use super::host;
+use super::tape::Tape;
 use crate::describe::constants::Constants;
 use crate::describe::growable::Growable;
 use crate::error::GrowError;
@@ -127,34 +128,17 @@ fn expand_param<const D: usize>(
     }
     let (id, tensor, mapper) = param.consume();
     let id = plan.id_after(planned, id);
-    // A computed tensor is no leaf: leave the tape, expand, and enter it again as it was.
-    let mut autodiff = tensor.is_autodiff();
-    let require_grad = tensor.is_require_grad();
-    // Asking a plain tensor panics.
-    let distributed = autodiff && tensor.is_distributed();
-    let checkpointing = tensor.gradient_checkpointing_strategy();
+    let mut tape = Tape::of(&tensor);
     let tensor = tensor.without_autodiff();
-    let mut expanded = match (planned.content(), like) {
+    let expanded = match (planned.content(), like) {
         (Some(ParamContent::Fresh), Some(like)) => {
-            autodiff = like.autodiff;
+            tape.autodiff = like.autodiff;
             tensor.to_device(&like.device).cast(like.dtype)
         }
         (Some(ParamContent::Fresh), None) => tensor,
         _ => expand(plan, planned, tensor),
     };
-    if autodiff {
-        expanded = Tensor::from_inner(expanded);
-    }
-    if let Some(strategy) = checkpointing {
-        expanded = expanded.with_gradient_checkpointing_strategy(strategy);
-    }
-    if require_grad {
-        expanded = expanded.require_grad();
-    }
-    if distributed {
-        expanded = expanded.set_distributed(id);
-    }
-    Param::from_mapped_value(id, expanded, mapper)
+    Param::from_mapped_value(id, tape.enter(id, expanded), mapper)
 }
 
 /// Expands a tensor where it is: by moving bytes in host memory, by tensor operations elsewhere. The

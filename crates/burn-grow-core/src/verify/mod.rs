@@ -2,6 +2,7 @@
 //!
 //! [`two_width_check`] finds wrong roles, [`verify`] compares a model before and after an
 //! expansion, and [`symmetry`] and [`grown_rms`] follow the grown parameters while they train.
+//! [`coordinate_check`] tells whether activations keep their size at other widths.
 //!
 //! A rehearsal of a run is made of three more: a [`Doubling`] keeps the function of every rightly
 //! described model, [`pullback`] tells by the gradients if it did, and [`check_description`] if the
@@ -9,6 +10,7 @@
 
 mod common_blocks;
 mod compare;
+mod coordinates;
 mod description;
 mod doubling;
 pub(crate) mod mismatch;
@@ -20,6 +22,7 @@ mod symmetry;
 mod two_widths;
 
 pub use compare::{SiteRms, Verification, verify};
+pub use coordinates::{CoordinateCheck, SiteSizes, coordinate_check};
 pub use description::check_description;
 pub use doubling::Doubling;
 pub use mismatch::{Quantity, RoleMismatch, RoleWarning};
