@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{FloatDType, Gradients, Tensor};
 use burn_grow_core::{ParamVisitor, for_each_param};
 use burn_grow_tests::data::{distance, values};
 use burn_grow_tests::dump;
@@ -12,8 +12,8 @@ use crate::kind::Kind;
 #[derive(Default)]
 pub(crate) struct Findings {
     numbers: BTreeMap<(Kind, String), Vec<f32>>,
-    /// Why the device cannot compute them, if it is known to compute no such thing.
-    pub(crate) cannot: Option<String>,
+    /// The type of number that they need, if the device does not compute in it.
+    pub(crate) cannot: Option<FloatDType>,
 }
 
 impl Findings {

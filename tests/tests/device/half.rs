@@ -6,14 +6,14 @@ use burn::tensor::FloatDType;
 use crate::check::{Check, On};
 use crate::findings::Findings;
 use crate::kind::Kind;
-use crate::table::panics;
 use crate::transformer::losses;
 
 pub(crate) fn enrol(checks: &mut Vec<Check>) {
     checks.extend([
         Check {
             name: "transformer in bf16, 10 steps",
-            short: false,
+            // WGSL has no such type, so that a software driver is done with it at once.
+            short: true,
             run: |on, found| trained(on, found, FloatDType::BF16, Kind::Bf16),
         },
         Check {
@@ -24,17 +24,11 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
     ]);
 }
 
-/// A device that does not compute in `dtype` is tried all the same, for what Burn says.
+/// Nothing is tried on a device that does not compute in `dtype`: there, Burn 0.22.1 goes on from
+/// one kernel that does not compile to the next for minutes, with a panic for each.
 fn trained(on: &On, found: &mut Findings, dtype: FloatDType, kind: Kind) {
-    if on.device.supports_dtype(dtype) {
-        found.add(kind, "losses", losses(on, dtype, 10));
-        return;
+    match on.device.supports_dtype(dtype) {
+        true => found.add(kind, "losses", losses(on, dtype, 10)),
+        false => found.cannot = Some(dtype),
     }
-    let said = match panics(|| drop(losses(on, dtype, 10))) {
-        Some(message) => message,
-        None => "it computes something all the same".into(),
-    };
-    found.cannot = Some(format!(
-        "Device::supports_dtype({dtype:?}) is false; Burn: {said}"
-    ));
 }

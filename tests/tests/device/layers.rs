@@ -11,7 +11,7 @@ use crate::findings::Findings;
 use crate::kind::Kind;
 
 /// Those that a software driver gets through in minutes.
-const SHORT: [&str; 3] = ["Linear", "LayerNorm", "Conv2d"];
+const SHORT: [&str; 2] = ["Linear", "LayerNorm"];
 
 pub(crate) fn enrol(checks: &mut Vec<Check>) {
     fn check<M: Around>(_layer: &str, checks: &mut Vec<Check>) {

@@ -32,12 +32,15 @@ pub(crate) fn run(checks: &[Check], on: &On) -> bool {
         let found = computed(check, on);
         let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
         if let Ok(Findings {
-            cannot: Some(reason),
+            cannot: Some(dtype),
             ..
         }) = found
         {
             row([check.name, &seconds, "cannot", "", ""]);
-            cannot.push(format!("{}: {reason}", check.name));
+            cannot.push(format!(
+                "{}: Device::supports_dtype({dtype:?}) is false",
+                check.name
+            ));
             continue;
         }
         let both = found.and_then(|found| Ok((found, computed(check, &On::flex())?)));
@@ -94,14 +97,8 @@ pub(crate) fn run(checks: &[Check], on: &On) -> bool {
 /// What a check finds, or the message of its panic.
 fn computed(check: &Check, on: &On) -> Result<Findings, String> {
     let mut found = Findings::default();
-    match panics(|| (check.run)(on, &mut found)) {
-        None => Ok(found),
-        Some(message) => Err(message),
+    match catch_unwind(AssertUnwindSafe(|| (check.run)(on, &mut found))) {
+        Ok(()) => Ok(found),
+        Err(panic) => Err(device::message(&*panic)),
     }
-}
-
-/// The message of the panic that `work` ends with, if it does.
-pub(crate) fn panics(work: impl FnOnce()) -> Option<String> {
-    let panic = catch_unwind(AssertUnwindSafe(work)).err()?;
-    Some(device::message(&*panic))
 }

@@ -29,8 +29,20 @@ pub(crate) fn enrol(checks: &mut Vec<Check>) {
         },
         Check {
             name: "transformer, every axis grows",
+            short: true,
+            run: |on, found| {
+                every_axis(on, |name, wide| found.add_params(Kind::Bits, &name, wide));
+            },
+        },
+        Check {
+            name: "transformer, every grown axis",
             short: false,
-            run: every_axis,
+            run: |on, found| {
+                every_axis(on, |name, wide| {
+                    let logits = wide.forward(tokens(1, &on.device)).logits;
+                    found.add(Kind::Outputs, name, values(logits));
+                });
+            },
         },
         Check {
             name: "transformer, rehearsal",
@@ -105,7 +117,8 @@ fn passes(on: &On, found: &mut Findings, config: &MoeConfig) {
     }
 }
 
-fn every_axis(on: &On, found: &mut Findings) {
+/// Calls `check` with every expansion's name and model.
+fn every_axis(on: &On, mut check: impl FnMut(String, &MoeTransformer)) {
     let narrow = model(&grouped(), &on.device);
     for expansion in [
         Expansion::by("hidden", 2.0),
@@ -119,10 +132,7 @@ fn every_axis(on: &On, found: &mut Findings) {
         Expansion::to("layers", 5).with_blocks("layers", Blocks::identity()),
     ] {
         let name = format!("{:?} {:?}", expansion.targets, expansion.blocks);
-        let wide = grown(&narrow, &expansion);
-        found.add_params(Kind::Bits, &name, &wide);
-        let logits = wide.forward(tokens(1, &on.device)).logits;
-        found.add(Kind::Outputs, name, values(logits));
+        check(name, &grown(&narrow, &expansion));
     }
 }
 

@@ -137,6 +137,7 @@ impl<M: Growable> Growing<M> {
             self.run.fail(error);
         }
         self.run.reach(&self.state, rates);
+        self.run.optimized(&self.inner, self.state.position);
         self
     }
 
@@ -266,7 +267,9 @@ impl<M: TrainStep + Growable> TrainStep for Growing<M> {
             self.rehearse(rehearsal, &item);
         }
         self.run.begin_step(&self.inner, self.state.position.step);
-        self.inner.step(item)
+        let output = self.inner.step(item);
+        self.run.stepped(&self.inner, self.state.position);
+        output
     }
 
     fn optimize(

@@ -16,6 +16,7 @@ mod reads;
 mod rehearse;
 mod resume;
 mod run;
+mod threads;
 mod trained;
 
 pub use self::attach::WidthExpansionCallback;

@@ -9,6 +9,7 @@ use burn_train::train::WorkerFailure;
 use burn_train::{Interrupter, TrainingError};
 
 use super::decisions::{Decisions, Rates};
+use super::threads::Threads;
 use crate::checkpoint::State;
 use crate::deviation::{Deviation, FirstEpoch};
 use crate::growth::{check_rates, check_state};
@@ -40,6 +41,7 @@ pub(crate) struct Session {
     pub(crate) stopped: Option<usize>,
     /// The step that the devices were last seeded for.
     seeded: Option<usize>,
+    pub(crate) threads: Threads,
 }
 
 /// What is known of a training before its first epoch ends, and what was found then.
