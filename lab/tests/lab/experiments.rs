@@ -138,6 +138,8 @@ fn every_experiment_can_be_run_at_both_lengths() {
         assert!(!experiment.seeds.is_empty(), "{name}");
         let specs: Vec<_> = experiment.specs.iter().collect();
         let settings = experiment.settings(&Settings::default()).expect("settings");
+        let valid = settings.validate();
+        valid.unwrap_or_else(|error| panic!("{name}: {error}"));
         for length in [Length::Full, Length::Short] {
             let runs = Run::all(&experiment, &specs, &settings, &[0], "", length);
             let runs = runs.unwrap_or_else(|error| panic!("{name}: {error}"));

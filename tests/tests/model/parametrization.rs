@@ -15,6 +15,7 @@ use burn_grow::parametrization::{
 };
 use burn_grow::plan::Blocks;
 use burn_grow::{Blueprint, Expansion, GrowError, Growable};
+use burn_grow_tests::book::Sine;
 use burn_grow_tests::dump;
 use burn_grow_tests::growth::plan;
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Stacked};
@@ -542,4 +543,12 @@ fn what_is_drawn_alike_ends_with_the_standard_deviation_of_the_rule() {
         assert!(after.require_grad);
         assert_eq!(after.checkpointing, before[&path].checkpointing);
     }
+}
+
+#[test]
+fn the_table_of_the_guide_is_what_is_printed() {
+    let guide = include_str!("../../../docs/src/guide/rates-that-follow-widths.md");
+    let model = Sine::of_width(64, &Device::flex());
+    let printed = of(&Parametrization::mup([("inner", 16)]), &model).to_string();
+    assert!(guide.contains(&printed), "{printed}");
 }
