@@ -410,9 +410,9 @@ fn a_model_in_another_float_type_is_rejected() {
     "belongs to no parameter"
 )]
 #[case::of_a_state_without_dimensions(
-    |_: &mut [Entry], scalars: &mut Scalars| {
-        let (_, rank) = scalars.iter_mut().find(|(name, _)| name.ends_with("__rank")).unwrap();
-        *rank = Scalar::UInt(0);
+    |tensors: &mut [Entry], scalars: &mut Scalars| {
+        let id = tensors[0].3.unwrap();
+        *scalars.get_mut(&format!("{id}.__rank")).unwrap() = Scalar::UInt(0);
     },
     "does not follow its parameter"
 )]
