@@ -33,7 +33,7 @@ pub(super) fn expand<const D: usize>(
     let factors = Factors::of(dims);
     let multiplied = dtype == DType::F32 && !needs_old(plan, dims);
     if multiplied {
-        let factors = factors.on_host(&shape);
+        let factors = factors.on_host::<f32>(&shape);
         let bytes = filled(moves.len(), |at, to| {
             moves.write(from, at, to);
             let (elements, _) = to.as_chunks_mut();

@@ -17,5 +17,6 @@ mod noise;
 mod old_values;
 mod random;
 mod stack;
+pub(crate) mod streamed;
 #[cfg(all(test, feature = "flex"))]
 mod tests;

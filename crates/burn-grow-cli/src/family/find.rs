@@ -1,0 +1,43 @@
+//! The families that come with the program, and finding one.
+
+use crate::error::{Error, suggestion};
+use crate::folder::Folder;
+
+use super::text::Family;
+
+/// The files of `shipped/`.
+const SHIPPED: [(&str, &str); 1] = [("llama", include_str!("shipped/llama.toml"))];
+
+/// Reads the families that come with the program.
+///
+/// # Errors
+///
+/// None that a test would not find.
+pub fn shipped() -> Result<Vec<Family>, Error> {
+    let families = SHIPPED.iter();
+    families
+        .map(|(name, text)| Family::parse(name, text))
+        .collect()
+}
+
+/// Finds the family of a folder by the `model_type` of its configuration.
+///
+/// # Errors
+///
+/// Names the families that there are.
+pub fn find(folder: &Folder) -> Result<Family, Error> {
+    let model_type = folder.config.model_type()?;
+    let families = shipped()?;
+    let known: Vec<String> = families
+        .iter()
+        .flat_map(|it| it.model_types.clone())
+        .collect();
+    let mut families = families.into_iter();
+    let found = families.find(|family| family.model_types.iter().any(|it| it == model_type));
+    found.ok_or_else(|| Error::UnknownFamily {
+        path: folder.config.path.clone(),
+        model_type: model_type.into(),
+        suggestion: suggestion(model_type, known.iter().map(String::as_str)),
+        known,
+    })
+}
