@@ -5,8 +5,32 @@ use crate::folder::Folder;
 
 use super::text::Family;
 
+/// Lists files of `shipped/` with their names.
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("shipped/", $name, ".toml")))),+]
+    };
+}
+
 /// The files of `shipped/`.
-const SHIPPED: [(&str, &str); 1] = [("llama", include_str!("shipped/llama.toml"))];
+const SHIPPED: [(&str, &str); 16] = files![
+    "llama",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3_text",
+    "olmo2",
+    "phi3",
+    "gpt2",
+    "gpt_neox",
+    "mixtral",
+    "olmoe",
+    "qwen2_moe",
+    "qwen3_moe",
+    "deepseek_v3",
+    "bert",
+    "vit",
+];
 
 /// Reads the families that come with the program.
 ///
