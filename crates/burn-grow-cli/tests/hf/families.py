@@ -32,6 +32,8 @@ TRANSFORMER = dict(
     bos_token_id=None,
     eos_token_id=None,
 )
+# What keeps the RMS on average is tried where there is much to average over.
+WIDE = dict(hidden_size=256, n_embd=256, initializer_range=0.05, init_std=0.05)
 WIDTHS = ["inner", "hidden", "kv_heads", "queries", "vocab", "layers"]
 # Where a head has `hidden / heads` coordinates, the two grow together.
 CLASSIC = ["inner", "hidden heads", "vocab", "layers"]
@@ -282,27 +284,31 @@ def rms(states):
     return [state.float().pow(2).mean().sqrt().item() for state in states]
 
 
-def check(program, family, number, variant, dtype, root):
-    folder = root / f"{family['name']}-{number}-{str(dtype).split('.')[-1]}"
-    model = randomized(family, variant, dtype)
-    model.save_pretrained(folder)
+def doubled(family, dtype):
+    """Expansions that keep the function: every axis alone, and all together."""
+    alone = [[f"{axis}=2x" for axis in axes.split()] for axes in family["axes"]]
+    return [*(alone if dtype == torch.float32 else []), family["every"]]
+
+
+def halfway(family):
+    """Expansions by half of a width."""
+    return [
+        [f"{axis}=1.5x" for axis in axes.split()]
+        for axes in family["axes"]
+        if axes.split()[0] in ("inner", "hidden") and "queries" not in axes
+    ]
+
+
+def check(program, family, number, variant, dtype, kind, root):
+    folder = root / f"{family['name']}-{number}-{str(dtype).split('.')[-1]}-{kind}"
+    randomized(family, variant, dtype).save_pretrained(folder)
     # In single precision, as what both round to is not what is compared.
     model, wrong = load(family, folder, torch.float32)
     assert not wrong, wrong
     words = getattr(model.config, "vocab_size", None)
     wanted, states = outputs(model, words)
-    doubled = [[f"{axis}=2x" for axis in axes.split()] for axes in family["axes"]]
-    cases = [("2x", targets) for targets in doubled]
-    if dtype != torch.float32:
-        cases = []
-    cases.append(("2x", family["every"]))
-    if dtype == torch.float32:
-        cases += [
-            ("1.5x", [f"{axis}=1.5x" for axis in axes.split()])
-            for axes in family["axes"]
-            if axes.split()[0] in ("inner", "hidden") and "queries" not in axes
-        ]
-    for index, (kind, targets) in enumerate(cases):
+    cases = doubled(family, dtype) if kind == "2x" else halfway(family)
+    for index, targets in enumerate(cases):
         out = root / f"{folder.name}-out-{index}"
         answer = {
             "family": family["name"],
@@ -338,7 +344,9 @@ def main():
         with tempfile.TemporaryDirectory() as root:
             for number, variant in enumerate(family["variants"]):
                 for dtype in (torch.float32, torch.bfloat16):
-                    check(program, family, number, variant, dtype, Path(root))
+                    check(program, family, number, variant, dtype, "2x", Path(root))
+                wide = {**variant, **{key: WIDE[key] for key in WIDE if key in variant}}
+                check(program, family, number, wide, torch.float32, "1.5x", Path(root))
 
 
 if __name__ == "__main__":
