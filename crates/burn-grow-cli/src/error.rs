@@ -159,9 +159,10 @@ pub enum Error {
     /// A tensor that the family does not know.
     #[error(
         "{path} holds tensor `{tensor}` of shape {shape:?}, which family `{family}` does not \
-         describe{suggestion}: describe it in a file for `--family`, or carry it over as it is \
-         with `--keep {tensor}`"
-    , path = path.display())]
+         describe: describe it in a file for `--family`, or carry it over as it is \
+         with `--keep {tensor}`",
+        path = path.display()
+    )]
     Undescribed {
         /// The file.
         path: PathBuf,
@@ -171,8 +172,6 @@ pub enum Error {
         shape: Vec<usize>,
         /// The family.
         family: String,
-        /// A name that is written almost alike.
-        suggestion: String,
     },
     /// A tensor that other layers or experts have.
     #[error("tensor `{tensor}` is missing: the folder has `{other}`")]
@@ -218,7 +217,7 @@ pub enum Error {
     /// A model whose numbers no `config.json` of the family can express.
     #[error(
         "the configuration of family `{family}` cannot express this expansion: `{key}` would be \
-         {found}, and {rule} is {expected}; grow {axes} by the same factor"
+         {found}, and {rule}; grow {axes} by the same factor"
     )]
     Inexpressible {
         /// The family.
@@ -227,10 +226,8 @@ pub enum Error {
         key: String,
         /// Its value after the expansion.
         found: usize,
-        /// How the model computes it.
+        /// How the model computes it, and what that gives.
         rule: String,
-        /// What that gives.
-        expected: String,
         /// The axes to grow alike.
         axes: String,
     },

@@ -72,8 +72,7 @@ impl Journal {
         let path = folder.join(FILE);
         let text = serde_json::to_string(heading).map_err(Error::json(&path))?;
         let mut file = File::create(&path).map_err(Error::io(&path))?;
-        let written = writeln!(file, "{text}").and_then(|()| file.sync_data());
-        written.map_err(Error::io(&path))?;
+        writeln!(file, "{text}").map_err(Error::io(&path))?;
         let whole = BTreeSet::new();
         Ok(Self { path, file, whole })
     }
@@ -102,7 +101,7 @@ impl Journal {
         Ok(Self { path, file, whole })
     }
 
-    /// Notes that these tensors are whole.
+    /// Notes that these tensors are whole. A note that is lost costs their time, no more.
     pub(super) fn add(&mut self, names: &[&str]) -> Result<(), Error> {
         let mut text = String::new();
         for name in names {
@@ -110,7 +109,6 @@ impl Journal {
             text.push('\n');
         }
         let written = self.file.write_all(text.as_bytes());
-        let written = written.and_then(|()| self.file.sync_data());
         written.map_err(Error::io(&self.path))
     }
 }

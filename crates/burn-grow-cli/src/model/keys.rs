@@ -128,12 +128,12 @@ fn inexpressible(
         .map(|axis| format!("`{axis}`"))
         .collect();
     axes.dedup();
+    let given = given.map_or_else(|| "no whole number".into(), |given| given.to_string());
     Error::Inexpressible {
         family: family.name.clone(),
         key: number.key.name.clone(),
         found: value,
-        rule: format!("`{}`", rule.text()),
-        expected: given.map_or_else(|| "no whole number".into(), |given| given.to_string()),
+        rule: format!("`{}` is {given}", rule.text()),
         axes: axes.join(" and "),
     }
 }

@@ -8,7 +8,7 @@ use burn_grow_core::describe::{Axis, Role};
 use super::keys::{self, Number};
 use super::natural;
 use super::tied::{self, Tie};
-use crate::error::{Error, suggestion};
+use crate::error::Error;
 use crate::family::{self, Family, Found, is_dimension};
 use crate::folder::{Dtype, Folder};
 
@@ -240,14 +240,11 @@ impl Params<'_> {
 
     fn undescribed(&self, name: &str, source: &str) -> Error {
         let stored = &self.folder.tensors[source];
-        // Numbers are no part of the likeness.
-        let texts = self.family.tensors.iter().map(|(name, _)| name.text());
         Error::Undescribed {
             path: self.folder.file_of(stored).to_owned(),
             tensor: name.into(),
             shape: stored.shape.clone(),
             family: self.family.name.clone(),
-            suggestion: suggestion(name, texts),
         }
     }
 
