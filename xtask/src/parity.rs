@@ -12,7 +12,7 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// Compares the MoE transformer with that of `transformers`.
+    /// Compares the MoE transformer and the families of the command line with `transformers`.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let interpreter = match python::find()? {
             Ok(interpreter) => interpreter,

@@ -13,6 +13,7 @@
 //! | [`expand`] | the expanded folder, written |
 //! | [`mod@verify`] | the check that a folder is an expansion of another one |
 //! | [`inspect`] | what a folder holds, and what of it can grow |
+//! | [`mod@propose`] | a family for an architecture that nobody knows |
 
 mod error;
 pub mod expand;
@@ -20,6 +21,7 @@ pub mod family;
 pub mod folder;
 pub mod inspect;
 pub mod model;
+pub mod propose;
 pub mod verify;
 
 pub use error::Error;

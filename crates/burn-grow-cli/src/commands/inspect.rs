@@ -2,13 +2,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn_grow_cli::inspect::Inspection;
+use burn_grow_cli::propose::propose;
+use burn_grow_cli::{Error, Folder};
 use burn_grow_core::table;
 use clap::Args;
+use serde_json::json;
 
 use super::options::{Reading, print_json};
 use super::text;
 
 /// Says what a folder holds: its family, its axes and widths, and which of them can grow
+///
+/// Of an architecture that no family knows it proposes a description, to be checked, edited and
+/// passed with `--family FILE`.
 #[derive(Args)]
 pub(super) struct Inspect {
     /// The folder
@@ -22,12 +28,34 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let found = self.reading.open(&self.folder)?.inspect()?;
+        let model = match self.reading.open(&self.folder) {
+            Ok(model) => model,
+            Err(error) => return self.unknown(error),
+        };
+        let found = model.inspect()?;
         match self.json {
             true => print_json(&found)?,
             false => print(&found),
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Inspect {
+    /// Proposes a family, if that is what is missing.
+    fn unknown(&self, error: anyhow::Error) -> anyhow::Result<ExitCode> {
+        if !matches!(error.downcast_ref(), Some(Error::UnknownFamily { .. })) {
+            return Err(error);
+        }
+        let proposal = propose(&Folder::open(&self.folder)?);
+        match self.json {
+            true => print_json(&json!({ "family": null, "axes": [], "proposal": proposal }))?,
+            false => {
+                eprintln!("{error}\n");
+                print!("{proposal}");
+            }
+        }
+        Ok(ExitCode::FAILURE)
     }
 }
 

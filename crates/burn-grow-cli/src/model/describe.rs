@@ -17,7 +17,7 @@ impl Model {
     ///
     /// Fails when shapes and `config.json` disagree about a width.
     pub fn blueprint(&self) -> Result<Blueprint, Error> {
-        self.described(&self.params)
+        self.described(&self.params_of_file()?)
     }
 
     /// Describes `params`.

@@ -71,24 +71,20 @@ impl Model {
     /// would be.
     pub fn grow(&self, expansion: &Expansion) -> Result<Growth<'_>, Error> {
         let mut notes = Vec::new();
-        let mut plan = self.plan(&self.blueprint()?, expansion)?;
-        let mut params = self.params.clone();
-        let untied = self.untied()?;
-        let mut untie = self.tie.different.clone().map(|tensor| {
+        let mut params = self.params_of_file()?;
+        let mut plan = self.plan(&self.described(&params)?, expansion)?;
+        let mut untie = self.tie.different.is_some();
+        if let Some(tensor) = &self.tie.different {
             notes.push(format!(
                 "untied: `{tensor}` is in the folder and differs from what it is tied to"
             ));
-            tensor
-        });
-        if let Some((param, axis)) = breaking(&untied, &plan) {
+        } else if let Some((path, axis)) = breaking(&self.untied()?, &plan) {
             notes.push(format!(
-                "untied: `{}` reads `{axis}`, and what it is tied to makes it, so that no factor \
-                 suits both; the parameters before the expansion count it, too",
-                param.path
+                "untied: `{path}` reads `{axis}`, and what it is tied to makes it, so that no \
+                 factor suits both; the parameters before the expansion count it, too"
             ));
-            untie = Some(param.path.clone());
-            params.extend(untied);
-            params.sort_by(|one, other| super::natural::compare(&one.path, &other.path));
+            untie = true;
+            params = self.params_untied()?;
             plan = self.plan(&self.described(&params)?, expansion)?;
         }
         let params = params.into_iter().map(|param| (param.path.clone(), param));
@@ -99,7 +95,7 @@ impl Model {
             params: params.collect(),
             plan,
         };
-        growth.changes = growth.changes_of_config(untie.is_some())?;
+        growth.changes = growth.changes_of_config(untie)?;
         growth.note_roots();
         Ok(growth)
     }
@@ -120,14 +116,14 @@ impl Model {
 }
 
 /// The tied parameter that cannot stay tied, and the axis that it reads.
-fn breaking<'a>(untied: &'a [Parameter], plan: &Plan) -> Option<(&'a Parameter, &'a Axis)> {
+fn breaking(untied: &[Parameter], plan: &Plan) -> Option<(String, Axis)> {
     untied.iter().find_map(|param| {
         let parts = param.roles.iter().flatten().flat_map(|role| &role.parts);
         let mut read = parts
             .filter(|part| part.kind == RoleKind::FanIn)
             .flat_map(|part| part.axes());
         let axis = read.find(|axis| plan.axis(axis).is_some_and(AxisPlan::grows))?;
-        Some((param, axis))
+        Some((param.path.clone(), axis.clone()))
     })
 }
 

@@ -106,6 +106,22 @@ impl Model {
             .collect()
     }
 
+    /// The parameters as the file is: what is tied is one, unless the file unties it.
+    pub(super) fn params_of_file(&self) -> Result<Vec<Parameter>, Error> {
+        match self.tie.different {
+            Some(_) => self.params_untied(),
+            None => Ok(self.params.clone()),
+        }
+    }
+
+    /// The parameters once nothing is tied.
+    pub(super) fn params_untied(&self) -> Result<Vec<Parameter>, Error> {
+        let mut params = self.params.clone();
+        params.extend(self.untied()?);
+        params.sort_by(|one, other| natural::compare(&one.path, &other.path));
+        Ok(params)
+    }
+
     /// The parameters that hold the second use of tied tensors once they are untied.
     pub(super) fn untied(&self) -> Result<Vec<Parameter>, Error> {
         let mut params = Params {

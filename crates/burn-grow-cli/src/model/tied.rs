@@ -55,13 +55,16 @@ pub(super) fn read(folder: &Folder, family: &Family) -> Result<Tie, Error> {
         if let Some(second) = folder.tensors.get(tensor) {
             if !equal(folder, first, second)? {
                 tie.different = Some(tensor.clone());
-                tie.copies.clear();
-                tie.pairs.clear();
-                return Ok(tie);
             }
             tie.copies.insert(tensor.clone());
         }
         tie.pairs.insert(tensor.clone(), source.clone());
+    }
+    if tie.different.is_some() {
+        // Then everything that the folder has is a parameter of its own.
+        tie.copies.clear();
+        tie.pairs
+            .retain(|tensor, _| !folder.tensors.contains_key(tensor));
     }
     Ok(tie)
 }

@@ -166,6 +166,21 @@ fn a_plan_file_goes_out_and_in() {
 }
 
 #[test]
+fn inspect_proposes_a_family_for_what_nobody_knows() {
+    let mut folder = llama();
+    folder.config["model_type"] = json!("alpaca");
+    folder.write();
+    let (model, _) = places(&folder);
+    let output = run(&["inspect", &model]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no family knows `alpaca`"));
+    assert!(text(&output.stdout).starts_with("# Proposed from the names and sizes"));
+    let found = run(&["inspect", &model, "--json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).expect("JSON");
+    assert_eq!(found["family"], Value::Null);
+}
+
+#[test]
 fn wrong_usage_and_failure_have_codes_of_their_own() {
     let folder = llama();
     let (model, out) = places(&folder);

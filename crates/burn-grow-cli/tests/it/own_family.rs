@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use burn_grow_cli::Model;
 use burn_grow_cli::expand::Job;
+use burn_grow_cli::propose::propose;
+use burn_grow_cli::{Family, Folder, Model};
 use burn_grow_core::Expansion;
 use serde_json::json;
 
-use crate::common::{Arrays, Dir, array, config, read};
+use crate::common::{Arrays, Dir, array, config, llama, read};
 
 fn opt() -> Dir {
     let mut arrays = Arrays::new();
@@ -162,4 +163,51 @@ fn a_family_that_contradicts_itself_is_named_with_the_entry() {
         text.contains("is also one of") || text.contains("dimensions"),
         "{text}"
     );
+}
+
+#[test]
+fn a_proposal_for_an_unknown_architecture_is_a_family_to_start_from() {
+    // Llama under another name: all but what sizes cannot tell is right.
+    let mut folder = llama();
+    let expansion = Expansion::by("inner", 2.0);
+    let (_, expected) = folder.expanded(&expansion);
+    folder.config["model_type"] = json!("alpaca");
+    folder.write();
+    let text = propose(&Folder::open(&folder.path()).expect("a folder"));
+    for part in [
+        "name = \"alpaca\"",
+        "intermediate_size = \"inner\"",
+        "num_attention_heads = \"kv_heads x queries\"",
+        "\"model.layers.{layers}.mlp.gate_proj.weight\" = [\"gate(inner)\", \"fan_in(hidden)\"]",
+        "\"model.embed_tokens.weight\" = [\"vocab(vocab)\", \"fan_out(hidden)\"]",
+        "\"lm_head.weight\" = [\"vocab(vocab)\", \"fan_in(hidden)\"]",
+        "the size 8 of `kv_heads x queries x head_dim` is also that of `hidden`",
+        "`model.layers.{layers}.self_attn.q_proj.weight` is square",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let file = folder.path().with_file_name("alpaca.toml");
+    std::fs::write(&file, &text).expect("written");
+    let model = Model::open(&folder.path(), Some(&file), &[]).expect("a model");
+    let job = Job {
+        growth: &model.grow(&expansion).expect("a plan"),
+        expansion: &expansion,
+        out: &folder.out(),
+        shard_bytes: u64::MAX,
+        resume: false,
+    };
+    std::fs::remove_dir_all(folder.out()).expect("removed");
+    job.write(&mut ()).expect("expanded");
+    assert!(read(&folder.out()) == expected);
+
+    let text = propose(&Folder::open(&opt().path()).expect("a folder"));
+    for part in [
+        "# word_embed_proj_dim: nothing is known about it",
+        "tensors = { \"lm_head.weight\" = \"model.decoder.embed_tokens.weight\" }",
+        "\"model.decoder.layers.{layers}.fc1.bias\" = [\"fan_out(inner)\"]",
+        "\"model.decoder.layers.{layers}.final_layer_norm.bias\" = [\"gain(hidden)\"]",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(Family::parse("proposal", &text).is_ok(), "{text}");
 }
