@@ -202,8 +202,8 @@ pub enum Error {
     /// A folder of quantized numbers.
     #[error(
         "{path}: tensor `{tensor}` is {dtype}, and quantized weights cannot be widened: load the \
-         model with `transformers`, call `model.dequantize()`, save it in bfloat16 and expand that; \
-         quantize the result anew",
+         model with `transformers`, call `model.dequantize()`, save it in bfloat16 and expand \
+         that; quantize the result anew",
         path = path.display()
     )]
     Quantized {

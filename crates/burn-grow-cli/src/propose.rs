@@ -1,7 +1,8 @@
 //! A family for an architecture that nobody knows, proposed from names and sizes.
 //!
-//! Which sizes are equal tells most: a dimension as long as `hidden_size` probably lies on `hidden`.
-//! Where several sizes are equal, or a matrix may be stored either way round, the proposal says so.
+//! Which sizes are equal tells most: a dimension as long as `hidden_size` probably lies on
+//! `hidden`. Where several sizes are equal, or a matrix may be stored either way round, the
+//! proposal says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 

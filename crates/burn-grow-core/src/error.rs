@@ -247,8 +247,8 @@ pub enum GrowError {
     },
     /// A text is not a role or a layout.
     #[error(
-        "`{text}` is not a role: write `fan_out`, `fan_in`, `gate`, `gain` or `vocab` and a product \
-         of axes and numbers, as in `fan_in(hidden)`, `gate(inner) + fan_out(inner)` or \
+        "`{text}` is not a role: write `fan_out`, `fan_in`, `gate`, `gain` or `vocab` and a \
+         product of axes and numbers, as in `fan_in(hidden)`, `gate(inner) + fan_out(inner)` or \
          `fan_out(heads x 64)`"
     )]
     RoleText {

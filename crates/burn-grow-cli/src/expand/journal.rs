@@ -1,4 +1,5 @@
-//! What of an unfinished folder is whole: one line for each tensor whose bytes have reached the disk.
+//! What of an unfinished folder is whole: one line for each tensor whose bytes have reached the
+//! disk.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};

@@ -1,7 +1,7 @@
 //! An expanded folder, written one tensor at a time.
 //!
-//! Everything is written into a folder beside the new one, which is renamed in the end: an expansion
-//! that fails or is interrupted leaves no folder that looks whole.
+//! Everything is written into a folder beside the new one, which is renamed in the end: an
+//! expansion that fails or is interrupted leaves no folder that looks whole.
 
 mod copied;
 mod journal;

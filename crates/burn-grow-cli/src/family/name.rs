@@ -3,7 +3,8 @@
 use burn_grow_core::describe::Axis;
 
 /// The names of a kind of tensors, such as `(model.)layers.{layers}.mlp.{gate,up}_proj.weight`:
-/// `{layers}` is a number along an axis, `{gate,up}` one of several words, `(model.)` may be missing.
+/// `{layers}` is a number along an axis, `{gate,up}` one of several words, `(model.)` may be
+/// missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Name {
     text: String,

@@ -201,8 +201,8 @@ impl Family {
     }
 }
 
-/// Tells if a number along `axis` in the name of a tensor is its first dimension: whole tensors that
-/// go along with the axis.
+/// Tells if a number along `axis` in the name of a tensor is its first dimension: whole tensors
+/// that go along with the axis.
 pub(crate) fn is_dimension(axis: &Axis, roles: &[Option<Role>]) -> bool {
     let Some(Some(role)) = roles.first() else {
         return false;

@@ -70,8 +70,8 @@ fn follow(
     }
 }
 
-/// The keys with their values after an expansion to `widths`: those that change, and those that have
-/// to be written because they no longer follow from others.
+/// The keys with their values after an expansion to `widths`: those that change, and those that
+/// have to be written because they no longer follow from others.
 pub(super) fn changed(
     family: &Family,
     numbers: &[Number],

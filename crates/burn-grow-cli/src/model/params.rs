@@ -41,8 +41,9 @@ pub(super) struct Parameter {
 }
 
 impl Model {
-    /// Opens the folder at `path`. The family is that of `family`, a file, or the one that comes with
-    /// the program. Floats named in `keep` are carried over though the family does not know them.
+    /// Opens the folder at `path`. The family is that of `family`, a file, or the one that comes
+    /// with the program. Floats named in `keep` are carried over though the family does not know
+    /// them.
     ///
     /// # Errors
     ///

@@ -35,8 +35,8 @@ impl Tie {
     }
 }
 
-/// Reads what is tied. A tied tensor that the folder has all the same stays tied if it is equal, and
-/// unties the model if it is not.
+/// Reads what is tied. A tied tensor that the folder has all the same stays tied if it is equal,
+/// and unties the model if it is not.
 pub(super) fn read(folder: &Folder, family: &Family) -> Result<Tie, Error> {
     let Some(tied) = &family.tied else {
         return Ok(Tie::default());

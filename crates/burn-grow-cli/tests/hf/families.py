@@ -2,9 +2,10 @@
 
     families.py PROGRAM [FAMILY ...]
 
-PROGRAM is the `burn-grow` to run. Prints one JSON object for each expansion of each model: the largest
-difference of an output relative to the largest output, and what `from_pretrained` complains about; for
-expansions that do not keep the function, the RMS of every layer's output after and before, as ratios.
+PROGRAM is the `burn-grow` to run. Prints one JSON object for each expansion of each model: the
+largest difference of an output relative to the largest output, and what `from_pretrained` complains
+about; for expansions that do not keep the function, the RMS of every layer's output after and
+before, as ratios.
 
 A family is enrolled by one entry of FAMILIES.
 """
@@ -103,7 +104,14 @@ FAMILIES = [
         WIDTHS,
         *grouped(head_dim=8, query_pre_attn_scalar=16, sliding_window=8),
     ),
-    family("olmo2", "Olmo2Config", "Olmo2ForCausalLM", WIDTHS, *grouped(), dict(attention_bias=True)),
+    family(
+        "olmo2",
+        "Olmo2Config",
+        "Olmo2ForCausalLM",
+        WIDTHS,
+        *grouped(),
+        dict(attention_bias=True),
+    ),
     family("phi3", "Phi3Config", "Phi3ForCausalLM", WIDTHS, *grouped()),
     family(
         "gpt2",

@@ -2,10 +2,10 @@
 
     golden.py PROGRAM FOLDER
 
-For every family, one small model whose numbers follow from the names of its tensors (`common/mod.rs` has
-the same rule): its configuration, its shapes, and for every expansion the changed keys of `config.json`
-and a hash of all tensors. A case is written only if transformers computes the same with the expanded
-model as with the original.
+For every family, one small model whose numbers follow from the names of its tensors
+(`common/mod.rs` has the same rule): its configuration, its shapes, and for every expansion the
+changed keys of `config.json` and a hash of all tensors. A case is written only if transformers
+computes the same with the expanded model as with the original.
 """
 
 import json

@@ -192,9 +192,9 @@ fn wrong_usage_and_failure_have_codes_of_their_own() {
     let none = run(&["plan", &model]);
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("name an axis, as in `--axis inner=2x`"));
-    let unknown = run(&["expand", &model, "--out", &out, "--axis", "iner=2x"]);
+    let unknown = run(&["expand", &model, "--out", &out, "--axis", "hiden=2x"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(text(&unknown.stderr).contains("unknown axis `iner`"));
+    assert!(text(&unknown.stderr).contains("unknown axis `hiden`"));
     assert_eq!(run(&["inspect", "/nowhere"]).status.code(), Some(1));
     let help = text(&run(&["expand", "--help"]).stdout);
     assert!(

@@ -137,8 +137,8 @@ fn what_a_family_cannot_do_is_said_before_anything_is_written() {
         error.contains("axis `head_dim` cannot grow: rotary"),
         "{error}"
     );
-    let error = rejected(&folder, Expansion::by("innner", 2.0));
-    assert!(error.contains("unknown axis `innner`"), "{error}");
+    let error = rejected(&folder, Expansion::by("hiden", 2.0));
+    assert!(error.contains("unknown axis `hiden`"), "{error}");
     let error = rejected(&folder, Expansion::to("inner", 5));
     assert!(error.contains("cannot shrink"), "{error}");
 

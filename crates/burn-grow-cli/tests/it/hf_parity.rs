@@ -1,4 +1,5 @@
-//! Random models of every family, widened by the program: `transformers` computes the same with them.
+//! Random models of every family, widened by the program: `transformers` computes the same with
+//! them.
 //!
 //! `BURN_GROW_PYTHON` is an interpreter with torch and transformers; without it the test does
 //! nothing. `cargo xtask parity` sets it.

@@ -188,7 +188,10 @@ fn a_folder_without_weights_says_what_is_there_instead() {
 
 #[test]
 fn headers_that_lie_are_rejected() {
-    let entry = |dtype: &str, shape: Value, begin: u64, end: u64| json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] });
+    let entry = |dtype: &str, shape: Value, begin: u64, end: u64| {
+        let offsets = [begin, end];
+        json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets })
+    };
     let good = entry("F32", json!([2]), 0, 8);
     let header = |entries: Value| entries.to_string();
     let one = |entry: &Value| header(json!({ "a": entry }));

@@ -42,9 +42,9 @@ enum Computed {
 }
 
 impl Plan {
-    /// Prepares the expansion of the bytes `old` of a tensor in host memory that belongs to `param`,
-    /// little-endian and of a float type: that of [`apply`](Self::apply), for tensors that are read
-    /// and written one stretch at a time.
+    /// Prepares the expansion of the bytes `old` of a tensor in host memory that belongs to
+    /// `param`, little-endian and of a float type: that of [`apply`](Self::apply), for tensors that
+    /// are read and written one stretch at a time.
     ///
     /// All numbers are multiplied with `scale` as well.
     ///
