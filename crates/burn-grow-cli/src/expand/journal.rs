@@ -103,7 +103,7 @@ impl Journal {
     }
 
     /// Notes that these tensors are whole. A note that is lost costs their time, no more.
-    pub(super) fn add(&mut self, names: &[&str]) -> Result<(), Error> {
+    pub(super) fn add(&mut self, names: &[String]) -> Result<(), Error> {
         let mut text = String::new();
         for name in names {
             text += name;

@@ -1,8 +1,12 @@
 //! Writing an expanded folder.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
+use std::thread;
 
 use burn_grow_core::Expansion;
 use serde_json::Value;
@@ -18,6 +22,8 @@ use crate::model::Growth;
 
 /// Bytes that are written before the journal says so.
 const NOTED: u64 = 256 << 20;
+/// How many times as much may wait for the disk.
+const AHEAD: usize = 2;
 
 /// An expanded folder that is to be written.
 pub struct Job<'a> {
@@ -81,7 +87,7 @@ impl Job<'_> {
                 path: self.out.to_owned(),
             });
         }
-        let mut journal = match (partial.join(journal::FILE).exists(), self.resume) {
+        let journal = match (partial.join(journal::FILE).exists(), self.resume) {
             (true, true) => Journal::resume(&partial, &heading)?,
             (true, false) => return Err(Error::Interrupted { path: partial }),
             (false, _) if partial.exists() => return Err(Error::Exists { path: partial }),
@@ -93,11 +99,24 @@ impl Job<'_> {
         let outputs = self.growth.outputs();
         let shards = shards::deal(&outputs, self.shard_bytes, &folder.metadata);
         progress.begin(outputs.iter().map(|output| output.length).sum());
-        let reader = Reader::new(folder)?;
-        let resumed = journal.whole.len();
-        for shard in &shards {
-            self.write_shard(&partial, shard, &reader, &mut journal, progress)?;
-        }
+        let whole = journal.whole.clone();
+        let resumed = whole.len();
+        thread::scope(|scope| {
+            let (to_disk, batches) = sync_channel(AHEAD);
+            let on_disk = scope.spawn(move || note(journal, batches));
+            let all = Shards {
+                growth: self.growth,
+                reader: Reader::new(folder)?,
+                partial: &partial,
+                whole,
+                to_disk,
+            };
+            let written = all.write(&shards, progress);
+            // Ends the thread, which may know why nothing more could be written.
+            drop(all);
+            let noted = on_disk.join().unwrap_or_else(|panic| resume_unwind(panic));
+            noted.and(written)
+        })?;
         if let Some(index) = shards::index(&shards) {
             write_json(&partial.join(INDEX), &index)?;
         }
@@ -123,54 +142,92 @@ impl Job<'_> {
         name.push(".partial");
         self.out.with_file_name(name)
     }
+}
 
-    fn write_shard(
-        &self,
-        partial: &Path,
-        shard: &Shard<'_>,
-        reader: &Reader<'_>,
-        journal: &mut Journal,
-        progress: &mut impl Progress,
-    ) -> Result<(), Error> {
-        let path = partial.join(&shard.name);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(Error::io(&path))?;
-        let sized = file.set_len(shard.length);
-        let headed = sized.and_then(|()| file.write_all(&shard.header));
-        headed.map_err(Error::io(&path))?;
-        let (mut noted, mut bytes) = (Vec::new(), 0);
+/// Tensors whose bytes have been written to a file, and not yet reached the disk.
+struct Batch {
+    path: PathBuf,
+    file: File,
+    tensors: Vec<String>,
+}
+
+/// Waits for the disk, and notes what it has.
+fn note(mut journal: Journal, batches: Receiver<Batch>) -> Result<(), Error> {
+    for batch in batches {
+        batch.file.sync_data().map_err(Error::io(&batch.path))?;
+        journal.add(&batch.tensors)?;
+    }
+    Ok(())
+}
+
+/// The files of weights, while they are written.
+struct Shards<'a> {
+    growth: &'a Growth<'a>,
+    reader: Reader<'a>,
+    partial: &'a Path,
+    /// The tensors that are whole already.
+    whole: BTreeSet<String>,
+    to_disk: SyncSender<Batch>,
+}
+
+impl Shards<'_> {
+    fn write(&self, shards: &[Shard<'_>], progress: &mut impl Progress) -> Result<(), Error> {
         let (mut old, mut stretch) = (Vec::new(), Vec::new());
-        for (output, at) in &shard.tensors {
-            if journal.whole.contains(&output.name) {
-                progress.advance(output.length);
-                continue;
+        for shard in shards {
+            let path = self.partial.join(&shard.name);
+            let failed = || Error::io(&path);
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(failed())?;
+            file.set_len(shard.length).map_err(failed())?;
+            file.write_all(&shard.header).map_err(failed())?;
+            let (mut tensors, mut bytes) = (Vec::new(), 0);
+            for (output, at) in &shard.tensors {
+                if self.whole.contains(&output.name) {
+                    progress.advance(output.length);
+                    continue;
+                }
+                file.seek(SeekFrom::Start(*at)).map_err(failed())?;
+                let made = Stretches::new(self.growth, &self.reader, output, &mut old)?;
+                let mut from = 0;
+                while from < output.length {
+                    let length = (STRETCH as u64).min(output.length - from);
+                    stretch.resize(length as usize, 0);
+                    made.write(from, &mut stretch)?;
+                    file.write_all(&stretch).map_err(failed())?;
+                    progress.advance(length);
+                    from += length;
+                }
+                tensors.push(output.name.clone());
+                bytes += output.length;
+                if bytes >= NOTED {
+                    self.send(&path, &file, core::mem::take(&mut tensors))?;
+                    bytes = 0;
+                }
             }
-            file.seek(SeekFrom::Start(*at)).map_err(Error::io(&path))?;
-            let made = Stretches::new(self.growth, reader, output, &mut old)?;
-            let mut from = 0;
-            while from < output.length {
-                let length = (STRETCH as u64).min(output.length - from);
-                stretch.resize(length as usize, 0);
-                made.write(from, &mut stretch)?;
-                file.write_all(&stretch).map_err(Error::io(&path))?;
-                progress.advance(length);
-                from += length;
-            }
-            noted.push(output.name.as_str());
-            bytes += output.length;
-            if bytes >= NOTED {
-                file.sync_data().map_err(Error::io(&path))?;
-                journal.add(&noted)?;
-                noted.clear();
-                bytes = 0;
-            }
+            self.send(&path, &file, tensors)?;
         }
-        file.sync_all().map_err(Error::io(&path))?;
-        journal.add(&noted)
+        Ok(())
+    }
+
+    /// Hands written tensors to the thread that waits for the disk.
+    fn send(&self, path: &Path, file: &File, tensors: Vec<String>) -> Result<(), Error> {
+        let file = file.try_clone().map_err(Error::io(path))?;
+        let path = path.to_owned();
+        let batch = Batch {
+            path,
+            file,
+            tensors,
+        };
+        // It ends early with an error of its own, which is the one to report.
+        let ended = |SendError(Batch { path, .. })| Error::Io {
+            path,
+            source: io::ErrorKind::BrokenPipe.into(),
+        };
+        self.to_disk.send(batch).map_err(ended)
     }
 }
 
