@@ -258,6 +258,17 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A new folder inside of the one that it is made of.
+    #[error(
+        "{path} lies in {folder}, and would be copied into itself: expand into a folder beside it",
+        path = path.display(), folder = folder.display()
+    )]
+    Inside {
+        /// The new folder.
+        path: PathBuf,
+        /// The one that is expanded.
+        folder: PathBuf,
+    },
     /// An expansion that was interrupted and is neither to be continued nor gone.
     #[error(
         "{path} is left of an expansion that was interrupted: go on with `--resume`, or remove it",

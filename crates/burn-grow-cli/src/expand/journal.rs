@@ -90,8 +90,8 @@ impl Journal {
             return Err(Error::OtherExpansion { path, what });
         }
         // The last line may have been cut off.
-        let lines = lines.filter_map(|line| line.strip_suffix('\n'));
-        let whole: BTreeSet<String> = lines.map(String::from).collect();
+        let lines = lines.filter_map(|line| serde_json::from_str(line.strip_suffix('\n')?).ok());
+        let whole: BTreeSet<String> = lines.collect();
         let mut file = OpenOptions::new()
             .append(true)
             .open(&path)
@@ -106,7 +106,7 @@ impl Journal {
     pub(super) fn add(&mut self, names: &[String]) -> Result<(), Error> {
         let mut text = String::new();
         for name in names {
-            text += name;
+            text += &serde_json::to_string(name).map_err(Error::json(&self.path))?;
             text.push('\n');
         }
         let written = self.file.write_all(text.as_bytes());

@@ -87,6 +87,12 @@ impl Job<'_> {
                 path: self.out.to_owned(),
             });
         }
+        if self.is_inside()? {
+            return Err(Error::Inside {
+                path: self.out.to_owned(),
+                folder: folder.path.clone(),
+            });
+        }
         let journal = match (partial.join(journal::FILE).exists(), self.resume) {
             (true, true) => Journal::resume(&partial, &heading)?,
             (true, false) => return Err(Error::Interrupted { path: partial }),
@@ -134,6 +140,17 @@ impl Job<'_> {
             resumed,
             behind,
         })
+    }
+
+    /// Tells if the new folder would lie in the one that it is made of.
+    fn is_inside(&self) -> Result<bool, Error> {
+        let real = |path: &Path| path.canonicalize().map_err(Error::io(path));
+        let folder = real(&self.growth.model.folder.path)?;
+        // Folders that do not exist yet have no other name.
+        let mut above = self.out.ancestors().skip(1);
+        let above = above.find(|path| path.exists() || path.as_os_str().is_empty());
+        let above = above.filter(|path| !path.as_os_str().is_empty());
+        Ok(real(above.unwrap_or(Path::new(".")))?.starts_with(folder))
     }
 
     /// The folder that is written into.

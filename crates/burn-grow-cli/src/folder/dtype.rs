@@ -68,9 +68,15 @@ impl Dtype {
         }
     }
 
-    /// Tells if the type is that of quantized weights.
+    /// Tells if the type is that of quantized weights and of nothing else.
     pub(crate) fn is_quantized(&self) -> bool {
         matches!(self, Self::Other(name, _) if name.starts_with('F'))
+    }
+
+    /// Tells if quantized weights are packed in numbers of this type.
+    pub(crate) fn may_be_packed(&self) -> bool {
+        matches!(self, Self::Other(_, bits) if *bits <= 32)
+            && *self != Self::Other("BOOL".into(), 8)
     }
 }
 

@@ -321,7 +321,7 @@ fn reject_quantized(folder: &Folder) -> Result<(), Error> {
     let declared = folder.config.value("quantization_config").is_some();
     let quantized = |dtype: &Dtype| match dtype {
         Dtype::Float(_) => false,
-        Dtype::Other(..) => dtype.is_quantized() || declared,
+        Dtype::Other(..) => dtype.is_quantized() || declared && dtype.may_be_packed(),
     };
     let mut tensors = folder.tensors.iter();
     match tensors.find(|(_, stored)| quantized(&stored.dtype)) {

@@ -1,5 +1,6 @@
 //! What becomes of `config.json`, and of other files.
 
+use burn_grow_cli::expand::Job;
 use burn_grow_core::Expansion;
 use serde_json::{Value, json};
 
@@ -37,6 +38,27 @@ fn other_keys_and_other_files_stay_as_they_are() {
     let mut expected = folder.config.clone();
     expected["intermediate_size"] = json!(12);
     assert_eq!(config(&out), expected);
+}
+
+#[test]
+fn a_folder_is_not_expanded_into_itself() {
+    let folder = llama();
+    let model = folder.open().expect("a model");
+    let expansion = Expansion::by("inner", 2.0);
+    let growth = model.grow(&expansion).expect("a plan");
+    for inside in ["out", "a/b/out", "../model/out"] {
+        let job = Job {
+            growth: &growth,
+            expansion: &expansion,
+            out: &folder.path().join(inside),
+            shard_bytes: u64::MAX,
+            resume: false,
+        };
+        let error = job.write(&mut ()).expect_err("inside").to_string();
+        assert!(error.contains("expand into a folder beside it"), "{error}");
+    }
+    let count = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(count, 2);
 }
 
 #[test]
