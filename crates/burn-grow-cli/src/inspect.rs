@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use burn_grow_core::describe::Axis;
+use burn_grow_core::{Blueprint, Expansion, GrowError, Plan};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -46,6 +48,14 @@ pub struct AxisInspection {
     pub reason: Option<String>,
 }
 
+/// Why a stack cannot grow, if its blocks are unlike.
+fn unlike(blueprint: &Blueprint, axis: &Axis) -> Option<String> {
+    match Plan::new(blueprint, &Expansion::by(axis.as_str(), 2.0)) {
+        Err(error @ GrowError::Stack { .. }) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
 impl Model {
     /// Says what the folder holds.
     ///
@@ -56,7 +66,10 @@ impl Model {
         let blueprint = self.blueprint()?;
         let frozen = blueprint.frozen();
         let axes = blueprint.widths().iter().map(|(axis, width)| {
-            let reason = frozen.get(axis).cloned();
+            let reason = frozen
+                .get(axis)
+                .cloned()
+                .or_else(|| unlike(&blueprint, axis));
             AxisInspection {
                 name: axis.as_str().into(),
                 width: *width,

@@ -82,6 +82,10 @@ impl Journal {
     pub(super) fn resume(folder: &Path, heading: &Heading) -> Result<Self, Error> {
         let path = folder.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        if !text.contains('\n') {
+            // Interrupted in the heading, before anything else was written.
+            return Self::begin(folder, heading);
+        }
         let mut lines = text.split_inclusive('\n');
         let found: Heading =
             serde_json::from_str(lines.next().unwrap_or_default()).map_err(Error::json(&path))?;

@@ -96,7 +96,10 @@ impl Job<'_> {
         let journal = match (partial.join(journal::FILE).exists(), self.resume) {
             (true, true) => Journal::resume(&partial, &heading)?,
             (true, false) => return Err(Error::Interrupted { path: partial }),
-            (false, _) if partial.exists() => return Err(Error::Exists { path: partial }),
+            // Interrupted before it began, an expansion leaves an empty folder.
+            (false, _) if partial.exists() && !is_empty(&partial)? => {
+                return Err(Error::Exists { path: partial });
+            }
             (false, _) => {
                 std::fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
                 Journal::begin(&partial, &heading)?
@@ -246,6 +249,11 @@ impl Shards<'_> {
         };
         self.to_disk.send(batch).map_err(ended)
     }
+}
+
+fn is_empty(folder: &Path) -> Result<bool, Error> {
+    let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    Ok(entries.next().is_none())
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {

@@ -174,6 +174,24 @@ fn axes_that_cannot_grow_are_rejected_with_the_reason() {
 }
 
 #[test]
+fn inspect_knows_stacks_that_cannot_grow() {
+    let goldens = goldens();
+    let layers = |family: &str| {
+        let golden = goldens.iter().find(|(name, _)| name == family);
+        let folder = folder(&golden.expect("a golden").1);
+        let found = folder.open().and_then(|model| model.inspect());
+        let axes = found.expect("inspected").axes.into_iter();
+        let mut layers = axes.filter(|axis| axis.name == "layers");
+        layers.next().expect("layers")
+    };
+    assert!(layers("llama").can_grow);
+    let unlike = layers("deepseek_v3");
+    assert!(!unlike.can_grow);
+    let reason = unlike.reason.expect("a reason");
+    assert!(reason.contains("unlike"), "{reason}");
+}
+
+#[test]
 fn a_choice_among_experts_that_changes_is_said() {
     let goldens = goldens();
     let golden = goldens.iter().find(|(name, _)| name == "mixtral");

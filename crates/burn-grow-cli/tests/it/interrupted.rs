@@ -132,6 +132,25 @@ fn a_journal_that_was_cut_off_costs_a_tensor_and_nothing_else() {
 }
 
 #[test]
+fn an_expansion_that_had_not_begun_begins() {
+    let folder = llama();
+    let expansion = Expansion::by("inner", 2.0);
+    for (heading, resume) in [(None, false), (None, true), (Some("{\"rec"), true)] {
+        std::fs::create_dir(partial(&folder)).expect("a folder");
+        if let Some(heading) = heading {
+            std::fs::write(partial(&folder).join("burn-grow.journal"), heading).expect("written");
+        }
+        write(&folder, &expansion, resume, &mut ()).expect("expanded");
+        std::fs::remove_dir_all(folder.out()).expect("removed");
+    }
+    // What is in the way and holds something is not ours.
+    std::fs::create_dir(partial(&folder)).expect("a folder");
+    std::fs::write(partial(&folder).join("mine"), "text").expect("written");
+    let error = write(&folder, &expansion, true, &mut ()).expect_err("in the way");
+    assert!(error.to_string().contains("out.partial exists"), "{error}");
+}
+
+#[test]
 fn a_program_that_is_killed_leaves_nothing_that_looks_whole() {
     // Large enough to be killed within.
     let mut folder = llama();
