@@ -74,6 +74,15 @@ impl Name {
         &self.text
     }
 
+    /// Tells if `name`, one of the names, leaves out what may be missing.
+    pub(crate) fn is_short(&self, name: &str) -> bool {
+        let whole = self.text.replace(['(', ')'], "");
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Optional(_)))
+            && name != whole
+    }
+
     /// Iterates over the axes that the names number.
     pub fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.parts.iter().filter_map(|part| match part {

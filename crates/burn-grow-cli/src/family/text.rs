@@ -42,19 +42,27 @@ pub struct Family {
 }
 
 /// Tensors that a model has once and uses twice.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Tied {
     /// The key of `config.json` that says so.
-    #[serde(default = "flag")]
     pub flag: String,
     /// What a missing key says.
     pub default: bool,
     /// The classes whose models have the second use; all where there is none.
-    #[serde(default)]
     pub architectures: Vec<String>,
     /// The tensor that is stored, by the name of the one that is not.
-    pub tensors: BTreeMap<String, String>,
+    pub tensors: BTreeMap<String, Name>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TiedText {
+    #[serde(default = "flag")]
+    flag: String,
+    default: bool,
+    #[serde(default)]
+    architectures: Vec<String>,
+    tensors: BTreeMap<String, String>,
 }
 
 /// A key of `config.json` with an item for every block of a stack.
@@ -86,7 +94,7 @@ struct Text {
     active: BTreeMap<Axis, String>,
     #[serde(default)]
     lists: BTreeMap<String, List>,
-    tied: Option<Tied>,
+    tied: Option<TiedText>,
     #[serde(default)]
     root_of: BTreeMap<String, Axis>,
     #[serde(default)]
@@ -126,7 +134,18 @@ impl Family {
             let roles = roles.map_err(|error: GrowError| fault(&tensor, error.to_string()))?;
             Ok::<_, Error>((name(&tensor)?, roles))
         });
+        let tied = text.tied.map(|tied| {
+            let tensors = tied.tensors.into_iter();
+            let tensors = tensors.map(|(tensor, source)| Ok((tensor, name(&source)?)));
+            Ok::<_, Error>(Tied {
+                flag: tied.flag,
+                default: tied.default,
+                architectures: tied.architectures,
+                tensors: tensors.collect::<Result<_, Error>>()?,
+            })
+        });
         let family = Self {
+            tied: tied.transpose()?,
             keys: keys.collect::<Result<_, _>>()?,
             active: active.collect::<Result<_, Error>>()?,
             tensors: tensors.collect::<Result<_, _>>()?,
@@ -145,7 +164,6 @@ impl Family {
             frozen: text.frozen,
             together: text.together,
             lists: text.lists,
-            tied: text.tied,
             unlike_blocks: text.unlike_blocks,
             no_identity: text.no_identity,
         };

@@ -79,6 +79,16 @@ impl Model {
                 "untied: `{tensor}` is in the folder and differs from what it is tied to"
             ));
         } else if let Some((path, axis)) = breaking(&self.untied()?, &plan) {
+            if let Some(short) = &self.tie.short {
+                return Err(Error::Rejected {
+                    family: self.family.name.clone(),
+                    message: format!(
+                        "growing `{axis}` takes a `{path}` of its own, and the folder names its \
+                         tensors as a model without one does, such as `{short}`: load it with \
+                         `transformers` and save it once"
+                    ),
+                });
+            }
             notes.push(format!(
                 "untied: `{path}` reads `{axis}`, and what it is tied to makes it, so that no \
                  factor suits both; the parameters before the expansion count it, too"

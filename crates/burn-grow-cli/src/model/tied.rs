@@ -20,6 +20,8 @@ pub(super) struct Tie {
     copies: BTreeSet<String>,
     /// A tensor that the folder has though it is tied, and that is another.
     pub(super) different: Option<String>,
+    /// A tensor with the short name that it has in a model without a second use of it.
+    pub(super) short: Option<String>,
 }
 
 impl Tie {
@@ -49,16 +51,20 @@ pub(super) fn read(folder: &Folder, family: &Family) -> Result<Tie, Error> {
         ..Tie::default()
     };
     for (tensor, source) in &tied.tensors {
-        let Some(first) = folder.tensors.get(source) else {
+        let mut sources = folder.tensors.iter();
+        let Some((name, first)) = sources.find(|(name, _)| source.find(name).is_some()) else {
             continue;
         };
+        if source.is_short(name) {
+            tie.short = Some(name.clone());
+        }
         if let Some(second) = folder.tensors.get(tensor) {
             if !equal(folder, first, second)? {
                 tie.different = Some(tensor.clone());
             }
             tie.copies.insert(tensor.clone());
         }
-        tie.pairs.insert(tensor.clone(), source.clone());
+        tie.pairs.insert(tensor.clone(), name.clone());
     }
     if tie.different.is_some() {
         // Then everything that the folder has is a parameter of its own.

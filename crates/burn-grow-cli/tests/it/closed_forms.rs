@@ -104,6 +104,29 @@ fn a_tied_model_is_untied_where_no_factor_suits_both() {
 }
 
 #[test]
+fn a_folder_with_the_names_of_a_model_without_a_head_is_not_untied() {
+    let mut folder = llama();
+    folder.config["tie_word_embeddings"] = json!(true);
+    folder.arrays.remove("lm_head.weight");
+    let arrays = std::mem::take(&mut folder.arrays).into_iter();
+    folder.arrays = arrays
+        .map(|(name, array)| (name.trim_start_matches("model.").to_owned(), array))
+        .collect();
+    folder.write();
+    let (_, found) = folder.expanded(&Expansion::by("inner", 2.0));
+    assert_eq!(found.len(), folder.arrays.len());
+    let model = folder.open().expect("a model");
+    let error = model.grow(&Expansion::by("hidden", 2.0)).err();
+    let error = error.expect("rejected").to_string();
+    assert!(error.contains("such as `embed_tokens.weight`"), "{error}");
+    // As the model itself, without a head, it grows.
+    folder.config["architectures"] = json!(["LlamaModel"]);
+    folder.write();
+    let (_, found) = folder.expanded(&Expansion::by("hidden", 2.0));
+    assert_eq!(found["embed_tokens.weight"].shape, [7, 16]);
+}
+
+#[test]
 fn a_head_beside_a_tied_configuration_is_dropped_if_it_is_equal_and_kept_if_not() {
     let mut folder = llama();
     folder.config["tie_word_embeddings"] = json!(true);
