@@ -50,7 +50,7 @@ pub(super) fn expand<const D: usize>(
     });
     if let Some(old) = old.as_ref().filter(|_| is_random(dims)) {
         let mut values = floats(&new);
-        draw(plan, param, dims, old, &mut values);
+        draw(plan, param, dims, old.as_slice(), &mut values);
         // Every other value keeps its bits on the way back.
         new = TensorData::new(values, new.shape()).convert_dtype(dtype);
     }

@@ -1,12 +1,12 @@
 //! A tensor in a file, expanded one stretch after another.
 
-use burn_core::tensor::{DType, TensorData, bf16, f16};
+use burn_core::tensor::{DType, bf16, f16};
 
 use super::factors::{Factors, HostFactors};
 use super::gather::{moves, new_shape};
 use super::moves::Moves;
-use super::old_values::{floats, needs_old};
-use super::random::{draw, is_random};
+use super::old_values::needs_old;
+use super::random::{NewValue, OldValues, draw, is_random};
 use crate::error::GrowError;
 use crate::plan::coordinates::Coordinate;
 use crate::plan::fill::Fill;
@@ -27,18 +27,21 @@ pub struct Streamed<'a> {
     dtype: DType,
     shape: Vec<usize>,
     moves: Moves,
-    /// The bytes of every new element before it is multiplied, where old ones do not hold them all:
-    /// in the type that is computed in.
-    made: Option<Vec<u8>>,
-    factors: Computed,
+    values: Values,
     /// True if some coordinate is neither an old one nor a copy.
     zeros: bool,
 }
 
-/// The factors, in the type that is computed in.
-enum Computed {
-    Single(HostFactors<f32>),
-    Double(HostFactors<f64>),
+/// The numbers, by the type that they are computed in.
+enum Values {
+    Single(Computed<f32>),
+    Double(Computed<f64>),
+}
+
+struct Computed<V> {
+    factors: HostFactors<V>,
+    /// Every new value before it is multiplied, where the old ones do not hold them all.
+    made: Option<Vec<V>>,
 }
 
 impl Plan {
@@ -81,10 +84,15 @@ impl Plan {
         let mut zeros = dims.iter().flatten().flatten();
         Ok(Streamed {
             moves: moves(&dims, &param.old_shape, old.len()),
-            made: self.made(param, &dims, dtype, old),
-            factors: match dtype {
-                DType::F64 => Computed::Double(factors.on_host(&shape)),
-                _ => Computed::Single(factors.on_host(&shape)),
+            values: match dtype {
+                DType::F64 => Values::Double(Computed {
+                    factors: factors.on_host(&shape),
+                    made: self.made(param, &dims, dtype, old),
+                }),
+                _ => Values::Single(Computed {
+                    factors: factors.on_host(&shape),
+                    made: self.made(param, &dims, dtype, old),
+                }),
             },
             zeros: zeros.any(|coordinate| coordinate.kept().is_none()),
             shape,
@@ -93,44 +101,58 @@ impl Plan {
         })
     }
 
-    /// Makes the elements that come from all old ones, before they are multiplied.
-    fn made(
+    /// Makes the elements that come from all old ones, before they are multiplied: in the order in
+    /// which a tensor on a device rounds.
+    fn made<V: NewValue + core::ops::Add<Output = V>>(
         &self,
         param: &ParamPlan,
         dims: &[Option<Vec<Coordinate>>],
         dtype: DType,
         old: &[u8],
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Vec<V>> {
         if !needs_old(self, dims) || dims.iter().all(Option::is_none) {
             return None;
         }
-        let shape = param.old_shape.as_slice();
-        let moves = moves(dims, shape, old.len());
+        let moves = moves(dims, &param.old_shape, old.len());
         let mut new = vec![0; moves.len()];
         moves.write(old, 0, &mut new);
-        let data =
-            |bytes: Vec<u8>, shape: &[usize]| TensorData::from_bytes_vec(bytes, shape, dtype);
-        let old = floats(&data(old.to_vec(), shape));
-        let mut values = floats(&data(new, &new_shape(dims, shape)));
+        let elements = |bytes| Elements { bytes, dtype };
+        let (old, new) = (elements(old), elements(&new));
+        let values = (0..new.count()).map(|index| V::of(new.at(index)));
+        let mut values: Vec<V> = values.collect();
         if is_random(dims) {
             draw(self, param, dims, &old, &mut values);
         }
-        let noise = match self.is_noisy() {
-            true => self.noise(param, &old),
-            false => None,
-        };
-        let at = |index: usize| noise.as_ref().map(|noise| noise[index]);
-        let made = values.into_iter().enumerate();
-        Some(match dtype {
-            DType::F64 => made
-                .flat_map(|(index, value)| added(value, at(index)).to_ne_bytes())
-                .collect(),
-            // In the order in which a tensor on a device rounds.
-            _ => made
-                .map(|(index, value)| (value as f32, at(index).map(|noise| noise as f32)))
-                .flat_map(|(value, noise)| added(value, noise).to_ne_bytes())
-                .collect(),
-        })
+        let noise = self.is_noisy().then(|| {
+            let old: Vec<f64> = (0..old.count()).map(|index| old.at(index)).collect();
+            self.noise(param, &old)
+        });
+        // Nothing added leaves a zero its sign.
+        for (value, noise) in values.iter_mut().zip(noise.flatten().iter().flatten()) {
+            *value = *value + V::of(*noise);
+        }
+        Some(values)
+    }
+}
+
+/// The values of a tensor in memory, not copied.
+struct Elements<'a> {
+    bytes: &'a [u8],
+    dtype: DType,
+}
+
+impl OldValues for Elements<'_> {
+    fn count(&self) -> usize {
+        self.bytes.len() / self.dtype.size()
+    }
+
+    fn at(&self, index: usize) -> f64 {
+        match self.dtype {
+            DType::F64 => f64::from_ne_bytes(self.bytes.as_chunks().0[index]),
+            DType::F16 => f16::single(self.bytes.as_chunks().0[index]).into(),
+            DType::BF16 => bf16::single(self.bytes.as_chunks().0[index]).into(),
+            _ => f32::from_ne_bytes(self.bytes.as_chunks().0[index]).into(),
+        }
     }
 }
 
@@ -159,60 +181,74 @@ impl Streamed<'_> {
     }
 
     fn write_whole(&self, at: usize, to: &mut [u8]) {
-        match &self.made {
-            None => self.moved(at, to),
-            Some(made) => self.finish(made, at, to),
-        }
-    }
-
-    /// Writes elements that are old ones, multiplied.
-    fn moved(&self, at: usize, to: &mut [u8]) {
-        if self.zeros {
-            to.fill(0);
-        }
-        self.moves.write(self.old, at, to);
-        match (&self.factors, self.dtype) {
-            (Computed::Double(factors), _) => factors.multiply(at / 8, to.as_chunks_mut().0),
-            (Computed::Single(factors), _) if factors.is_one() => {}
-            (Computed::Single(factors), DType::F16) => {
-                rounded::<f16>(factors, at / 2, to.as_chunks_mut().0);
-            }
-            (Computed::Single(factors), DType::BF16) => {
-                rounded::<bf16>(factors, at / 2, to.as_chunks_mut().0);
-            }
-            (Computed::Single(factors), _) => factors.multiply(at / 4, to.as_chunks_mut().0),
-        }
-    }
-
-    /// Writes elements that were made, multiplied.
-    fn finish(&self, made: &[u8], at: usize, to: &mut [u8]) {
-        let size = self.dtype.size();
-        let first = at / size;
-        match &self.factors {
-            Computed::Double(factors) => {
-                to.copy_from_slice(&made[at..at + to.len()]);
-                factors.multiply(first, to.as_chunks_mut().0);
-            }
-            Computed::Single(factors) => {
-                let mut made = made[4 * first..4 * (first + to.len() / size)].to_vec();
-                let (elements, _) = made.as_chunks_mut::<4>();
+        let first = at / self.dtype.size();
+        match &self.values {
+            Values::Double(Computed { factors, made }) => {
+                let made = made.as_deref().map(|made| &made[first..]);
+                self.write_old(made.is_none(), at, to);
+                let (elements, _) = to.as_chunks_mut();
+                put(made, elements, f64::to_ne_bytes);
                 factors.multiply(first, elements);
-                let elements = elements.iter().map(|element| f32::from_ne_bytes(*element));
+            }
+            Values::Single(Computed { factors, made }) => {
+                let made = made.as_deref().map(|made| &made[first..]);
+                self.write_old(made.is_none(), at, to);
                 match self.dtype {
-                    DType::F16 => round::<f16>(elements, to.as_chunks_mut().0),
-                    DType::BF16 => round::<bf16>(elements, to.as_chunks_mut().0),
-                    _ => to.copy_from_slice(&made),
+                    DType::F16 => halves::<f16>(factors, made, first, to.as_chunks_mut().0),
+                    DType::BF16 => halves::<bf16>(factors, made, first, to.as_chunks_mut().0),
+                    _ => {
+                        let (elements, _) = to.as_chunks_mut();
+                        put(made, elements, f32::to_ne_bytes);
+                        factors.multiply(first, elements);
+                    }
                 }
             }
         }
     }
+
+    /// Writes the old elements where they go, if they are all there is.
+    fn write_old(&self, all: bool, at: usize, to: &mut [u8]) {
+        if !all {
+            return;
+        }
+        if self.zeros {
+            to.fill(0);
+        }
+        self.moves.write(self.old, at, to);
+    }
 }
 
-/// A sum that is the value itself, with its sign if it is zero, where nothing is added.
-fn added<F: core::ops::Add<Output = F>>(value: F, noise: Option<F>) -> F {
-    match noise {
-        Some(noise) => value + noise,
-        None => value,
+/// Writes elements that were made, if they were.
+fn put<V: Copy, B>(made: Option<&[V]>, to: &mut [B], bytes: impl Fn(V) -> B) {
+    for (element, value) in to.iter_mut().zip(made.into_iter().flatten()) {
+        *element = bytes(*value);
+    }
+}
+
+/// Multiplies elements from number `at` on in single precision, and rounds them once: those that
+/// were made, or those that are there.
+fn halves<H: Half>(
+    factors: &HostFactors<f32>,
+    made: Option<&[f32]>,
+    mut at: usize,
+    elements: &mut [[u8; 2]],
+) {
+    if factors.is_one() && made.is_none() {
+        return;
+    }
+    let first = at;
+    for block in elements.chunks_mut(BLOCK) {
+        let mut singles = [[0; 4]; BLOCK];
+        let singles = &mut singles[..block.len()];
+        match made {
+            Some(made) => put(Some(&made[at - first..]), singles, f32::to_ne_bytes),
+            None => put(Some(&*block), singles, |half| H::single(half).to_ne_bytes()),
+        }
+        factors.multiply(at, singles);
+        put(Some(&*singles), block, |single| {
+            H::bytes(f32::from_ne_bytes(single))
+        });
+        at += block.len();
     }
 }
 
@@ -239,28 +275,5 @@ impl Half for bf16 {
 
     fn bytes(single: f32) -> [u8; 2] {
         Self::from_f32(single).to_ne_bytes()
-    }
-}
-
-/// Multiplies the elements from number `at` on in single precision, and rounds them once.
-fn rounded<H: Half>(factors: &HostFactors<f32>, mut at: usize, elements: &mut [[u8; 2]]) {
-    for block in elements.chunks_mut(BLOCK) {
-        let mut singles = [[0; 4]; BLOCK];
-        for (single, element) in singles.iter_mut().zip(&*block) {
-            *single = H::single(*element).to_ne_bytes();
-        }
-        let singles = &mut singles[..block.len()];
-        factors.multiply(at, singles);
-        round::<H>(
-            singles.iter().map(|single| f32::from_ne_bytes(*single)),
-            block,
-        );
-        at += block.len();
-    }
-}
-
-fn round<H: Half>(singles: impl Iterator<Item = f32>, to: &mut [[u8; 2]]) {
-    for (element, single) in to.iter_mut().zip(singles) {
-        *element = H::bytes(single);
     }
 }
