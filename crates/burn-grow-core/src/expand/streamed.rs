@@ -220,8 +220,10 @@ impl Streamed<'_> {
 
 /// Writes elements that were made, if they were.
 fn put<V: Copy, B>(made: Option<&[V]>, to: &mut [B], bytes: impl Fn(V) -> B) {
-    for (element, value) in to.iter_mut().zip(made.into_iter().flatten()) {
-        *element = bytes(*value);
+    if let Some(made) = made {
+        for (element, value) in to.iter_mut().zip(made) {
+            *element = bytes(*value);
+        }
     }
 }
 
