@@ -54,7 +54,8 @@ enum Command {
     Package(package::Package),
     /// Checks that the workspace compiles with the oldest Rust version it promises
     Msrv,
-    /// Compares the MoE transformer with Hugging Face's and writes the parity page
+    /// Compares the MoE transformer and the families of the command line with Hugging Face's and
+    /// writes the parity page
     Parity(parity::Parity),
     /// Kills a growing run again and again and checks that it ends as if nothing had happened
     KillLoop(kill_loop::KillLoop),

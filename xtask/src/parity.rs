@@ -12,8 +12,8 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// Compares the MoE transformer with that of `transformers`, and factors that follow widths with
-    /// those of `mup`.
+    /// Compares the MoE transformer and the families of the command line with `transformers`, and
+    /// factors that follow widths with those of `mup`.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let interpreter = match python::find()? {
             Ok(interpreter) => interpreter,

@@ -251,6 +251,16 @@ pub enum GrowError {
         /// Text that was read.
         text: String,
     },
+    /// A text is not a role or a layout.
+    #[error(
+        "`{text}` is not a role: write `fan_out`, `fan_in`, `gate`, `gain` or `vocab` and a \
+         product of axes and numbers, as in `fan_in(hidden)`, `gate(inner) + fan_out(inner)` or \
+         `fan_out(heads x 64)`"
+    )]
+    RoleText {
+        /// Text that was read.
+        text: String,
+    },
     /// An init pair would leave new units at zero forever.
     #[error(
         "axis `{axis}`: {init} leaves new units dead: producers get no gradient through consumers \

@@ -224,7 +224,7 @@ impl Blueprint {
     }
 
     /// Returns the blueprint if its parts agree with each other.
-    fn checked(self) -> Result<Self, GrowError> {
+    pub(super) fn checked(self) -> Result<Self, GrowError> {
         let prototypes = self
             .stacks
             .iter()

@@ -37,6 +37,17 @@ pub(crate) struct Prototype {
 }
 
 impl Stack {
+    /// Creates the stack of `blocks` blocks at `path`, which does not make fresh ones.
+    pub fn new(path: impl Into<String>, axis: impl Into<Axis>, blocks: usize) -> Self {
+        Self {
+            path: path.into(),
+            axis: axis.into(),
+            blocks,
+            fresh: false,
+            prototype: None,
+        }
+    }
+
     /// Returns the number of the block that `path` is in, and what follows it.
     pub(crate) fn block_of<'a>(&self, path: &'a str) -> Option<(usize, &'a str)> {
         block_of(&self.path, path)

@@ -26,7 +26,7 @@ pub(super) fn expand<const D: usize>(
     let random = old.as_ref().filter(|_| is_random(dims)).map(|old| {
         let shape = new_shape(dims, &param.old_shape);
         let mut values = vec![0.0; shape.iter().product()];
-        draw(plan, param, dims, old, &mut values);
+        draw(plan, param, dims, old.as_slice(), &mut values);
         TensorData::new(values, shape).convert_dtype(dtype)
     });
     for (dim, coordinates) in dims.iter().enumerate() {

@@ -40,52 +40,93 @@ impl Factors {
         tensor
     }
 
-    /// The factors for the `f32` of a tensor of `shape` in host memory.
-    #[cfg(feature = "flex")]
-    pub(super) fn on_host(self, shape: &[usize]) -> HostFactors {
-        let single = |factor: f64| factor as f32;
+    /// Multiplies everything by `scale` as well.
+    pub(super) fn and_scale(mut self, scale: f64) -> Self {
+        if scale != 1.0 {
+            self.0.push((0, Factor::Uniform(scale)));
+        }
+        self
+    }
+
+    /// The factors for the elements of a tensor of `shape` in host memory.
+    pub(super) fn on_host<F: HostFloat>(self, shape: &[usize]) -> HostFactors<F> {
         let factors = self.0.into_iter().map(|(dim, factor)| HostFactor {
             values: match factor {
-                Factor::Uniform(factor) => vec![single(factor)],
-                Factor::PerUnit(factors) => factors.into_iter().map(single).collect(),
+                Factor::Uniform(factor) => vec![F::of(factor)],
+                Factor::PerUnit(factors) => factors.into_iter().map(F::of).collect(),
             },
-            inner: shape[dim + 1..].iter().product(),
+            inner: shape.iter().skip(dim + 1).product(),
         });
         HostFactors(factors.collect())
     }
 }
 
-/// [`Factors`] for `f32` in host memory: bit-equal to those on a device, and as quick as memory is
-/// read where they are applied right after it was written.
-#[cfg(feature = "flex")]
-pub(super) struct HostFactors(Vec<HostFactor>);
+/// A float in host memory.
+pub(super) trait HostFloat: Copy {
+    /// Its bytes.
+    type Bytes;
 
-#[cfg(feature = "flex")]
-struct HostFactor {
+    fn of(factor: f64) -> Self;
+
+    fn multiply(self, element: &mut Self::Bytes);
+}
+
+impl HostFloat for f32 {
+    type Bytes = [u8; 4];
+
+    fn of(factor: f64) -> Self {
+        factor as Self
+    }
+
+    fn multiply(self, element: &mut [u8; 4]) {
+        *element = (Self::from_ne_bytes(*element) * self).to_ne_bytes();
+    }
+}
+
+impl HostFloat for f64 {
+    type Bytes = [u8; 8];
+
+    fn of(factor: f64) -> Self {
+        factor
+    }
+
+    fn multiply(self, element: &mut [u8; 8]) {
+        *element = (Self::from_ne_bytes(*element) * self).to_ne_bytes();
+    }
+}
+
+/// [`Factors`] for floats in host memory: bit-equal to those on a device, and as quick as memory is
+/// read where they are applied right after it was written.
+pub(super) struct HostFactors<F>(Vec<HostFactor<F>>);
+
+struct HostFactor<F> {
     /// One for all coordinates of the dimension, or one for each.
-    values: Vec<f32>,
+    values: Vec<F>,
     /// How many consecutive elements lie at one coordinate.
     inner: usize,
 }
 
-#[cfg(feature = "flex")]
-impl HostFactors {
+impl<F: HostFloat> HostFactors<F> {
+    /// Tells if nothing is multiplied.
+    pub(super) fn is_one(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Multiplies the elements from number `at` on.
-    pub(super) fn multiply(&self, at: usize, elements: &mut [[u8; 4]]) {
+    pub(super) fn multiply(&self, at: usize, elements: &mut [F::Bytes]) {
         for factor in &self.0 {
             factor.multiply(at, elements);
         }
     }
 }
 
-#[cfg(feature = "flex")]
-impl HostFactor {
-    fn multiply(&self, mut at: usize, mut elements: &mut [[u8; 4]]) {
+impl<F: HostFloat> HostFactor<F> {
+    fn multiply(&self, mut at: usize, mut elements: &mut [F::Bytes]) {
         let Self { values, inner } = self;
         if let [factor] = values.as_slice() {
             elements
                 .iter_mut()
-                .for_each(|element| multiply(element, *factor));
+                .for_each(|element| factor.multiply(element));
             return;
         }
         while !elements.is_empty() {
@@ -98,21 +139,16 @@ impl HostFactor {
             let (piece, rest) = elements.split_at_mut(length);
             if *inner == 1 {
                 for (element, factor) in piece.iter_mut().zip(&values[coordinate..]) {
-                    multiply(element, *factor);
+                    factor.multiply(element);
                 }
             } else {
                 let factor = values[coordinate];
                 piece
                     .iter_mut()
-                    .for_each(|element| multiply(element, factor));
+                    .for_each(|element| factor.multiply(element));
             }
             at += length;
             elements = rest;
         }
     }
-}
-
-#[cfg(feature = "flex")]
-fn multiply(element: &mut [u8; 4], factor: f32) {
-    *element = (f32::from_ne_bytes(*element) * factor).to_ne_bytes();
 }

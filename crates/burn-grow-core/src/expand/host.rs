@@ -33,7 +33,7 @@ pub(super) fn expand<const D: usize>(
     let factors = Factors::of(dims);
     let multiplied = dtype == DType::F32 && !needs_old(plan, dims);
     if multiplied {
-        let factors = factors.on_host(&shape);
+        let factors = factors.on_host::<f32>(&shape);
         let bytes = filled(moves.len(), |at, to| {
             moves.write(from, at, to);
             let (elements, _) = to.as_chunks_mut();
@@ -50,7 +50,7 @@ pub(super) fn expand<const D: usize>(
     });
     if let Some(old) = old.as_ref().filter(|_| is_random(dims)) {
         let mut values = floats(&new);
-        draw(plan, param, dims, old, &mut values);
+        draw(plan, param, dims, old.as_slice(), &mut values);
         // Every other value keeps its bits on the way back.
         new = TensorData::new(values, new.shape()).convert_dtype(dtype);
     }

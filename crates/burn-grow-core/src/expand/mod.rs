@@ -17,6 +17,7 @@ mod noise;
 mod old_values;
 mod random;
 mod stack;
+pub(crate) mod streamed;
 pub(crate) mod tape;
 #[cfg(all(test, feature = "flex"))]
 mod tests;

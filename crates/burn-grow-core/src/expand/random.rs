@@ -12,14 +12,48 @@ pub(super) fn is_random(dims: &[Option<Vec<Coordinate>>]) -> bool {
     dims.iter().flatten().flatten().any(Coordinate::is_random)
 }
 
+/// The old values of a parameter, wherever they are.
+pub(super) trait OldValues {
+    fn count(&self) -> usize;
+
+    fn at(&self, index: usize) -> f64;
+}
+
+impl OldValues for [f64] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn at(&self, index: usize) -> f64 {
+        self[index]
+    }
+}
+
+/// A new value.
+pub(super) trait NewValue: Copy {
+    fn of(value: f64) -> Self;
+}
+
+impl NewValue for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+}
+
+impl NewValue for f32 {
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+}
+
 /// Writes the coordinates of `param` that the plan makes random into `values`, by the moments of
 /// its `old` values.
-pub(super) fn draw(
+pub(super) fn draw<V: NewValue>(
     plan: &Plan,
     param: &ParamPlan,
     dims: &[Option<Vec<Coordinate>>],
-    old: &[f64],
-    values: &mut [f64],
+    old: &(impl OldValues + ?Sized),
+    values: &mut [V],
 ) {
     let dims = dims.iter().zip(&param.old_shape);
     let dims: Vec<_> = dims
@@ -41,15 +75,15 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 ///
 /// A random coordinate has the mean and the standard deviation of the `old` values. One that copies
 /// a random coordinate along some dimension gets the same number, so that copies stay copies.
-fn randomize(
+fn randomize<V: NewValue>(
     dims: &[Vec<Coordinate>],
-    (old, old_shape): (&[f64], &[usize]),
-    values: &mut [f64],
+    (old, old_shape): (&(impl OldValues + ?Sized), &[usize]),
+    values: &mut [V],
     mut normals: impl Iterator<Item = f64>,
 ) {
     let new_shape: Vec<usize> = dims.iter().map(Vec::len).collect();
     let strides = strides(&new_shape);
-    let whole = moments(old.iter().copied());
+    let whole = moments((0..old.count()).map(|index| old.at(index)));
     let mut columns: HashMap<Vec<bool>, Columns> = HashMap::new();
     for flat in Drawn::of(dims).places() {
         let coordinates =
@@ -80,7 +114,7 @@ fn randomize(
                     .or_insert_with_key(|fixed| Columns::of(old, old_shape, fixed))
                     .moments(&kept)
             };
-            mean + deviation * normals.next().unwrap_or_default()
+            V::of(mean + deviation * normals.next().unwrap_or_default())
         };
     }
 }
@@ -134,7 +168,7 @@ struct Columns {
 
 impl Columns {
     /// Takes two passes over the values, however many columns there are.
-    fn of(values: &[f64], shape: &[usize], fixed: &[bool]) -> Self {
+    fn of(values: &(impl OldValues + ?Sized), shape: &[usize], fixed: &[bool]) -> Self {
         let sizes: Vec<usize> = shape
             .iter()
             .zip(fixed)
@@ -151,16 +185,16 @@ impl Columns {
                 .sum()
         };
         let mut sums = vec![(0.0, 0.0); sizes.iter().product()];
-        for (flat, value) in values.iter().enumerate() {
-            sums[column(flat)].0 += value;
+        for flat in 0..values.count() {
+            sums[column(flat)].0 += values.at(flat);
         }
-        let count = (values.len() / sums.len().max(1)).max(1) as f64;
+        let count = (values.count() / sums.len().max(1)).max(1) as f64;
         for (mean, _) in &mut sums {
             *mean /= count;
         }
-        for (flat, value) in values.iter().enumerate() {
+        for flat in 0..values.count() {
             let (mean, squares) = &mut sums[column(flat)];
-            *squares += (value - *mean).powi(2);
+            *squares += (values.at(flat) - *mean).powi(2);
         }
         for (_, deviation) in &mut sums {
             *deviation = (*deviation / count).sqrt();
@@ -196,14 +230,14 @@ mod tests {
         let values: Vec<f64> = normals(0, "a").take(24).collect();
         // Shape [2, 3, 4].
         let flat = |at: [usize; 3]| values[12 * at[0] + 4 * at[1] + at[2]];
-        let outer = Columns::of(&values, &[2, 3, 4], &[false, true, false]);
+        let outer = Columns::of(values.as_slice(), &[2, 3, 4], &[false, true, false]);
         for j in 0..3 {
             let column = (0..2)
                 .flat_map(|i| (0..4).map(move |k| [i, j, k]))
                 .map(flat);
             assert_eq!(outer.moments(&[None, Some(j), None]), moments(column));
         }
-        let inner = Columns::of(&values, &[2, 3, 4], &[true, false, true]);
+        let inner = Columns::of(values.as_slice(), &[2, 3, 4], &[true, false, true]);
         for (i, k) in [(0, 0), (1, 2), (1, 3)] {
             let column = (0..3).map(|j| flat([i, j, k]));
             assert_eq!(inner.moments(&[Some(i), None, Some(k)]), moments(column));

@@ -116,6 +116,7 @@ fn check_param<const D: usize>(plan: &Plan, param: &ParamPlan, dtype: FloatDType
     let old = Tensor::<D>::from_data(old, &device).cast(dtype);
     let memory = host::host_tensor(&old).expect("Flex keeps tensors in host memory");
     let on_host = host::expand(plan, param, &dims, &old, &memory).into_data();
+    check_streamed(plan, param, &old);
     let on_device = device::expand(plan, param, &dims, old).into_data();
     assert_eq!(on_host.dtype(), DType::from(dtype));
     assert_eq!(on_host.shape().as_slice(), param.new_shape);
@@ -124,6 +125,33 @@ fn check_param<const D: usize>(plan: &Plan, param: &ParamPlan, dtype: FloatDType
         "{} as {dtype:?}: {on_host} and {on_device}",
         param.path
     );
+}
+
+/// A stream gives what single precision gives, rounded once, wherever it is cut.
+fn check_streamed<const D: usize>(plan: &Plan, param: &ParamPlan, old: &Tensor<D>) {
+    let dims = core::array::from_fn(|dim| plan.dimension(param, dim, &|_| Fill::Scale));
+    let single = old.clone().cast(FloatDType::F32);
+    let memory = host::host_tensor(&single).expect("Flex keeps tensors in host memory");
+    let expected = host::expand(plan, param, &dims, &single, &memory);
+    let expected = expected.cast(old.dtype()).into_data();
+    let old = old.to_data();
+    let streamed = plan.stream(param, old.dtype(), old.as_bytes(), 1.0);
+    let streamed = streamed.expect("a float tensor of that shape");
+    assert_eq!(streamed.shape(), param.new_shape);
+    let mut found = vec![1; streamed.num_bytes()];
+    let size = old.dtype().size();
+    for stretch in [found.len() / size, 1, 7] {
+        for (index, piece) in found.chunks_mut((stretch * size).max(1)).enumerate() {
+            streamed.write(index * stretch * size, piece);
+        }
+        let same = found == expected.as_bytes();
+        assert!(
+            same,
+            "{} as {:?}, {stretch} at a time",
+            param.path,
+            old.dtype()
+        );
+    }
 }
 
 fn check(widths: [usize; 5], expansion: &Expansion) {

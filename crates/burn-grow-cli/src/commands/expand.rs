@@ -1,0 +1,79 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn_grow_cli::expand::Job;
+use clap::Args;
+use serde_json::json;
+
+use super::options::{Growing, Reading, print_json};
+use super::plan;
+use super::progress::Bar;
+use super::text;
+
+/// Writes the expanded folder, one tensor at a time
+///
+/// It appears whole or not at all: until then its name ends in `.partial`.
+#[derive(Args)]
+pub(super) struct Expand {
+    /// The folder
+    folder: PathBuf,
+    /// The expanded folder, which must not exist
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    #[command(flatten)]
+    growing: Growing,
+    #[command(flatten)]
+    reading: Reading,
+    /// The largest file of weights
+    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = text::parse_bytes)]
+    shard_size: u64,
+    /// Goes on with what an interrupted expansion has left
+    #[arg(long)]
+    resume: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Expand {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let model = self.reading.open(&self.folder)?;
+        let expansion = self.growing.expansion()?;
+        let growth = model.grow(&expansion)?;
+        let job = Job {
+            growth: &growth,
+            expansion: &expansion,
+            out: &self.out,
+            shard_bytes: self.shard_size,
+            resume: self.resume,
+        };
+        let mut bar = Bar::new(self.json);
+        let written = job.write(&mut bar);
+        bar.finish();
+        let written = written?;
+        if self.json {
+            let out = self.out.display().to_string();
+            print_json(&json!({
+                "out": out,
+                "plan": plan::as_json(&growth),
+                "written": written,
+            }))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        plan::print_rest(&growth);
+        for file in &written.behind {
+            println!("not copied, as it holds the weights as they were: {file}");
+        }
+        if written.resumed > 0 {
+            println!("{} tensors were whole already", written.resumed);
+        }
+        println!(
+            "{}: {} tensors, {} in {} files",
+            self.out.display(),
+            written.tensors,
+            text::bytes(written.bytes),
+            written.files.len()
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

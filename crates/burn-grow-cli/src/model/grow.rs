@@ -1,0 +1,302 @@
+//! What an expansion makes of a model in a folder: its plan, its tensors and its configuration.
+
+use std::collections::BTreeMap;
+
+use burn_grow_core::describe::{Axis, RoleKind};
+use burn_grow_core::plan::{AxisPlan, BlockContent, ParamContent, ParamPlan};
+use burn_grow_core::{Blueprint, Expansion, Plan};
+use serde_json::{Map, Value, json};
+
+use super::keys;
+use super::params::{Model, Parameter};
+use crate::error::Error;
+use crate::family::List;
+use crate::folder::{Dtype, Float, Stored};
+
+/// An expansion of a model, planned.
+pub struct Growth<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// What happens to every parameter.
+    pub plan: Plan,
+    /// What becomes of `config.json`.
+    pub changes: Vec<Change>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+    params: BTreeMap<String, Parameter>,
+}
+
+/// A key of `config.json` that gets another value.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Change {
+    /// Name of the key.
+    pub key: String,
+    /// Its value before; `null` if it was missing.
+    pub old: Value,
+    /// Its value after; `null` if it goes.
+    pub new: Value,
+}
+
+/// A tensor of the expanded folder.
+pub struct Output<'a> {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Type of its numbers: that of the tensor it comes from.
+    pub dtype: &'a Dtype,
+    /// Bytes that it has.
+    pub length: u64,
+    /// The tensor that it comes from.
+    pub(crate) source: &'a Stored,
+    /// How it comes from it, if not by copying its bytes.
+    pub(crate) made: Option<Made>,
+}
+
+/// How a tensor is made of another one.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) param: ParamPlan,
+    pub(crate) float: Float,
+    /// What all numbers are multiplied by beside the factors of the plan.
+    pub(crate) scale: f64,
+}
+
+impl Model {
+    /// Plans `expansion`. Nothing is read or written.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Plan::new`] does, and when no `config.json` of the family can say what the model
+    /// would be.
+    pub fn grow(&self, expansion: &Expansion) -> Result<Growth<'_>, Error> {
+        let mut notes = Vec::new();
+        let mut params = self.params_of_file()?;
+        let mut plan = self.plan(&self.described(&params)?, expansion)?;
+        let mut untie = self.tie.different.is_some();
+        if let Some(tensor) = &self.tie.different {
+            notes.push(format!(
+                "untied: `{tensor}` is in the folder and differs from what it is tied to"
+            ));
+        } else if let Some((path, axis)) = breaking(&self.untied()?, &plan) {
+            if let Some(short) = &self.tie.short {
+                return Err(Error::Rejected {
+                    family: self.family.name.clone(),
+                    message: format!(
+                        "growing `{axis}` takes a `{path}` of its own, and the folder names its \
+                         tensors as a model without one does, such as `{short}`: load it with \
+                         `transformers` and save it once"
+                    ),
+                });
+            }
+            notes.push(format!(
+                "untied: `{path}` reads `{axis}`, and what it is tied to makes it, so that no \
+                 factor suits both; the parameters before the expansion count it, too"
+            ));
+            untie = true;
+            params = self.params_untied()?;
+            plan = self.plan(&self.described(&params)?, expansion)?;
+        }
+        let params = params.into_iter().map(|param| (param.path.clone(), param));
+        let mut growth = Growth {
+            model: self,
+            changes: Vec::new(),
+            notes,
+            params: params.collect(),
+            plan,
+        };
+        growth.changes = growth.changes_of_config(untie)?;
+        growth.note_roots();
+        Ok(growth)
+    }
+
+    fn plan(&self, blueprint: &Blueprint, expansion: &Expansion) -> Result<Plan, Error> {
+        let plan = Plan::new(blueprint, expansion)?;
+        let identity =
+            |axis: &AxisPlan| axis.grows() && axis.blocks() == Some(BlockContent::Identity);
+        if let Some(reason) = &self.family.no_identity
+            && plan.axes().values().any(identity)
+        {
+            let message = format!("new blocks cannot begin as the identity: {reason}");
+            let family = self.family.name.clone();
+            return Err(Error::Rejected { family, message });
+        }
+        Ok(plan)
+    }
+}
+
+/// The tied parameter that cannot stay tied, and the axis that it reads.
+fn breaking(untied: &[Parameter], plan: &Plan) -> Option<(String, Axis)> {
+    untied.iter().find_map(|param| {
+        let parts = param.roles.iter().flatten().flat_map(|role| &role.parts);
+        let mut read = parts
+            .filter(|part| part.kind == RoleKind::FanIn)
+            .flat_map(|part| part.axes());
+        let axis = read.find(|axis| plan.axis(axis).is_some_and(AxisPlan::grows))?;
+        Some((param.path.clone(), axis.clone()))
+    })
+}
+
+impl Growth<'_> {
+    /// Lists the tensors of the expanded folder, in the order of the plan.
+    pub fn outputs(&self) -> Vec<Output<'_>> {
+        let params = self.plan.params().iter();
+        params.flat_map(|param| self.outputs_of(param)).collect()
+    }
+
+    fn outputs_of(&self, planned: &ParamPlan) -> Vec<Output<'_>> {
+        let path = planned.source_path().unwrap_or(&planned.path);
+        let param = &self.params[path];
+        let scale = self.scale(param);
+        let Some(axis) = &param.numbered else {
+            return vec![self.output(planned.clone(), &param.tensors[0], scale)];
+        };
+        let count = planned.new_shape[0];
+        let source = self.plan.source(planned, 0);
+        let placeholder = format!("{{{axis}}}");
+        let outputs = (0..count).map(|number| {
+            // Whole tensors go along with their axis: none of them is anything but a copy.
+            let source = source
+                .as_ref()
+                .map_or(Some(number), |source| source[number]);
+            let source = &param.tensors[source.unwrap_or_default()];
+            let piece = ParamPlan {
+                path: planned.path.replace(&placeholder, &number.to_string()),
+                old_shape: planned.old_shape[1..].to_vec(),
+                new_shape: planned.new_shape[1..].to_vec(),
+                roles: planned.roles[1..].to_vec(),
+                active: planned.active,
+                origin: planned.origin.clone(),
+            };
+            self.output(piece, source, scale)
+        });
+        outputs.collect()
+    }
+
+    fn output(&self, planned: ParamPlan, source: &str, scale: f64) -> Output<'_> {
+        let source = &self.model.folder.tensors[source];
+        let copied = matches!(planned.content(), None | Some(ParamContent::Copy));
+        let grows = (0..planned.roles.len()).any(|dim| self.plan.growing(&planned, dim).is_some());
+        let elements: usize = planned.new_shape.iter().product();
+        let made = grows || !copied || scale != 1.0;
+        Output {
+            name: planned.path.clone(),
+            shape: planned.new_shape.clone(),
+            dtype: &source.dtype,
+            length: (elements * source.dtype.bits() / 8) as u64,
+            source,
+            made: match source.dtype {
+                Dtype::Float(float) if made => Some(Made {
+                    param: planned,
+                    float,
+                    scale,
+                }),
+                // What is no float never grows.
+                _ => None,
+            },
+        }
+    }
+
+    /// What makes up for the root of a width that the model multiplies a parameter by.
+    fn scale(&self, param: &Parameter) -> f64 {
+        let planned = param.root_of.as_ref().and_then(|axis| self.plan.axis(axis));
+        planned.map_or(1.0, |axis| {
+            (axis.old_width() as f64 / axis.new_width() as f64).sqrt()
+        })
+    }
+
+    fn note_roots(&mut self) {
+        let mut notes = Vec::new();
+        for param in self.params.values() {
+            if let Some(axis) = param.root_of.as_ref().filter(|_| self.scale(param) != 1.0) {
+                notes.push(format!(
+                    "`{}` is multiplied by {:.4}: the model multiplies it by the root of `{axis}`",
+                    param.path,
+                    self.scale(param)
+                ));
+            }
+        }
+        self.notes.extend(notes);
+    }
+
+    /// The width of every axis after the expansion.
+    pub fn widths(&self) -> BTreeMap<Axis, usize> {
+        let mut widths = self.plan.widths().clone();
+        for (axis, planned) in self.plan.axes() {
+            widths.insert(axis.clone(), planned.new_width());
+        }
+        widths
+    }
+
+    /// The keys of `config.json` that change.
+    fn changes_of_config(&self, untied: bool) -> Result<Vec<Change>, Error> {
+        let config = &self.model.folder.config;
+        let mut new: BTreeMap<String, Value> = BTreeMap::new();
+        let numbers = keys::changed(&self.model.family, &self.model.numbers, &self.widths())?;
+        new.extend(numbers.into_iter().map(|(key, value)| (key, json!(value))));
+        if let (true, Some(flag)) = (untied, &self.model.tie.flag) {
+            new.insert(flag.clone(), json!(false));
+        }
+        for (key, list) in &self.model.family.lists {
+            if let Some(list) = self.list(key, list)? {
+                new.insert(key.clone(), list);
+            }
+        }
+        for outdated in ["quantization_config", "compression_config"] {
+            if config.values.contains_key(outdated) {
+                new.insert(outdated.into(), Value::Null);
+            }
+        }
+        let changes = new.into_iter().map(|(key, new)| Change {
+            old: config.values.get(&key).cloned().unwrap_or_default(),
+            key,
+            new,
+        });
+        Ok(changes.filter(|change| change.old != change.new).collect())
+    }
+
+    /// A list with an item for every block, once the stack has grown.
+    fn list(&self, key: &str, list: &List) -> Result<Option<Value>, Error> {
+        let config = &self.model.folder.config;
+        let fault = |message: String| Error::List {
+            path: config.path.clone(),
+            key: key.into(),
+            message,
+        };
+        let axis = &list.along;
+        let Some(planned) = self.plan.axis(axis).filter(|planned| planned.grows()) else {
+            return Ok(None);
+        };
+        let blocks = planned.old_width();
+        let items = match config.value(key) {
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(fault("is no list".into())),
+            None if list.optional => return Ok(None),
+            None => {
+                let message = "is missing, so what a layer is would follow from its place: save \
+                               the model once with the present `transformers`, which writes it";
+                return Err(fault(message.into()));
+            }
+        };
+        if items.len() != blocks {
+            let found = items.len();
+            return Err(fault(format!(
+                "has {found} items, and there are {blocks} `{axis}`"
+            )));
+        }
+        let grown = planned.source().iter().map(|block| items[*block].clone());
+        Ok(Some(Value::Array(grown.collect())))
+    }
+
+    /// The `config.json` of the expanded folder.
+    pub fn config(&self) -> Map<String, Value> {
+        let mut values = self.model.folder.config.values.clone();
+        for change in &self.changes {
+            match &change.new {
+                Value::Null => values.remove(&change.key),
+                new => values.insert(change.key.clone(), new.clone()),
+            };
+        }
+        values
+    }
+}

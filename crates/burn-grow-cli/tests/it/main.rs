@@ -1,0 +1,12 @@
+//! Folders that the tests write themselves, read, expanded and verified.
+
+mod common;
+
+mod closed_forms;
+mod commands;
+mod config;
+mod families;
+mod hf_parity;
+mod interrupted;
+mod malformed;
+mod own_family;
