@@ -444,6 +444,10 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             &["`copy-none`"],
         ),
         (
+            "fan_on(hidden)".parse::<Role>().unwrap_err(),
+            &["`fan_on(hidden)`", "`fan_in(hidden)`"],
+        ),
+        (
             described(Pair {
                 up: up.clone(),
                 down: linear(5, 2),
@@ -641,6 +645,7 @@ fn the_messages_read_well() {
     parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does
     the models cannot be compared: 2 outputs before, 3 outputs after
     `copy-none` is not an init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`
+    `fan_on(hidden)` is not a role: write `fan_out`, `fan_in`, `gate`, `gain` or `vocab` and a product of axes and numbers, as in `fan_in(hidden)`, `gate(inner) + fan_out(inner)` or `fan_out(heads x 64)`
     axis `inner` has width 4 in `up.weight` but 5 in `down.weight`
     axis `inner` has width 4 in `up.weight` but 6 in `inner`
     parameter `gain.gamma` is not described: give its field a `#[grow(..)]` attribute, or `#[grow(skip)]` if it never grows
