@@ -198,7 +198,10 @@ impl From<LearningCurve> for Vec<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn points(law: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+    type Points = Vec<(f64, f64)>;
+    type Change = fn(&mut Points);
+
+    fn points(law: impl Fn(f64) -> f64) -> Points {
         (1..=40)
             .map(|n| (1e8 * f64::from(n), law(1e8 * f64::from(n))))
             .collect()
@@ -224,12 +227,12 @@ mod tests {
     #[test]
     fn what_is_no_curve_is_rejected() {
         let down = points(|flops| 1e3 * flops.powf(-0.3));
-        let changed = |change: fn(&mut Vec<(f64, f64)>)| {
+        let changed = |change: Change| {
             let mut points = down.clone();
             change(&mut points);
             LearningCurve::new(points).map_err(|error| error.to_string())
         };
-        let cases: [(fn(&mut Vec<(f64, f64)>), &str); 6] = [
+        let cases: [(Change, &str); 6] = [
             (|points| points.truncate(3), "needs 4 or more"),
             (|points| points[0].0 = 0.0, "point 0"),
             (|points| points[5].1 = f64::NAN, "point 5"),

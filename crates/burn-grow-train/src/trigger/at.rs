@@ -50,7 +50,7 @@ pub enum At {
     /// When a metric improves too slowly.
     Slope(Slope),
     /// When the wide model would make more progress for a FLOP.
-    Pays(Pays),
+    Pays(Box<Pays>),
     /// When a closure returns true.
     #[serde(skip)]
     Custom(CustomTrigger),
@@ -144,7 +144,7 @@ impl From<Slope> for At {
 
 impl From<Pays> for At {
     fn from(pays: Pays) -> Self {
-        Self::Pays(pays)
+        Self::Pays(Box::new(pays))
     }
 }
 
