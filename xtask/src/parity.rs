@@ -12,8 +12,8 @@ pub(crate) struct Parity {
 }
 
 impl Parity {
-    /// Compares the MoE transformer and the families of the command line with `transformers`, and
-    /// factors that follow widths with those of `mup`.
+    /// Compares the MoE transformer and the families of the command line with `transformers`, the
+    /// optimizer with PyTorch's, and factors that follow widths with those of `mup`.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let interpreter = match python::find()? {
             Ok(interpreter) => interpreter,
@@ -33,6 +33,7 @@ impl Parity {
 }
 
 fn compare(environment: &[(&str, &str)]) -> anyhow::Result<()> {
-    let test = "test --workspace --test it --test model -- --nocapture hf_parity mup_parity";
-    cargo(test.split(' '), environment)
+    let test = "test --workspace --test it --test model -- --nocapture";
+    let names = ["hf_parity", "mup_parity", "torch_parity"];
+    cargo(test.split(' ').chain(names), environment)
 }

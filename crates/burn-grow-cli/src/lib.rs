@@ -10,6 +10,7 @@
 //! | [`folder`] | `config.json`, the index and the headers of safetensors files, checked |
 //! | [`family`] | families: names of tensors, roles, keys that store widths |
 //! | [`model`] | a folder read by its family, and an expansion of it |
+//! | [`state`] | the state of an optimizer, expanded with its parameters |
 //! | [`expand`] | the expanded folder, written |
 //! | [`mod@verify`] | the check that a folder is an expansion of another one |
 //! | [`inspect`] | what a folder holds, and what of it can grow |
@@ -22,9 +23,11 @@ pub mod folder;
 pub mod inspect;
 pub mod model;
 pub mod propose;
+pub mod state;
 pub mod verify;
 
 pub use error::Error;
 pub use family::Family;
 pub use folder::Folder;
-pub use model::{Growth, Model};
+pub use model::{Growth, Model, Region};
+pub use state::State;

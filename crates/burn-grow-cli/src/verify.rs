@@ -1,6 +1,6 @@
 //! The check that a folder is an expansion of another one, made again from the two alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn_grow_core::Expansion;
 use serde::Serialize;
@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::expand::{Progress, STRETCH, Stretches};
-use crate::folder::{Folder, Reader};
-use crate::model::{Growth, Model, Output};
+use crate::folder::{Folder, Reader, Stored};
+use crate::model::{Growth, Model, Output, Region};
+use crate::state::State;
 
 /// What a folder has in common with an expansion.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -23,7 +24,7 @@ pub struct Verified {
 /// Something that is not what the expansion makes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The tensor, or the key of `config.json`.
+    /// The tensor, or the key of `config.json`, or the tensor of `region.json`.
     pub name: String,
     /// What is different.
     pub what: String,
@@ -47,38 +48,43 @@ pub fn expansion_to(model: &Model, folder: Folder) -> Result<Expansion, Error> {
     )
 }
 
-/// Compares `folder` with what `growth` makes.
+/// Compares `folder` with what `growth` makes: tensors, `config.json`, and `region.json` if there
+/// is one. With the `state` of an optimizer before the expansion, also the file of that name.
 ///
 /// # Errors
 ///
 /// When a file cannot be read. Differences are no errors.
 pub fn verify(
     growth: &Growth<'_>,
+    state: Option<&State>,
     folder: &Folder,
     progress: &mut impl Progress,
 ) -> Result<Verified, Error> {
     let outputs = growth.outputs();
-    let reader = Reader::new(&growth.model.folder)?;
-    let found = Reader::new(folder)?;
+    let wide = state.map(|state| State::open(&folder.path.join(state.file_name())));
+    let wide = wide.transpose()?;
+    let of_state = state.map(|state| state.outputs(growth)).transpose()?;
+    let of_state = of_state.unwrap_or_default();
+    let all = outputs.iter().chain(&of_state);
+    progress.begin(all.map(|output| output.length).sum());
     let mut verified = Verified::default();
-    let different = |name: &str, what: String| Difference {
-        name: name.into(),
-        what,
-    };
-    progress.begin(outputs.iter().map(|output| output.length).sum());
-    for output in &outputs {
-        match compare(growth, &reader, output, folder, &found)? {
-            None => verified.equal += 1,
-            Some(what) => verified.differences.push(different(&output.name, what)),
-        }
-        progress.advance(output.length);
-    }
-    let expected: BTreeSet<&str> = outputs.iter().map(|it| it.name.as_str()).collect();
-    for name in folder.tensors.keys() {
-        if !expected.contains(name.as_str()) {
-            let what = "the expansion makes no such tensor".into();
-            verified.differences.push(different(name, what));
-        }
+    verified.compare(
+        growth,
+        &Reader::new(&growth.model.folder)?,
+        &outputs,
+        &folder.tensors,
+        &Reader::new(folder)?,
+        progress,
+    )?;
+    if let (Some(state), Some(wide)) = (state, &wide) {
+        verified.compare(
+            growth,
+            &Reader::of(&state.files)?,
+            &of_state,
+            &wide.tensors,
+            &Reader::of(&wide.files)?,
+            progress,
+        )?;
     }
     let config = growth.config();
     let keys: BTreeSet<&String> = config.keys().chain(folder.config.values.keys()).collect();
@@ -90,12 +96,57 @@ pub fn verify(
                 None => "missing".into(),
             };
             let what = format!("is {}, expected {}", text(found), text(expected));
-            verified
-                .differences
-                .push(different(&format!("config.json: {key}"), what));
+            verified.add(&format!("config.json: {key}"), what);
         }
     }
+    let region = folder.path.join(Region::FILE);
+    if region.exists() {
+        verified.compare_regions(&growth.region(), &Region::read(&region)?);
+    }
     Ok(verified)
+}
+
+impl Verified {
+    fn add(&mut self, name: &str, what: String) {
+        let name = name.into();
+        self.differences.push(Difference { name, what });
+    }
+
+    /// Compares the tensors of a file with what is made of those that `reader` reads.
+    fn compare(
+        &mut self,
+        growth: &Growth<'_>,
+        reader: &Reader<'_>,
+        outputs: &[Output<'_>],
+        tensors: &BTreeMap<String, Stored>,
+        found: &Reader<'_>,
+        progress: &mut impl Progress,
+    ) -> Result<(), Error> {
+        for output in outputs {
+            match compare(growth, reader, output, tensors, found)? {
+                None => self.equal += 1,
+                Some(what) => self.add(&output.name, what),
+            }
+            progress.advance(output.length);
+        }
+        let expected: BTreeSet<&str> = outputs.iter().map(|it| it.name.as_str()).collect();
+        for name in tensors.keys() {
+            if !expected.contains(name.as_str()) {
+                self.add(name, "the expansion makes no such tensor".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_regions(&mut self, expected: &Region, found: &Region) {
+        let names = expected.tensors.keys().chain(found.tensors.keys());
+        for name in names.collect::<BTreeSet<_>>() {
+            if expected.tensors.get(name) != found.tensors.get(name) {
+                let what = "other coordinates of it are new".into();
+                self.add(&format!("{}: {name}", Region::FILE), what);
+            }
+        }
+    }
 }
 
 /// What is different about a tensor, if anything.
@@ -103,10 +154,10 @@ fn compare(
     growth: &Growth<'_>,
     reader: &Reader<'_>,
     output: &Output<'_>,
-    folder: &Folder,
+    tensors: &BTreeMap<String, Stored>,
     found: &Reader<'_>,
 ) -> Result<Option<String>, Error> {
-    let Some(stored) = folder.tensors.get(&output.name) else {
+    let Some(stored) = tensors.get(&output.name) else {
         return Ok(Some("is missing".into()));
     };
     if stored.dtype != *output.dtype || stored.shape != output.shape {

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use burn_grow_cli::State;
 use burn_grow_cli::expand::Job;
 use clap::Args;
 use serde_json::json;
@@ -24,6 +25,13 @@ pub(super) struct Expand {
     growing: Growing,
     #[command(flatten)]
     reading: Reading,
+    /// Also expands the state of an optimizer, a file of safetensors whose names are those of the
+    /// parameters with a suffix such as `.exp_avg`, into a file of that name in the folder
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Also writes which coordinates of which tensor are new: `region.json` in the folder
+    #[arg(long)]
+    region: bool,
     /// The largest file of weights
     #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = text::parse_bytes)]
     shard_size: u64,
@@ -40,9 +48,12 @@ impl Expand {
         let model = self.reading.open(&self.folder)?;
         let expansion = self.growing.expansion()?;
         let growth = model.grow(&expansion)?;
+        let state = self.state.as_deref().map(State::open).transpose()?;
         let job = Job {
             growth: &growth,
             expansion: &expansion,
+            state: state.as_ref(),
+            region: self.region,
             out: &self.out,
             shard_bytes: self.shard_size,
             resume: self.resume,
@@ -66,6 +77,12 @@ impl Expand {
         }
         if written.resumed > 0 {
             println!("{} tensors were whole already", written.resumed);
+        }
+        if let Some(file) = &written.state {
+            println!("the state of the optimizer: {file}");
+        }
+        if let Some(file) = &written.region {
+            println!("which coordinates are new: {file}");
         }
         println!(
             "{}: {} tensors, {} in {} files",

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn_grow_cli::Folder;
 use burn_grow_cli::expand::Record;
 use burn_grow_cli::verify::{expansion_to, verify};
+use burn_grow_cli::{Folder, State};
 use clap::Args;
 
 use super::options::{Growing, Reading, print_json};
@@ -22,6 +22,9 @@ pub(super) struct Verify {
     folder: PathBuf,
     /// The expanded folder
     expanded: PathBuf,
+    /// Also compares the state of an optimizer: the file that was given to `expand`
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     #[command(flatten)]
     growing: Growing,
     #[command(flatten)]
@@ -42,8 +45,9 @@ impl Verify {
             None => expansion_to(&model, Folder::open(&self.expanded)?)?,
         };
         let growth = model.grow(&expansion)?;
+        let state = self.state.as_deref().map(State::open).transpose()?;
         let mut bar = Bar::new(self.json);
-        let verified = verify(&growth, &expanded, &mut bar);
+        let verified = verify(&growth, state.as_ref(), &expanded, &mut bar);
         bar.finish();
         let verified = verified?;
         if self.json {

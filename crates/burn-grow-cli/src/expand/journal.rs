@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::record::Record;
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::state::State;
 
 /// The name of the journal in an unfinished folder.
 pub(super) const FILE: &str = "burn-grow.journal";
@@ -21,28 +22,45 @@ pub(super) const FILE: &str = "burn-grow.journal";
 pub(super) struct Heading {
     /// The expansion.
     pub(super) record: Record,
-    /// The files that it reads: name, length, and when they changed last.
-    pub(super) sources: Vec<(String, u64, u64)>,
+    /// The files that it reads.
+    pub(super) sources: Vec<Source>,
+    /// The state of an optimizer that it reads, if it does.
+    #[serde(default)]
+    pub(super) state: Option<Source>,
     /// The largest file that it writes, in bytes.
     pub(super) shard_bytes: u64,
 }
 
+/// A file that is read: its name, its length, and when it changed last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Source(String, u64, u64);
+
+impl Source {
+    fn of(path: &Path) -> Result<Self, Error> {
+        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
+        let modified = metadata.modified().ok();
+        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let name = path.file_name().unwrap_or_default();
+        Ok(Self(
+            name.to_string_lossy().into_owned(),
+            metadata.len(),
+            modified.map_or(0, |since| since.as_secs()),
+        ))
+    }
+}
+
 impl Heading {
-    pub(super) fn new(folder: &Folder, record: Record, shard_bytes: u64) -> Result<Self, Error> {
-        let sources = folder.files.iter().map(|path| {
-            let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
-            let modified = metadata.modified().ok();
-            let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            let name = path.file_name().unwrap_or_default();
-            Ok((
-                name.to_string_lossy().into_owned(),
-                metadata.len(),
-                modified.map_or(0, |since| since.as_secs()),
-            ))
-        });
+    pub(super) fn new(
+        folder: &Folder,
+        state: Option<&State>,
+        record: Record,
+        shard_bytes: u64,
+    ) -> Result<Self, Error> {
+        let sources = folder.files.iter().map(|path| Source::of(path));
         Ok(Self {
             record,
             sources: sources.collect::<Result<_, Error>>()?,
+            state: state.map(|state| Source::of(state.path())).transpose()?,
             shard_bytes,
         })
     }
@@ -54,6 +72,9 @@ impl Heading {
         }
         if self.sources != other.sources {
             return Some("the folder that is expanded");
+        }
+        if self.state != other.state {
+            return Some("the state of the optimizer");
         }
         (self.shard_bytes != other.shard_bytes).then_some("the size of a shard")
     }

@@ -39,23 +39,35 @@ pub(super) fn deal<'a>(
     }
     let count = dealt.len();
     let shards = dealt.into_iter().enumerate().map(|(index, outputs)| {
+        let name = match count {
+            1 => SINGLE.into(),
+            _ => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
+        };
+        Shard::new(name, outputs, metadata)
+    });
+    shards.collect()
+}
+
+impl<'a> Shard<'a> {
+    /// The file `name` with these tensors.
+    pub(super) fn new(
+        name: String,
+        outputs: Vec<&'a Output<'a>>,
+        metadata: &Map<String, Value>,
+    ) -> Self {
         let entries = outputs.iter().map(|output| {
             let shape = output.shape.as_slice();
             (output.name.as_str(), output.dtype, shape, output.length)
         });
         let (header, places) = header::write(entries, metadata);
         let bytes: u64 = outputs.iter().map(|output| output.length).sum();
-        Shard {
-            name: match count {
-                1 => SINGLE.into(),
-                _ => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
-            },
+        Self {
+            name,
             length: header.len() as u64 + bytes,
             header,
             tensors: outputs.into_iter().zip(places).collect(),
         }
-    });
-    shards.collect()
+    }
 }
 
 /// The index of the shards; `None` if there is one file only.

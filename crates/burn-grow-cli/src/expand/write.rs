@@ -18,7 +18,8 @@ use super::shards::{self, Shard};
 use super::stretch::{STRETCH, Stretches};
 use crate::error::Error;
 use crate::folder::{CONFIG, INDEX, Reader};
-use crate::model::Growth;
+use crate::model::{Growth, Region};
+use crate::state::State;
 
 /// Bytes that are written before the journal says so.
 const NOTED: u64 = 256 << 20;
@@ -31,6 +32,10 @@ pub struct Job<'a> {
     pub growth: &'a Growth<'a>,
     /// The expansion.
     pub expansion: &'a Expansion,
+    /// The state of an optimizer of the model, to be expanded into a file of the folder.
+    pub state: Option<&'a State>,
+    /// Also writes which coordinates are new: [`Region`].
+    pub region: bool,
     /// The folder, which must not exist.
     pub out: &'a Path,
     /// The largest file of weights, in bytes.
@@ -57,11 +62,15 @@ impl Progress for () {
 pub struct Written {
     /// The files of weights.
     pub files: Vec<String>,
-    /// The bytes of all tensors.
+    /// The bytes of all tensors of the model.
     pub bytes: u64,
-    /// The tensors.
+    /// The tensors of the model.
     pub tensors: usize,
-    /// Those that were whole already.
+    /// The file with the state of the optimizer, if there is one.
+    pub state: Option<String>,
+    /// The file that says which coordinates are new, if there is one.
+    pub region: Option<String>,
+    /// Tensors that were whole already, those of the state included.
     pub resumed: usize,
     /// Files of weights in other formats, which were not copied.
     pub behind: Vec<String>,
@@ -81,7 +90,7 @@ impl Job<'_> {
         let partial = self.partial();
         let record = Record::of(self.growth, self.expansion);
         let folder = &self.growth.model.folder;
-        let heading = Heading::new(folder, record, self.shard_bytes)?;
+        let heading = Heading::new(folder, self.state, record, self.shard_bytes)?;
         if self.out.exists() {
             return Err(Error::Exists {
                 path: self.out.to_owned(),
@@ -93,6 +102,9 @@ impl Job<'_> {
                 folder: folder.path.clone(),
             });
         }
+        let outputs = self.growth.outputs();
+        let of_state = self.state.map(|state| state.outputs(self.growth));
+        let of_state = of_state.transpose()?.unwrap_or_default();
         let journal = match (partial.join(journal::FILE).exists(), self.resume) {
             (true, true) => Journal::resume(&partial, &heading)?,
             (true, false) => return Err(Error::Interrupted { path: partial }),
@@ -105,9 +117,14 @@ impl Job<'_> {
                 Journal::begin(&partial, &heading)?
             }
         };
-        let outputs = self.growth.outputs();
         let shards = shards::deal(&outputs, self.shard_bytes, &folder.metadata);
-        progress.begin(outputs.iter().map(|output| output.length).sum());
+        let state = self.state.map(|state| {
+            let tensors = of_state.iter().collect();
+            let shard = Shard::new(state.file_name(), tensors, &state.metadata);
+            (state, [shard])
+        });
+        let all = outputs.iter().chain(&of_state);
+        progress.begin(all.map(|output| output.length).sum());
         let whole = journal.whole.clone();
         let resumed = whole.len();
         thread::scope(|scope| {
@@ -115,12 +132,14 @@ impl Job<'_> {
             let on_disk = scope.spawn(move || note(journal, batches));
             let all = Shards {
                 growth: self.growth,
-                reader: Reader::new(folder)?,
                 partial: &partial,
                 whole,
                 to_disk,
             };
-            let written = all.write(&shards, progress);
+            let mut written = all.write(&Reader::new(folder)?, &shards, progress);
+            if let (Ok(()), Some((state, shard))) = (&written, &state) {
+                written = all.write(&Reader::of(&state.files)?, shard, progress);
+            }
             // Ends the thread, which may know why nothing more could be written.
             drop(all);
             let noted = on_disk.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -129,10 +148,15 @@ impl Job<'_> {
         if let Some(index) = shards::index(&shards) {
             write_json(&partial.join(INDEX), &index)?;
         }
-        let behind = copied::copy(folder, &partial)?;
+        let behind = copied::copy(folder, self.state, &partial)?;
         write_json(&partial.join(CONFIG), &Value::Object(self.growth.config()))?;
         let path = partial.join(Record::FILE);
         write_text(&path, &heading.record.text())?;
+        if self.region {
+            let path = partial.join(Region::FILE);
+            let text = serde_json::to_string(&self.growth.region()).map_err(Error::json(&path))?;
+            write_text(&path, &(text + "\n"))?;
+        }
         let journal = partial.join(journal::FILE);
         std::fs::remove_file(&journal).map_err(Error::io(&journal))?;
         std::fs::rename(&partial, self.out).map_err(Error::io(self.out))?;
@@ -140,6 +164,8 @@ impl Job<'_> {
             files: shards.iter().map(|shard| shard.name.clone()).collect(),
             bytes: outputs.iter().map(|output| output.length).sum(),
             tensors: outputs.len(),
+            state: self.state.map(State::file_name),
+            region: self.region.then(|| Region::FILE.into()),
             resumed,
             behind,
         })
@@ -180,10 +206,9 @@ fn note(mut journal: Journal, batches: Receiver<Batch>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The files of weights, while they are written.
+/// The files of tensors, while they are written.
 struct Shards<'a> {
     growth: &'a Growth<'a>,
-    reader: Reader<'a>,
     partial: &'a Path,
     /// The tensors that are whole already.
     whole: BTreeSet<String>,
@@ -191,7 +216,12 @@ struct Shards<'a> {
 }
 
 impl Shards<'_> {
-    fn write(&self, shards: &[Shard<'_>], progress: &mut impl Progress) -> Result<(), Error> {
+    fn write(
+        &self,
+        reader: &Reader<'_>,
+        shards: &[Shard<'_>],
+        progress: &mut impl Progress,
+    ) -> Result<(), Error> {
         let (mut old, mut stretch) = (Vec::new(), Vec::new());
         for shard in shards {
             let path = self.partial.join(&shard.name);
@@ -211,7 +241,7 @@ impl Shards<'_> {
                     continue;
                 }
                 file.seek(SeekFrom::Start(*at)).map_err(failed())?;
-                let made = Stretches::new(self.growth, &self.reader, output, &mut old)?;
+                let made = Stretches::new(self.growth, reader, output, &mut old)?;
                 let mut from = 0;
                 while from < output.length {
                     let length = (STRETCH as u64).min(output.length - from);

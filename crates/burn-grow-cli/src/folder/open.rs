@@ -40,6 +40,23 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// The tensor `entry` of file number `file`.
+    pub(crate) fn new(file: usize, entry: Entry) -> Self {
+        let Entry {
+            dtype,
+            shape,
+            at,
+            length,
+        } = entry;
+        Self {
+            file,
+            dtype,
+            shape,
+            at,
+            length,
+        }
+    }
+
     /// Counts its bytes.
     pub fn num_bytes(&self) -> u64 {
         self.length
@@ -147,19 +164,7 @@ impl Folder {
             self.metadata = metadata;
         }
         for (tensor, entry) in tensors {
-            let Entry {
-                dtype,
-                shape,
-                at,
-                length,
-            } = entry;
-            let stored = Stored {
-                file,
-                dtype,
-                shape,
-                at,
-                length,
-            };
+            let stored = Stored::new(file, entry);
             if let Some(first) = self.tensors.insert(tensor.clone(), stored) {
                 let first = self.files[first.file].clone();
                 let second = path;
@@ -177,18 +182,26 @@ impl Folder {
 
 /// The files of a folder, opened to read tensors.
 pub(crate) struct Reader<'a> {
-    folder: &'a Folder,
+    paths: &'a [PathBuf],
     files: Vec<File>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(folder: &'a Folder) -> Result<Self, Error> {
+        Self::of(&folder.files)
+    }
+
+    pub(crate) fn of(paths: &'a [PathBuf]) -> Result<Self, Error> {
         let open = |path: &PathBuf| File::open(path).map_err(Error::io(path));
-        let files = folder.files.iter().map(open);
         Ok(Self {
-            files: files.collect::<Result<_, _>>()?,
-            folder,
+            files: paths.iter().map(open).collect::<Result<_, _>>()?,
+            paths,
         })
+    }
+
+    /// Returns the file that holds a tensor.
+    pub(crate) fn file_of(&self, stored: &Stored) -> &Path {
+        &self.paths[stored.file]
     }
 
     /// Reads the bytes of a tensor into `to`, which is made as long as they are.
@@ -204,7 +217,7 @@ impl<'a> Reader<'a> {
         from: u64,
         to: &mut [u8],
     ) -> Result<(), Error> {
-        let path = self.folder.file_of(stored);
+        let path = self.file_of(stored);
         read_at(&self.files[stored.file], to, stored.at + from).map_err(Error::io(path))
     }
 }

@@ -55,11 +55,27 @@ pub struct Output<'a> {
 
 /// How a tensor is made of another one.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) enum Made {
+    /// As the plan makes parameters.
+    Parameter {
+        param: ParamPlan,
+        float: Float,
+        /// What all numbers are multiplied by beside the factors of the plan.
+        scale: f64,
+    },
+    /// As the state of an optimizer that belongs to this parameter: zero in new coordinates.
+    State { param: ParamPlan },
+}
+
+/// A tensor of the expanded folder as one of the plan.
+pub(crate) struct Piece<'a> {
+    /// Its plan.
     pub(crate) param: ParamPlan,
-    pub(crate) float: Float,
-    /// What all numbers are multiplied by beside the factors of the plan.
-    pub(crate) scale: f64,
+    /// The name of the tensor that it comes from.
+    pub(crate) source: &'a str,
+    /// True if it was not there before: in a new block, or a new unit that is a tensor of its own.
+    pub(crate) is_new: bool,
+    scale: f64,
 }
 
 impl Model {
@@ -140,21 +156,33 @@ fn breaking(untied: &[Parameter], plan: &Plan) -> Option<(String, Axis)> {
 impl Growth<'_> {
     /// Lists the tensors of the expanded folder, in the order of the plan.
     pub fn outputs(&self) -> Vec<Output<'_>> {
-        let params = self.plan.params().iter();
-        params.flat_map(|param| self.outputs_of(param)).collect()
+        let pieces = self.pieces().into_iter();
+        pieces.map(|piece| self.output(piece)).collect()
     }
 
-    fn outputs_of(&self, planned: &ParamPlan) -> Vec<Output<'_>> {
+    /// Lists the tensors of the expanded folder as those of the plan, in its order.
+    pub(crate) fn pieces(&self) -> Vec<Piece<'_>> {
+        let params = self.plan.params().iter();
+        params.flat_map(|param| self.pieces_of(param)).collect()
+    }
+
+    fn pieces_of(&self, planned: &ParamPlan) -> Vec<Piece<'_>> {
         let path = planned.source_path().unwrap_or(&planned.path);
         let param = &self.params[path];
         let scale = self.scale(param);
         let Some(axis) = &param.numbered else {
-            return vec![self.output(planned.clone(), &param.tensors[0], scale)];
+            return vec![Piece {
+                param: planned.clone(),
+                source: &param.tensors[0],
+                is_new: planned.is_new(),
+                scale,
+            }];
         };
         let count = planned.new_shape[0];
         let source = self.plan.source(planned, 0);
+        let kept = self.plan.kept(planned, 0);
         let placeholder = format!("{{{axis}}}");
-        let outputs = (0..count).map(|number| {
+        let pieces = (0..count).map(|number| {
             // Whole tensors go along with their axis: none of them is anything but a copy.
             let source = source
                 .as_ref()
@@ -168,13 +196,20 @@ impl Growth<'_> {
                 active: planned.active,
                 origin: planned.origin.clone(),
             };
-            self.output(piece, source, scale)
+            let kept = kept.as_ref().is_none_or(|kept| kept[number]);
+            Piece {
+                param: piece,
+                source,
+                is_new: planned.is_new() || !kept,
+                scale,
+            }
         });
-        outputs.collect()
+        pieces.collect()
     }
 
-    fn output(&self, planned: ParamPlan, source: &str, scale: f64) -> Output<'_> {
-        let source = &self.model.folder.tensors[source];
+    fn output(&self, piece: Piece<'_>) -> Output<'_> {
+        let (planned, scale) = (piece.param, piece.scale);
+        let source = &self.model.folder.tensors[piece.source];
         let copied = matches!(planned.content(), None | Some(ParamContent::Copy));
         let grows = (0..planned.roles.len()).any(|dim| self.plan.growing(&planned, dim).is_some());
         let elements: usize = planned.new_shape.iter().product();
@@ -186,7 +221,7 @@ impl Growth<'_> {
             length: (elements * source.dtype.bits() / 8) as u64,
             source,
             made: match source.dtype {
-                Dtype::Float(float) if made => Some(Made {
+                Dtype::Float(float) if made => Some(Made::Parameter {
                     param: planned,
                     float,
                     scale,

@@ -5,8 +5,10 @@ mod grow;
 mod keys;
 mod natural;
 mod params;
+mod region;
 mod tied;
 
-pub(crate) use grow::Made;
 pub use grow::{Change, Growth, Output};
+pub(crate) use grow::{Made, Piece};
 pub use params::Model;
+pub use region::{NewCoordinates, Region};

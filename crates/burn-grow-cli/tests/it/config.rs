@@ -50,6 +50,8 @@ fn a_folder_is_not_expanded_into_itself() {
         let job = Job {
             growth: &growth,
             expansion: &expansion,
+            state: None,
+            region: false,
             out: &folder.path().join(inside),
             shard_bytes: u64::MAX,
             resume: false,

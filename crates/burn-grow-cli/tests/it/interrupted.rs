@@ -33,6 +33,8 @@ fn write(
     let job = Job {
         growth: &model.grow(expansion)?,
         expansion,
+        state: None,
+        region: false,
         out: &folder.out(),
         shard_bytes: 600,
         resume,
@@ -99,6 +101,8 @@ fn what_is_left_is_neither_overwritten_nor_taken_for_something_else() {
     let job = Job {
         growth: &model.grow(&expansion).expect("a plan"),
         expansion: &expansion,
+        state: None,
+        region: false,
         out: &folder.out(),
         shard_bytes: 600,
         resume: true,

@@ -9,4 +9,6 @@ mod families;
 mod hf_parity;
 mod interrupted;
 mod malformed;
+mod optimizer_state;
 mod own_family;
+mod torch_parity;

@@ -68,6 +68,8 @@ fn a_family_of_a_users_own_takes_under_forty_lines() {
     let job = Job {
         growth: &growth,
         expansion: &expansion,
+        state: None,
+        region: false,
         out: &folder.out(),
         shard_bytes: u64::MAX,
         resume: false,
@@ -192,6 +194,8 @@ fn a_proposal_for_an_unknown_architecture_is_a_family_to_start_from() {
     let job = Job {
         growth: &model.grow(&expansion).expect("a plan"),
         expansion: &expansion,
+        state: None,
+        region: false,
         out: &folder.out(),
         shard_bytes: u64::MAX,
         resume: false,

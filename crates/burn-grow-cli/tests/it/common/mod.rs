@@ -101,33 +101,39 @@ pub(crate) fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Reads every tensor of a folder, by a reader that knows nothing of the crate.
+/// Reads every tensor of the model in a folder, by a reader that knows nothing of the crate.
 pub(crate) fn read(folder: &Path) -> Arrays {
     let mut arrays = Arrays::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_none_or(|it| it != "safetensors") {
-            continue;
-        }
-        let bytes = std::fs::read(&path).expect("a file");
-        let (size, rest) = bytes.split_at(8);
-        let size = u64::from_le_bytes(size.try_into().expect("eight bytes")) as usize;
-        let header: Map<String, Value> = serde_json::from_slice(&rest[..size]).expect("JSON");
-        for (name, entry) in header {
-            if name == "__metadata__" {
-                continue;
-            }
-            let offsets = [0, 1].map(|at| entry["data_offsets"][at].as_u64().expect("a place"));
-            let [begin, end] = offsets.map(|at| size + at as usize);
-            let array = Array {
-                dtype: entry["dtype"].as_str().expect("a type").into(),
-                shape: serde_json::from_value(entry["shape"].clone()).expect("a shape"),
-                bytes: rest[begin..end].to_vec(),
-            };
-            arrays.insert(name, array);
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if name.starts_with("model") && name.ends_with(".safetensors") {
+            arrays.extend(read_file(&path));
         }
     }
     arrays
+}
+
+/// Reads every tensor of a file.
+pub(crate) fn read_file(path: &Path) -> Arrays {
+    let bytes = std::fs::read(path).expect("a file");
+    let (size, rest) = bytes.split_at(8);
+    let size = u64::from_le_bytes(size.try_into().expect("eight bytes")) as usize;
+    let header: Map<String, Value> = serde_json::from_slice(&rest[..size]).expect("JSON");
+    let tensors = header
+        .into_iter()
+        .filter(|(name, _)| name != "__metadata__");
+    let arrays = tensors.map(|(name, entry)| {
+        let offsets = [0, 1].map(|at| entry["data_offsets"][at].as_u64().expect("a place"));
+        let [begin, end] = offsets.map(|at| size + at as usize);
+        let array = Array {
+            dtype: entry["dtype"].as_str().expect("a type").into(),
+            shape: serde_json::from_value(entry["shape"].clone()).expect("a shape"),
+            bytes: rest[begin..end].to_vec(),
+        };
+        (name, array)
+    });
+    arrays.collect()
 }
 
 /// A folder that goes when the test ends.
@@ -190,6 +196,8 @@ impl Dir {
         let job = Job {
             growth: &model.grow(expansion)?,
             expansion,
+            state: None,
+            region: false,
             out: &self.out(),
             shard_bytes,
             resume: false,
