@@ -1,10 +1,11 @@
-"""Trains a small Llama, widens it with `burn-grow`, and trains on by the code of a page of the book.
+"""Trains a small Llama, widens it, and trains on by the code of a page of the book.
 
     train_on.py PROGRAM PAGE
 
-Writes what it saw into the present folder: `narrow` and `wide` as they were expanded, and in
-`seen.safetensors` the first weights (`first.NAME`), all gradients (`gradient.STEP.NAME`) and the last
-weights (`last.NAME`). Prints as JSON the rate of every step, and the settings of the optimizer.
+PROGRAM is the `burn-grow` to run. Writes what it saw into the present folder: `narrow` and `wide` as
+they were expanded, and in `seen.safetensors` the first weights (`first.NAME`), all gradients
+(`gradient.STEP.NAME`) and the last weights (`last.NAME`). Prints as JSON the rate of every step and
+the settings of the optimizer.
 """
 
 import json

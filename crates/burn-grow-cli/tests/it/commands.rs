@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::common::{Dir, config, llama, read, safetensors};
+use crate::common::{Dir, config, llama, read, read_file, safetensors};
 
 fn run(arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_burn-grow"));
@@ -163,6 +163,45 @@ fn a_plan_file_goes_out_and_in() {
     assert!(read(&folder.out()) == by_file);
     let both = run(&["plan", &model, "--plan", &file, "--axis", "inner=2x"]);
     assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
+fn a_state_and_a_region_are_asked_for_and_said() {
+    let folder = llama();
+    let (model, out) = places(&folder);
+    let state = folder.path().with_file_name("adamw.safetensors");
+    let name = "model.layers.0.mlp.down_proj.weight";
+    let moment = format!("{name}.exp_avg");
+    let arrays = [(moment.clone(), folder.arrays[name].clone())].into();
+    std::fs::write(&state, safetensors(&arrays)).expect("written");
+    let state = path(&state);
+    let options = ["--axis", "inner=2x", "--region", "--state", &state];
+    let written = json_of(&[&["expand", &model, "--out", &out, "--json"], &options[..]].concat());
+    assert_eq!(written["written"]["state"], json!("adamw.safetensors"));
+    assert_eq!(written["written"]["region"], json!("region.json"));
+    let wide = read_file(&folder.out().join("adamw.safetensors"));
+    assert_eq!(wide[&moment].shape, [8, 12]);
+    let verified = json_of(&["verify", &model, &out, "--state", &state, "--json"]);
+    assert_eq!(verified, json!({ "equal": 22, "differences": [] }));
+
+    std::fs::remove_dir_all(folder.out()).expect("removed");
+    let printed = run(&[&["expand", &model, "--out", &out], &options[..]].concat());
+    let printed = text(&printed.stdout);
+    for part in [
+        "the state of the optimizer: adamw.safetensors",
+        "which coordinates are new: region.json",
+    ] {
+        assert!(printed.contains(part), "{printed}");
+    }
+    // Neither is made unasked.
+    std::fs::remove_dir_all(folder.out()).expect("removed");
+    let axes = ["--axis", "inner=2x"];
+    let written = json_of(&[&["expand", &model, "--out", &out, "--json"], &axes[..]].concat());
+    assert_eq!(written["written"]["state"], Value::Null);
+    assert!(!folder.out().join("region.json").exists());
+    let missing = run(&["verify", &model, &out, "--state", &state]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("out/adamw.safetensors"));
 }
 
 #[test]

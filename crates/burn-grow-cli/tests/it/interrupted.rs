@@ -9,19 +9,7 @@ use burn_grow_cli::expand::{Job, Progress, Written};
 use burn_grow_cli::{Error, Model};
 use burn_grow_core::Expansion;
 
-use crate::common::{Array, Dir, llama, read};
-
-/// Ends an expansion after so many bytes, as a crash would: nothing is tidied up.
-struct Crash(u64);
-
-impl Progress for Crash {
-    fn begin(&mut self, _bytes: u64) {}
-
-    fn advance(&mut self, bytes: u64) {
-        self.0 = self.0.saturating_sub(bytes);
-        assert!(self.0 > 0, "a crash");
-    }
-}
+use crate::common::{Array, Crash, Dir, llama, read};
 
 fn write(
     folder: &Dir,

@@ -11,7 +11,7 @@ use burn_grow_core::plan::{Blocks, CopyMap, Method};
 use burn_grow_core::{Expansion, Scaling};
 use serde_json::{Value, json};
 
-use crate::common::{Array, Arrays, Dir, array, llama, read, read_file, safetensors};
+use crate::common::{Array, Arrays, Crash, Dir, array, llama, read, read_file, safetensors};
 
 /// The steps that were counted.
 const STEPS: f32 = 7.0;
@@ -201,8 +201,8 @@ fn layers_that_move_keep_their_state_and_new_ones_have_none() {
     }
 }
 
-#[test]
-fn experts_that_are_new_have_no_state() {
+/// The small Mixtral that `transformers` has confirmed.
+fn mixtral() -> Dir {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mixtral.json");
     let golden = std::fs::read_to_string(golden).expect("a golden");
     let golden: Value = serde_json::from_str(&golden).expect("JSON");
@@ -210,7 +210,30 @@ fn experts_that_are_new_have_no_state() {
         serde_json::from_value(golden["shapes"].clone()).expect("shapes");
     let arrays = shapes.iter();
     let arrays = arrays.map(|(name, shape)| (name.clone(), array(name, shape)));
-    let folder = Dir::new(golden["config"].clone(), arrays.collect());
+    Dir::new(golden["config"].clone(), arrays.collect())
+}
+
+#[test]
+fn buffers_of_new_layers_are_in_no_region() {
+    let mut folder = llama();
+    for layer in 0..2 {
+        let name = format!("model.layers.{layer}.self_attn.rotary_emb.inv_freq");
+        folder.arrays.insert(name, Array::f32(&[1], &[1.0]));
+    }
+    folder.write();
+    let expansion = Expansion::by("layers", 2.0);
+    expand(&folder, &expansion, None, false, &mut ()).expect("expanded");
+    let tensors = region(&folder)["tensors"].clone();
+    let names = tensors.as_object().expect("an object").keys();
+    let buffers = names.filter(|name| name.contains("inv_freq"));
+    assert_eq!(buffers.count(), 0);
+    assert_eq!(tensors.as_object().expect("an object").len(), 2 * 9);
+    assert!(read(&folder.out()).contains_key("model.layers.3.self_attn.rotary_emb.inv_freq"));
+}
+
+#[test]
+fn experts_that_are_new_have_no_state() {
+    let folder = mixtral();
     let state = adamw(&folder);
     let expansion = Expansion::by("experts", 1.5).and_by("inner", 2.0);
     let found = expanded(&folder, &expansion, &state);
@@ -225,6 +248,42 @@ fn experts_that_are_new_have_no_state() {
     let router = "model.layers.1.block_sparse_moe.gate.weight.exp_avg";
     let (old, new) = (state[router].values(), found[router].values());
     assert!(new[..64] == old && new[64..] == [0.0; 32]);
+}
+
+#[test]
+fn experts_in_one_tensor_are_coordinates_of_it() {
+    let mut folder = mixtral();
+    // As `save_pretrained(.., save_original_format=False)` names them.
+    let arrays = std::mem::take(&mut folder.arrays).into_iter();
+    let arrays = arrays.filter(|(name, _)| !name.contains("experts."));
+    folder.arrays = arrays
+        .map(|(name, array)| (name.replace("block_sparse_moe", "mlp"), array))
+        .collect();
+    for layer in 0..2 {
+        for (name, shape) in [("gate_up_proj", [4, 24, 16]), ("down_proj", [4, 16, 12])] {
+            let name = format!("model.layers.{layer}.mlp.experts.{name}");
+            folder.arrays.insert(name.clone(), array(&name, &shape));
+        }
+    }
+    folder.write();
+    let state = adamw(&folder);
+    let expansion = Expansion::by("experts", 1.5).and_by("inner", 2.0);
+    let found = expanded(&folder, &expansion, &state);
+    assert!(state.keys().eq(found.keys()));
+    let name = "model.layers.1.mlp.experts.gate_up_proj";
+    // Gates come first, then what they gate.
+    let runs = json!([[[4, 6]], [[12, 24], [36, 48]], []]);
+    let expected = json!({ "shape": [6, 48, 16], "new": runs });
+    assert_eq!(region(&folder)["tensors"][name], expected);
+    let name = format!("{name}.exp_avg");
+    let (old, new) = (state[&name].values(), found[&name].values());
+    for (at, value) in new.into_iter().enumerate() {
+        let (expert, row, column) = (at / (48 * 16), at / 16 % 48, at % 16);
+        let is_old = expert < 4 && row % 24 < 12;
+        let row = row / 24 * 12 + row % 12;
+        let expected = is_old.then(|| old[(expert * 24 + row) * 16 + column]);
+        assert_eq!(value, expected.unwrap_or_default());
+    }
 }
 
 #[test]
@@ -311,18 +370,6 @@ fn a_state_of_something_else_is_rejected_and_nothing_is_written() {
         std::fs::write(&path, safetensors(&adamw(&folder))).expect("written");
         let error = State::open(&path).expect_err("rejected").to_string();
         assert!(error.contains("call it `optimizer.safetensors`"), "{error}");
-    }
-}
-
-/// Ends an expansion after so many bytes.
-struct Crash(u64);
-
-impl Progress for Crash {
-    fn begin(&mut self, _bytes: u64) {}
-
-    fn advance(&mut self, bytes: u64) {
-        self.0 = self.0.saturating_sub(bytes);
-        assert!(self.0 > 0, "a crash");
     }
 }
 

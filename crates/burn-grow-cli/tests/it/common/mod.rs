@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn_grow_cli::expand::{Job, Written};
+use burn_grow_cli::expand::{Job, Progress, Written};
 use burn_grow_cli::{Error, Model};
 use burn_grow_core::{Expansion, fnv1a};
 use serde_json::{Map, Value, json};
@@ -134,6 +134,18 @@ pub(crate) fn read_file(path: &Path) -> Arrays {
         (name, array)
     });
     arrays.collect()
+}
+
+/// Ends an expansion after so many bytes, as a crash would: nothing is tidied up.
+pub(crate) struct Crash(pub(crate) u64);
+
+impl Progress for Crash {
+    fn begin(&mut self, _bytes: u64) {}
+
+    fn advance(&mut self, bytes: u64) {
+        self.0 = self.0.saturating_sub(bytes);
+        assert!(self.0 > 0, "a crash");
+    }
 }
 
 /// A folder that goes when the test ends.
