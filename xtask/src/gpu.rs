@@ -125,7 +125,7 @@ fn pack(programs: &Path, script: &Path, kit: &Path) -> anyhow::Result<()> {
     // leaves nothing for a second thread, which would only ask for twice the memory.
     run(Command::new("tar")
         .arg("--create")
-        .arg("--use-compress-program=xz --threads=1 --lzma2=preset=6,dict=768MiB")
+        .arg("--use-compress-program=xz --threads=1 --lzma2=preset=6,dict=256MiB")
         .arg("--file")
         .arg(&archive)
         .arg("--directory")
