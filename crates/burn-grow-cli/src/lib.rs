@@ -11,6 +11,7 @@
 //! | [`family`] | families: names of tensors, roles, keys that store widths |
 //! | [`model`] | a folder read by its family, and an expansion of it |
 //! | [`expand`] | the expanded folder, written |
+//! | [`upcycle`] | experts out of the feed-forward of a dense model |
 //! | [`mod@verify`] | the check that a folder is an expansion of another one |
 //! | [`inspect`] | what a folder holds, and what of it can grow |
 //! | [`mod@propose`] | a family for an architecture that nobody knows |
@@ -22,9 +23,10 @@ pub mod folder;
 pub mod inspect;
 pub mod model;
 pub mod propose;
+pub mod upcycle;
 pub mod verify;
 
 pub use error::Error;
 pub use family::Family;
 pub use folder::Folder;
-pub use model::{Growth, Model};
+pub use model::{Change, Growth, Model, NewFolder, Output};

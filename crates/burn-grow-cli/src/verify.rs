@@ -1,4 +1,5 @@
-//! The check that a folder is an expansion of another one, made again from the two alone.
+//! The check that a folder is an expansion of another one, or upcycled out of it, made again from the
+//! two alone.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,8 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::expand::{Progress, STRETCH, Stretches};
 use crate::folder::{Folder, Reader};
-use crate::model::{Growth, Model, Output};
+use crate::model::{Model, NewFolder, Output};
+use crate::upcycle::Kept;
 
 /// What a folder has in common with an expansion.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -18,6 +20,9 @@ pub struct Verified {
     pub equal: usize,
     /// Everything that is not.
     pub differences: Vec<Difference>,
+    /// What of the function an upcycled folder keeps, if it is one without differences.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// Something that is not what the expansion makes it.
@@ -47,18 +52,18 @@ pub fn expansion_to(model: &Model, folder: Folder) -> Result<Expansion, Error> {
     )
 }
 
-/// Compares `folder` with what `growth` makes.
+/// Compares `folder` with the one that is `made`.
 ///
 /// # Errors
 ///
 /// When a file cannot be read. Differences are no errors.
 pub fn verify(
-    growth: &Growth<'_>,
+    made: &NewFolder<'_>,
     folder: &Folder,
     progress: &mut impl Progress,
 ) -> Result<Verified, Error> {
-    let outputs = growth.outputs();
-    let reader = Reader::new(&growth.model.folder)?;
+    let outputs = &made.outputs;
+    let reader = Reader::new(made.folder)?;
     let found = Reader::new(folder)?;
     let mut verified = Verified::default();
     let different = |name: &str, what: String| Difference {
@@ -66,8 +71,8 @@ pub fn verify(
         what,
     };
     progress.begin(outputs.iter().map(|output| output.length).sum());
-    for output in &outputs {
-        match compare(growth, &reader, output, folder, &found)? {
+    for output in outputs {
+        match compare(&reader, output, folder, &found)? {
             None => verified.equal += 1,
             Some(what) => verified.differences.push(different(&output.name, what)),
         }
@@ -76,11 +81,11 @@ pub fn verify(
     let expected: BTreeSet<&str> = outputs.iter().map(|it| it.name.as_str()).collect();
     for name in folder.tensors.keys() {
         if !expected.contains(name.as_str()) {
-            let what = "the expansion makes no such tensor".into();
+            let what = "no such tensor is made".into();
             verified.differences.push(different(name, what));
         }
     }
-    let config = growth.config();
+    let config = &made.config;
     let keys: BTreeSet<&String> = config.keys().chain(folder.config.values.keys()).collect();
     for key in keys {
         let (expected, found) = (config.get(key), folder.config.values.get(key));
@@ -100,7 +105,6 @@ pub fn verify(
 
 /// What is different about a tensor, if anything.
 fn compare(
-    growth: &Growth<'_>,
     reader: &Reader<'_>,
     output: &Output<'_>,
     folder: &Folder,
@@ -116,7 +120,7 @@ fn compare(
         )));
     }
     let mut old = Vec::new();
-    let made = Stretches::new(growth, reader, output, &mut old)?;
+    let made = Stretches::new(reader, output, &mut old)?;
     let (mut wanted, mut got) = (Vec::new(), Vec::new());
     let mut at = 0;
     let (mut count, mut first) = (0, None);

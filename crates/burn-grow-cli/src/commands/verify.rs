@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn_grow_cli::Folder;
 use burn_grow_cli::expand::Record;
-use burn_grow_cli::verify::{expansion_to, verify};
+use burn_grow_cli::upcycle::{Upcycling, UpcyclingRecord, upcycling_to};
+use burn_grow_cli::verify::{Verified, expansion_to, verify};
+use burn_grow_cli::{Folder, Model, NewFolder};
+use burn_grow_core::Expansion;
 use clap::Args;
 
 use super::options::{Growing, Reading, print_json};
@@ -12,10 +14,10 @@ use super::progress::Bar;
 /// The exit code of a folder that is something else.
 const DIFFERENT: u8 = 3;
 
-/// Makes the expansion again, and compares every byte of the expanded folder with it
+/// Makes an expanded or upcycled folder again, and compares every byte of it
 ///
-/// The expansion is the one that the options name, or that of `burn-grow.json` in the expanded
-/// folder, or else what leads from one folder to the other by copies.
+/// How it is made is what the options say, or `burn-grow.json` in the folder, or else what leads from
+/// one folder to the other by copies. Of an upcycled folder it says what of the function is kept.
 #[derive(Args)]
 pub(super) struct Verify {
     /// The folder
@@ -35,17 +37,19 @@ impl Verify {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let model = self.reading.open(&self.folder)?;
         let expanded = Folder::open(&self.expanded)?;
-        let record = self.expanded.join(Record::FILE);
-        let expansion = match self.growing.given()? {
-            Some(expansion) => expansion,
-            None if record.exists() => Record::read(&record)?.expansion,
-            None => expansion_to(&model, Folder::open(&self.expanded)?)?,
+        let verified = match self.upcycling(&model)? {
+            Some(upcycling) => {
+                let upcycled = model.upcycle(&upcycling)?;
+                let mut verified = self.compare(&upcycled.folder, &expanded)?;
+                verified.kept = verified.differences.is_empty().then_some(upcycled.kept);
+                verified
+            }
+            None => {
+                let expansion = self.expansion(&model)?;
+                let growth = model.grow(&expansion)?;
+                self.compare(&growth.new_folder(&expansion), &expanded)?
+            }
         };
-        let growth = model.grow(&expansion)?;
-        let mut bar = Bar::new(self.json);
-        let verified = verify(&growth, &expanded, &mut bar);
-        bar.finish();
-        let verified = verified?;
         if self.json {
             print_json(&verified)?;
         } else {
@@ -56,10 +60,47 @@ impl Verify {
                 "{} tensors are what the expansion makes them",
                 verified.equal
             );
+            if let Some(kept) = &verified.kept {
+                println!("function: {kept}");
+            }
         }
         Ok(match verified.differences.is_empty() {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(DIFFERENT),
         })
+    }
+
+    /// The expansion that is asked for, recorded or guessed.
+    fn expansion(&self, model: &Model) -> anyhow::Result<Expansion> {
+        let record = self.expanded.join(Record::FILE);
+        Ok(match self.growing.given()? {
+            Some(expansion) => expansion,
+            None if record.exists() => Record::read(&record)?.expansion,
+            None => expansion_to(model, Folder::open(&self.expanded)?)?,
+        })
+    }
+
+    /// The upcycling that is recorded or guessed, if the folder is of another family and no expansion
+    /// is asked for.
+    fn upcycling(&self, model: &Model) -> anyhow::Result<Option<Upcycling>> {
+        if self.growing.given()?.is_some() {
+            return Ok(None);
+        }
+        if let Some(record) = UpcyclingRecord::find(&self.expanded)? {
+            return Ok(Some(record.upcycling));
+        }
+        let recorded = self.expanded.join(Record::FILE).exists();
+        let expanded = Folder::open(&self.expanded)?;
+        if recorded || model.family().has(&expanded)? {
+            return Ok(None);
+        }
+        Ok(Some(upcycling_to(model, expanded)?))
+    }
+
+    fn compare(&self, made: &NewFolder<'_>, found: &Folder) -> anyhow::Result<Verified> {
+        let mut bar = Bar::new(self.json);
+        let verified = verify(made, found, &mut bar);
+        bar.finish();
+        Ok(verified?)
     }
 }

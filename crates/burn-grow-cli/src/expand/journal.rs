@@ -9,7 +9,6 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
 use crate::error::Error;
 use crate::folder::Folder;
 
@@ -19,8 +18,8 @@ pub(super) const FILE: &str = "burn-grow.journal";
 /// What an unfinished folder is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Heading {
-    /// The expansion.
-    pub(super) record: Record,
+    /// What the folder says about how it is made.
+    pub(super) record: String,
     /// The files that it reads: name, length, and when they changed last.
     pub(super) sources: Vec<(String, u64, u64)>,
     /// The largest file that it writes, in bytes.
@@ -28,7 +27,7 @@ pub(super) struct Heading {
 }
 
 impl Heading {
-    pub(super) fn new(folder: &Folder, record: Record, shard_bytes: u64) -> Result<Self, Error> {
+    pub(super) fn new(folder: &Folder, record: String, shard_bytes: u64) -> Result<Self, Error> {
         let sources = folder.files.iter().map(|path| {
             let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
             let modified = metadata.modified().ok();

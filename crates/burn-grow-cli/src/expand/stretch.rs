@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::error::Error;
 use crate::folder::Reader;
-use crate::model::{Growth, Made, Output};
+use crate::model::{Making, Output};
 
 /// The bytes that are made before they are written.
 pub(crate) const STRETCH: usize = 16 << 20;
@@ -19,29 +19,31 @@ pub(crate) enum Stretches<'a> {
         reader: &'a Reader<'a>,
         output: &'a Output<'a>,
     },
-    /// Those that the plan makes.
+    /// Those that are computed.
     Made(Streamed<'a>),
+    /// Few.
+    Whole(Vec<u8>),
 }
 
 impl<'a> Stretches<'a> {
     /// Prepares `output`. `old` is for the bytes of the tensor that it comes from.
     pub(crate) fn new(
-        growth: &Growth<'_>,
         reader: &'a Reader<'a>,
         output: &'a Output<'a>,
         old: &'a mut Vec<u8>,
     ) -> Result<Self, Error> {
-        let Some(Made {
-            param,
-            float,
-            scale,
-        }) = &output.made
-        else {
-            return Ok(Self::Copied { reader, output });
-        };
-        reader.read(output.source, old)?;
-        let streamed = growth.plan.stream(param, float.in_burn(), old, *scale)?;
-        Ok(Self::Made(streamed))
+        Ok(match &output.made {
+            None => Self::Copied { reader, output },
+            Some(Making::Grown(plan, made)) => {
+                reader.read(output.source, old)?;
+                let dtype = made.float.in_burn();
+                Self::Made(plan.stream(&made.param, dtype, old, made.scale)?)
+            }
+            Some(Making::Cut(cut)) => {
+                Self::Made(cut.stream(&output.name, output.source, reader, old)?)
+            }
+            Some(Making::Router(router)) => Self::Whole(router.bytes(&output.name)?),
+        })
     }
 
     /// Writes the bytes from number `at` on into `to`.
@@ -54,6 +56,10 @@ impl<'a> Stretches<'a> {
                     .for_each(|(piece, to)| {
                         streamed.write(at as usize + piece * PIECE, to);
                     });
+                Ok(())
+            }
+            Self::Whole(bytes) => {
+                to.copy_from_slice(&bytes[at as usize..][..to.len()]);
                 Ok(())
             }
         }

@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::thread;
 
 use burn_grow_core::Expansion;
-use serde_json::Value;
 
 use super::copied;
 use super::journal::{self, Heading, Journal};
@@ -18,7 +17,7 @@ use super::shards::{self, Shard};
 use super::stretch::{STRETCH, Stretches};
 use crate::error::Error;
 use crate::folder::{CONFIG, INDEX, Reader};
-use crate::model::Growth;
+use crate::model::{Growth, NewFolder};
 
 /// Bytes that are written before the journal says so.
 const NOTED: u64 = 256 << 20;
@@ -78,10 +77,34 @@ impl Job<'_> {
     /// When the folder exists, when an unfinished one is in the way or is of another expansion, and
     /// on errors of the file system. No folder of that name exists afterwards.
     pub fn write(&self, progress: &mut impl Progress) -> Result<Written, Error> {
+        let writing = Writing {
+            made: &self.growth.new_folder(self.expansion),
+            out: self.out,
+            shard_bytes: self.shard_bytes,
+            resume: self.resume,
+        };
+        writing.write(progress)
+    }
+}
+
+/// A folder, while it is written.
+pub(crate) struct Writing<'a> {
+    /// What it will hold.
+    pub(crate) made: &'a NewFolder<'a>,
+    /// Its place, where nothing may be.
+    pub(crate) out: &'a Path,
+    /// The largest file of weights, in bytes.
+    pub(crate) shard_bytes: u64,
+    /// Goes on with what was left.
+    pub(crate) resume: bool,
+}
+
+impl Writing<'_> {
+    /// Writes it as [`Job::write`] says.
+    pub(crate) fn write(&self, progress: &mut impl Progress) -> Result<Written, Error> {
         let partial = self.partial();
-        let record = Record::of(self.growth, self.expansion);
-        let folder = &self.growth.model.folder;
-        let heading = Heading::new(folder, record, self.shard_bytes)?;
+        let folder = self.made.folder;
+        let heading = Heading::new(folder, self.made.record.clone(), self.shard_bytes)?;
         if self.out.exists() {
             return Err(Error::Exists {
                 path: self.out.to_owned(),
@@ -105,8 +128,8 @@ impl Job<'_> {
                 Journal::begin(&partial, &heading)?
             }
         };
-        let outputs = self.growth.outputs();
-        let shards = shards::deal(&outputs, self.shard_bytes, &folder.metadata);
+        let outputs = &self.made.outputs;
+        let shards = shards::deal(outputs, self.shard_bytes, &folder.metadata);
         progress.begin(outputs.iter().map(|output| output.length).sum());
         let whole = journal.whole.clone();
         let resumed = whole.len();
@@ -114,7 +137,6 @@ impl Job<'_> {
             let (to_disk, batches) = sync_channel(AHEAD);
             let on_disk = scope.spawn(move || note(journal, batches));
             let all = Shards {
-                growth: self.growth,
                 reader: Reader::new(folder)?,
                 partial: &partial,
                 whole,
@@ -130,9 +152,9 @@ impl Job<'_> {
             write_json(&partial.join(INDEX), &index)?;
         }
         let behind = copied::copy(folder, &partial)?;
-        write_json(&partial.join(CONFIG), &Value::Object(self.growth.config()))?;
+        write_json(&partial.join(CONFIG), &self.made.config)?;
         let path = partial.join(Record::FILE);
-        write_text(&path, &heading.record.text())?;
+        write_text(&path, &self.made.record)?;
         let journal = partial.join(journal::FILE);
         std::fs::remove_file(&journal).map_err(Error::io(&journal))?;
         std::fs::rename(&partial, self.out).map_err(Error::io(self.out))?;
@@ -148,7 +170,7 @@ impl Job<'_> {
     /// Tells if the new folder would lie in the one that it is made of.
     fn is_inside(&self) -> Result<bool, Error> {
         let real = |path: &Path| path.canonicalize().map_err(Error::io(path));
-        let folder = real(&self.growth.model.folder.path)?;
+        let folder = real(&self.made.folder.path)?;
         // Folders that do not exist yet have no other name.
         let mut above = self.out.ancestors().skip(1);
         let above = above.find(|path| path.exists() || path.as_os_str().is_empty());
@@ -182,7 +204,6 @@ fn note(mut journal: Journal, batches: Receiver<Batch>) -> Result<(), Error> {
 
 /// The files of weights, while they are written.
 struct Shards<'a> {
-    growth: &'a Growth<'a>,
     reader: Reader<'a>,
     partial: &'a Path,
     /// The tensors that are whole already.
@@ -211,7 +232,7 @@ impl Shards<'_> {
                     continue;
                 }
                 file.seek(SeekFrom::Start(*at)).map_err(failed())?;
-                let made = Stretches::new(self.growth, &self.reader, output, &mut old)?;
+                let made = Stretches::new(&self.reader, output, &mut old)?;
                 let mut from = 0;
                 while from < output.length {
                     let length = (STRETCH as u64).min(output.length - from);

@@ -65,3 +65,15 @@ pub fn find(folder: &Folder) -> Result<Family, Error> {
         known,
     })
 }
+
+impl Family {
+    /// Tells if a folder is one of the family, by what its configuration says.
+    ///
+    /// # Errors
+    ///
+    /// When its configuration does not name an architecture.
+    pub fn has(&self, folder: &Folder) -> Result<bool, Error> {
+        let model_type = folder.config.model_type()?;
+        Ok(self.model_types.iter().any(|it| it == model_type))
+    }
+}

@@ -1,12 +1,15 @@
 //! A folder and its family: the blueprint of a model, and what an expansion makes of it.
 
 mod describe;
+mod folder;
 mod grow;
 mod keys;
-mod natural;
+pub(crate) mod natural;
 mod params;
 mod tied;
 
-pub(crate) use grow::Made;
-pub use grow::{Change, Growth, Output};
+pub use folder::{Change, NewFolder, Output};
+pub(crate) use folder::{Making, changed, outdated};
+pub use grow::Growth;
 pub use params::Model;
+pub(crate) use params::Parameter;

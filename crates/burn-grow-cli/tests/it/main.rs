@@ -10,3 +10,4 @@ mod hf_parity;
 mod interrupted;
 mod malformed;
 mod own_family;
+mod upcycle;

@@ -28,7 +28,7 @@ mod routing;
 pub(crate) mod scaling;
 mod table;
 
-pub use crate::expand::streamed::Streamed;
+pub use crate::expand::streamed::{AddedNoise, NoiseSize, Streamed};
 pub use axis_plan::{AxisPlan, Origin};
 pub use blocks::{BlockContent, BlockOrder, Blocks};
 pub use copy_map::CopyMap;
