@@ -251,7 +251,7 @@ pub enum Error {
     },
     /// A pair of families of which nobody knows how to make one out of the other.
     #[error(
-        "nothing is known about making a `{to}` out of a `{from}`{suggestion} Known: {known}",
+        "nothing is known about making `{to}` out of `{from}`{suggestion}. Known: {known}",
         known = known.join(", ")
     )]
     NoRoute {
@@ -265,7 +265,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A model with experts that cannot compute what the dense model does.
-    #[error("no `{to}` computes what a `{from}` does: {reason}")]
+    #[error("no `{to}` computes what a model of `{from}` does: {reason}")]
     Impossible {
         /// The family of the dense model.
         from: String,
@@ -275,7 +275,7 @@ pub enum Error {
         reason: String,
     },
     /// A tensor of a dense model that a model with experts does not have.
-    #[error("a `{to}` has no place for tensor `{tensor}` of shape {shape:?}")]
+    #[error("`{to}` has no place for tensor `{tensor}` of shape {shape:?}")]
     NoPlace {
         /// The name of the tensor.
         tensor: String,

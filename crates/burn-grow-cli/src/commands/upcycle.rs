@@ -15,7 +15,7 @@ use super::text;
 ///
 /// The weights of the experts of a token sum to one, and copies are equal at first, so that the new
 /// model computes what the dense one does; `verify` says so, or why not. Mixtral is made out of Llama
-/// and Mistral, Qwen 3 MoE out of Qwen 3. The folder appears whole or not at all: until then its name
+/// and Mistral, Qwen 3 MoE out of Qwen 3, FlexOlmo out of OLMo 2. The folder appears whole or not at all: until then its name
 /// ends in `.partial`.
 #[derive(Args)]
 pub(super) struct Upcycle {
@@ -24,7 +24,7 @@ pub(super) struct Upcycle {
     /// The new folder, which must not exist
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// The family of the new model: `mixtral` or `qwen3_moe`
+    /// The family of the new model: `mixtral`, `qwen3_moe` or `flex_olmo`
     #[arg(long, value_name = "FAMILY")]
     to: String,
     /// The copies of the feed-forward

@@ -37,11 +37,13 @@ impl Verify {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let model = self.reading.open(&self.folder)?;
         let expanded = Folder::open(&self.expanded)?;
-        let verified = match self.upcycling(&model)? {
+        let upcycling = self.upcycling(&model)?;
+        let upcycled = upcycling.is_some();
+        let verified = match upcycling {
             Some(upcycling) => {
-                let upcycled = model.upcycle(&upcycling)?;
-                let mut verified = self.compare(&upcycled.folder, &expanded)?;
-                verified.kept = verified.differences.is_empty().then_some(upcycled.kept);
+                let planned = model.upcycle(&upcycling)?;
+                let mut verified = self.compare(&planned.folder, &expanded)?;
+                verified.kept = verified.differences.is_empty().then_some(planned.kept);
                 verified
             }
             None => {
@@ -56,10 +58,11 @@ impl Verify {
             for difference in &verified.differences {
                 println!("{}: {}", difference.name, difference.what);
             }
-            println!(
-                "{} tensors are what the expansion makes them",
-                verified.equal
-            );
+            let by = match upcycled {
+                true => "upcycling",
+                false => "the expansion",
+            };
+            println!("{} tensors are what {by} makes them", verified.equal);
             if let Some(kept) = &verified.kept {
                 println!("function: {kept}");
             }

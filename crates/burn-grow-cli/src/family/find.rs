@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `shipped/`.
-const SHIPPED: [(&str, &str); 16] = files![
+const SHIPPED: [(&str, &str); 17] = files![
     "llama",
     "qwen2",
     "qwen3",
@@ -25,6 +25,7 @@ const SHIPPED: [(&str, &str); 16] = files![
     "gpt_neox",
     "mixtral",
     "olmoe",
+    "flex_olmo",
     "qwen2_moe",
     "qwen3_moe",
     "deepseek_v3",

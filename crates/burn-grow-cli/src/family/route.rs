@@ -15,7 +15,12 @@ macro_rules! files {
 }
 
 /// The files of `shipped/routes`.
-const SHIPPED: [(&str, &str); 3] = files!["llama_mixtral", "qwen3_qwen3_moe", "olmo2_olmoe"];
+const SHIPPED: [(&str, &str); 4] = files![
+    "llama_mixtral",
+    "qwen3_qwen3_moe",
+    "olmo2_flex_olmo",
+    "olmo2_olmoe",
+];
 
 /// How a model of one family becomes one of another, whose experts are copies of its feed-forward.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +32,8 @@ pub struct Route {
     pub to: String,
     /// What the `config.json` of the new model calls it.
     pub model_type: String,
+    /// The classes that the new family has, by the ends of their names.
+    pub kinds: Vec<String>,
     /// How the names of an expert's tensors end, with `{experts}` for its number, by how those of
     /// the feed-forward end. All other tensors keep their names.
     pub experts: BTreeMap<String, String>,

@@ -30,7 +30,7 @@ pub(super) fn changes(
     let mut new: BTreeMap<String, Value> = route.set.clone();
     new.insert("model_type".into(), json!(route.model_type));
     if config.value("architectures").is_some() {
-        new.insert("architectures".into(), classes(config, dense)?);
+        new.insert("architectures".into(), classes(config, route, dense)?);
     }
     for (key, missing) in &dense.missing {
         let (value, said) = match missing {
@@ -83,14 +83,18 @@ fn dense<'a>(config: &Config, route: &'a Route) -> Result<&'a DenseModel, Error>
 }
 
 /// The classes of the new model.
-fn classes(config: &Config, dense: &DenseModel) -> Result<Value, Error> {
+fn classes(config: &Config, route: &Route, dense: &DenseModel) -> Result<Value, Error> {
     let classes = &dense.classes;
     let named = config.architectures().into_iter().map(|name| {
-        let rest = name.strip_prefix(&classes.dense);
-        let renamed = rest.map(|rest| format!("{}{rest}", classes.sparse));
+        let kind = name.strip_prefix(&classes.dense);
+        let kind = kind.filter(|kind| route.kinds.iter().any(|it| it == kind));
+        let renamed = kind.map(|kind| format!("{}{kind}", classes.sparse));
         renamed.ok_or_else(|| {
-            let expected = format!("a class whose name begins with `{}`", classes.dense);
-            config.reject("architectures", name, expected)
+            let kinds = route.kinds.iter();
+            let known: Vec<_> = kinds
+                .map(|kind| format!("{}{kind}", classes.dense))
+                .collect();
+            config.reject("architectures", name, known.join(", "))
         })
     });
     Ok(json!(named.collect::<Result<Vec<_>, _>>()?))

@@ -37,12 +37,14 @@ ROUTES = [
     ("llama", "mixtral", "MixtralForCausalLM", DRAWN + ZERO),
     ("mistral", "mixtral", "MixtralForCausalLM", DRAWN + ZERO),
     ("qwen3", "qwen3_moe", "Qwen3MoeForCausalLM", DRAWN + ZERO + SOFTMAX),
+    ("olmo2", "flex_olmo", "FlexOlmoForCausalLM", DRAWN + ZERO + SOFTMAX),
 ]
 # Keys of which a missing one means the default of the dense class.
 DEFAULTS = {
     "llama": ["rope_parameters", "rms_norm_eps", "max_position_embeddings"],
     "mistral": ["rope_parameters", "rms_norm_eps", "sliding_window"],
     "qwen3": ["rope_parameters", "rms_norm_eps", "head_dim"],
+    "olmo2": ["rope_parameters", "rms_norm_eps", "max_position_embeddings"],
 }
 # What two models of different classes may have differently.
 OWN = {"architectures", "model_type", "transformers_version", "_name_or_path", "dtype"}

@@ -150,7 +150,8 @@ fn hf_parity_of_experts_and_the_feed_forward_that_they_are_made_of() {
             "up_to_noise" => 1e-3..=1e-1,
             // What is not kept may be kept by chance, where equal scores decide.
             _ if answer.options.contains("zero") => 0.0..=f64::INFINITY,
-            _ => 1e-3..=f64::INFINITY,
+            // Little is left of it behind a norm.
+            _ => TOLERANCE..=f64::INFINITY,
         };
         if !allowed.contains(&answer.difference) {
             faults.push(format!(
@@ -166,5 +167,5 @@ fn hf_parity_of_experts_and_the_feed_forward_that_they_are_made_of() {
         println!("{route}, {kind}: {worst:.1e}");
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(worst.len() > 16, "every route was compared");
+    assert!(worst.len() > 20, "every route was compared");
 }

@@ -44,6 +44,28 @@ fn qwen3() -> Dir {
     folder
 }
 
+/// A small OLMo 2: as the small Llama, with norms elsewhere.
+fn olmo2() -> Dir {
+    let mut folder = llama();
+    folder.config["model_type"] = json!("olmo2");
+    folder.config["architectures"] = json!(["Olmo2ForCausalLM"]);
+    for layer in 0..2 {
+        let block = format!("model.layers.{layer}");
+        let norm = folder
+            .arrays
+            .remove(&format!("{block}.input_layernorm.weight"));
+        let name = format!("{block}.post_feedforward_layernorm.weight");
+        folder.arrays.insert(name, norm.expect("a norm"));
+        for (head, width) in [("q", 8), ("k", 4)] {
+            let name = format!("{block}.self_attn.{head}_norm.weight");
+            let norm = array(&name, &[width]);
+            folder.arrays.insert(name, norm);
+        }
+    }
+    folder.write();
+    folder
+}
+
 const MATRICES: [(&str, &str); 3] = [("gate_proj", "w1"), ("up_proj", "w3"), ("down_proj", "w2")];
 
 /// The names of a matrix of the feed-forward and of an expert.
@@ -367,7 +389,11 @@ fn experts_compute_what_the_feed_forward_did() {
     let input: Vec<f64> = (0..8)
         .map(|place| f64::from(place * place % 7) - 2.5)
         .collect();
-    for (folder, to) in [(llama(), "mixtral"), (qwen3(), "qwen3_moe")] {
+    for (folder, to) in [
+        (llama(), "mixtral"),
+        (qwen3(), "qwen3_moe"),
+        (olmo2(), "flex_olmo"),
+    ] {
         for (experts_of, top_k) in [(1, 1), (4, 1), (4, 2), (4, 4), (5, 3)] {
             for parts in [1, 2, 3] {
                 for router in [Router::Drawn, Router::Zero] {
@@ -552,35 +578,38 @@ fn what_cannot_be_is_rejected_with_the_reason() {
     classes.write();
     let text = error(&classes, mixtral(4, 2));
     assert!(
-        text.contains("a class whose name begins with `Llama`"),
+        text.contains("AlpacaForCausalLM, expected LlamaModel, LlamaForCausalLM"),
         "{text}"
     );
 }
 
 #[test]
-fn an_olmo_2_becomes_no_olmoe() {
-    let mut folder = llama();
-    folder.config["model_type"] = json!("olmo2");
-    folder.config["architectures"] = json!(["Olmo2ForCausalLM"]);
-    for layer in 0..2 {
-        let block = format!("model.layers.{layer}");
-        let norm = folder
-            .arrays
-            .remove(&format!("{block}.input_layernorm.weight"));
-        let name = format!("{block}.post_feedforward_layernorm.weight");
-        folder.arrays.insert(name, norm.expect("a norm"));
-        for (head, width) in [("q", 8), ("k", 4)] {
-            let name = format!("{block}.self_attn.{head}_norm.weight");
-            let norm = array(&name, &[width]);
-            folder.arrays.insert(name, norm);
-        }
-    }
-    folder.write();
+fn an_olmo_2_becomes_a_flex_olmo_and_no_olmoe() {
+    let mut folder = olmo2();
     let error = write(&folder, &Upcycling::new("olmoe", 4, 2)).expect_err("rejected");
     assert!(matches!(error, Error::Impossible { .. }), "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("no `olmoe` computes what a `olmo2` does: OLMo 2 normalizes"),
+        text.contains("no `olmoe` computes what a model of `olmo2` does: OLMo 2 normalizes")
+            && text.contains("a `flex_olmo` has its norms where OLMo 2 has them"),
         "{text}"
+    );
+    let upcycling = Upcycling::new("flex_olmo", 4, 2).with_granularity(2);
+    let (config, mut found, kept) = upcycled(&folder, &upcycling);
+    assert_eq!(kept, Kept::Exactly);
+    routers(&mut found, "flex_olmo");
+    assert_same(&found, &expected(&folder, &upcycling, 2.0));
+    assert_eq!(config["architectures"], json!(["FlexOlmoForCausalLM"]));
+    assert_eq!(config["pad_token_id"], json!(1));
+    // A class that FlexOlmo does not have.
+    std::fs::remove_dir_all(folder.out()).expect("removed");
+    folder.config["architectures"] = json!(["Olmo2ForSequenceClassification"]);
+    folder.write();
+    let error = write(&folder, &upcycling)
+        .expect_err("rejected")
+        .to_string();
+    assert!(
+        error.contains("expected Olmo2Model, Olmo2ForCausalLM"),
+        "{error}"
     );
 }
