@@ -281,12 +281,33 @@ impl Params<'_> {
             param.tensors = tensors.into_values().collect();
             params.push(param);
         }
+        check_numbers(&params)?;
         if !self.family.unlike_blocks {
             check_blocks(&params)?;
         }
         params.sort_by(|one, other| natural::compare(&one.path, &other.path));
         Ok(params)
     }
+}
+
+/// Checks that the blocks of every stack are numbered from zero on.
+fn check_numbers(params: &[Parameter]) -> Result<(), Error> {
+    let mut stacks: BTreeMap<&str, BTreeMap<usize, &str>> = BTreeMap::new();
+    for param in params {
+        for (_, stack, block) in &param.blocks {
+            stacks.entry(stack).or_default().insert(*block, &param.path);
+        }
+    }
+    for (stack, blocks) in stacks {
+        let mut numbered = blocks.iter().enumerate();
+        if let Some((gap, (_, other))) = numbered.find(|(number, (block, _))| number != *block) {
+            return Err(Error::Missing {
+                tensor: format!("{stack}.{gap}"),
+                other: (*other).into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that every block of a stack has the tensors that others have.
