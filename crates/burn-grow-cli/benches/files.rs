@@ -48,7 +48,7 @@ fn main() {
     println!("medians of {ROUNDS}, and the least and the most of them");
     row(&root, &narrow, &["inner=2x"]);
     let all = ["hidden", "inner", "kv_heads", "vocab"].map(|axis| format!("{axis}=1.25x"));
-    let layers = format!("layers={}", layers + layers.div_ceil(4));
+    let layers = format!("layers={}", layers + 1);
     let all = all.iter().map(String::as_str).chain([layers.as_str()]);
     row(&root, &narrow, &all.collect::<Vec<_>>());
     fs::remove_dir_all(&root).unwrap();
@@ -188,9 +188,14 @@ fn spread(mut values: Vec<f64>) -> String {
 
 /// Writes a Llama of about so many gigabytes. Returns its layers.
 fn write_llama(folder: &Path, gigabytes: f64) -> usize {
-    let layer: usize = shapes_of_layer(0).iter().map(|(_, shape)| size(shape)).sum();
+    let layer: usize = shapes_of_layer(0)
+        .iter()
+        .map(|(_, shape)| size(shape))
+        .sum();
     let ends: usize = shapes_of_ends().iter().map(|(_, shape)| size(shape)).sum();
-    let layers = ((gigabytes * 1e9 - ends as f64) / layer as f64).round().max(1.0) as usize;
+    let layers = ((gigabytes * 1e9 - ends as f64) / layer as f64)
+        .round()
+        .max(1.0) as usize;
     let mut shapes = shapes_of_ends();
     shapes.extend((0..layers).flat_map(shapes_of_layer));
     fs::create_dir(folder).unwrap();
@@ -248,7 +253,8 @@ fn write_shard(path: &Path, tensors: &[(String, Vec<usize>)], random: &mut Rando
     }
     let header = serde_json::Value::Object(header).to_string();
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path).unwrap());
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .unwrap();
     file.write_all(header.as_bytes()).unwrap();
     // Every size is a multiple of eight.
     for _ in 0..end / 8 {

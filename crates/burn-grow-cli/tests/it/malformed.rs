@@ -1,6 +1,8 @@
 //! Folders that are not what they should be: each is accepted or rejected for a stated reason, and
 //! nothing is written.
 
+use std::fs::OpenOptions;
+
 use burn_grow_cli::Folder;
 use burn_grow_cli::expand::Job;
 use burn_grow_core::Expansion;
@@ -115,8 +117,13 @@ fn what_the_index_does_not_name_stays_behind() {
     folder.file("model-00003-of-00003.safetensors", safetensors(&other));
     folder.file("consolidated.safetensors", safetensors(&folder.arrays));
     std::fs::remove_dir_all(folder.out()).expect("removed");
-    let written = folder.expand(&Expansion::by("inner", 2.0)).expect("expanded");
-    let behind = ["consolidated.safetensors", "model-00003-of-00003.safetensors"];
+    let written = folder
+        .expand(&Expansion::by("inner", 2.0))
+        .expect("expanded");
+    let behind = [
+        "consolidated.safetensors",
+        "model-00003-of-00003.safetensors",
+    ];
     assert_eq!(written.behind, behind);
     for name in behind {
         assert!(!folder.out().join(name).exists(), "{name}");
@@ -156,18 +163,26 @@ fn layers_that_are_not_numbered_in_turn_are_rejected() {
 fn sizes_that_no_model_has_are_rejected() {
     let mut folder = llama();
     for array in folder.arrays.values_mut() {
-        // No bytes, and more coordinates than memory has.
+        // No hidden coordinates: no bytes, whatever the other sizes are.
         array.bytes.clear();
-        array.shape = match array.shape.as_slice() {
-            [_] => vec![0],
-            _ => vec![0, 1 << 60],
-        };
+        for size in &mut array.shape {
+            *size = match *size {
+                8 => 0,
+                7 => 1 << 60,
+                other => other,
+            };
+        }
+    }
+    for (key, size) in [("hidden_size", 0), ("vocab_size", 1_u64 << 60)] {
+        folder.config[key] = json!(size);
     }
     folder.write();
-    let error = folder.expand(&Expansion::by("inner", 2.0));
-    let text = error.expect_err("rejected").to_string();
-    assert!(text.contains("size 0"), "{text}");
-    assert!(!folder.out().exists());
+    for axis in ["vocab", "inner", "hidden"] {
+        let error = folder.expand(&Expansion::by(axis, 2.0));
+        let text = error.expect_err("rejected").to_string();
+        assert!(text.contains("has 0 coordinates"), "{text}");
+        assert!(!folder.out().exists());
+    }
 }
 
 #[test]
@@ -175,9 +190,9 @@ fn a_file_that_changes_while_it_is_read_leaves_nothing_that_looks_whole() {
     for length in [0, 2000] {
         let folder = llama();
         let model = folder.open().expect("a model");
-        let weights = std::fs::OpenOptions::new().write(true);
-        let weights = weights.open(folder.path().join("model.safetensors"));
-        weights.expect("a file").set_len(length).expect("cut off");
+        let path = folder.path().join("model.safetensors");
+        let weights = OpenOptions::new().write(true).open(path).expect("a file");
+        weights.set_len(length).expect("cut off");
         let expansion = Expansion::by("inner", 2.0);
         let job = Job {
             growth: &model.grow(&expansion).expect("a plan"),

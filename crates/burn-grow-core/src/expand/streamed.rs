@@ -114,12 +114,19 @@ impl Plan {
             return None;
         }
         let moves = moves(dims, &param.old_shape, old.len());
-        let mut new = vec![0; moves.len()];
-        moves.write(old, 0, &mut new);
-        let elements = |bytes| Elements { bytes, dtype };
-        let (old, new) = (elements(old), elements(&new));
-        let values = (0..new.count()).map(|index| V::of(new.at(index)));
-        let mut values: Vec<V> = values.collect();
+        let mut values: Vec<V> = Vec::with_capacity(moves.len() / dtype.size());
+        let mut block = [0; BLOCK * ITEM];
+        for at in (0..moves.len()).step_by(block.len()) {
+            let block = &mut block[..(BLOCK * ITEM).min(moves.len() - at)];
+            block.fill(0);
+            moves.write(old, at, block);
+            let new = Elements {
+                bytes: block,
+                dtype,
+            };
+            values.extend((0..new.count()).map(|index| V::of(new.at(index))));
+        }
+        let old = Elements { bytes: old, dtype };
         if is_random(dims) {
             draw(self, param, dims, &old, &mut values);
         }
