@@ -175,7 +175,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn bytes(folder: &Path) -> u64 {
-    let sizes = files(folder).into_iter().map(|file| fs::metadata(file));
+    let sizes = files(folder).into_iter().map(fs::metadata);
     sizes.map(|metadata| metadata.unwrap().len()).sum()
 }
 
