@@ -18,6 +18,9 @@ pub(crate) struct Bench {
     /// How many billion parameters `expansion` widens; it takes up to 60 GB of memory for each
     #[arg(long, default_value_t = 0.2)]
     billions: f64,
+    /// How many gigabytes the folder of `files` has; it takes up to five times as many on the disk
+    #[arg(long, default_value_t = 4.0)]
+    gigabytes: f64,
     /// Where the model of `moe` and `expansion` lies; its feature of Burn is built in
     #[arg(long, value_enum, default_value_t = Device::Flex)]
     device: Device,
@@ -34,6 +37,8 @@ pub(crate) struct Bench {
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 /// The variable that tells a benchmark the size of its model.
 const BILLIONS: &str = "BURN_GROW_BILLIONS";
+/// The variable that tells it the size of its folder.
+const GIGABYTES: &str = "BURN_GROW_GIGABYTES";
 /// The variable that tells Rust how many threads to use.
 const THREADS: &str = "RAYON_NUM_THREADS";
 
@@ -51,6 +56,9 @@ enum What {
     Memory,
     /// What rehearsing a run costs (`tests/benches/rehearsal.rs`)
     Rehearsal,
+    /// Expanding a folder on the command line, against `cp` of what it writes
+    /// (`crates/burn-grow-cli/benches/files.rs`)
+    Files,
 }
 
 impl Bench {
@@ -68,6 +76,10 @@ impl Bench {
                     (BILLIONS, &billions),
                 ];
                 bench("burn-grow-moe", "expansion", &self.features(), &environment)
+            }
+            What::Files => {
+                let gigabytes = self.gigabytes.to_string();
+                bench("burn-grow-cli", "files", &[], &[(GIGABYTES, &gigabytes)])
             }
             What::Moe => self.moe(),
         }

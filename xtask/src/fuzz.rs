@@ -2,11 +2,9 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cargo::{answers, toolchain, workspace};
-
-const TARGETS: [&str; 2] = ["checkpoint", "blueprint"];
 
 /// How long to fuzz.
 #[derive(Args)]
@@ -14,6 +12,30 @@ pub(crate) struct Fuzz {
     /// The minutes that each target runs
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Runs one target alone
+    #[arg(long, value_enum)]
+    only: Option<Target>,
+}
+
+/// A target of `fuzz/`.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Target {
+    /// Damaged checkpoints
+    Checkpoint,
+    /// Hostile blueprints, expansions, plans and configurations
+    Blueprint,
+    /// Folders for the command line whose index, headers and configuration lie
+    Folder,
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Blueprint => "blueprint",
+            Self::Folder => "folder",
+        }
+    }
 }
 
 impl Fuzz {
@@ -31,8 +53,11 @@ impl Fuzz {
             bail!("a nightly toolchain is missing: `rustup toolchain install nightly`");
         }
         let mut tally = Vec::new();
-        for target in TARGETS {
-            tally.push(format!("{target}: {}", self.fuzz(target)?));
+        for target in Target::value_variants() {
+            if self.only.is_none_or(|only| only == *target) {
+                let target = target.name();
+                tally.push(format!("{target}: {}", self.fuzz(target)?));
+            }
         }
         println!("\n{}", tally.join("\n"));
         Ok(())

@@ -249,6 +249,51 @@ pub enum Error {
         /// What cannot be, and why.
         message: String,
     },
+    /// A pair of families of which nobody knows how to make one out of the other.
+    #[error(
+        "nothing is known about making `{to}` out of `{from}`{suggestion}. Known: {known}",
+        known = known.join(", ")
+    )]
+    NoRoute {
+        /// The family of the dense model.
+        from: String,
+        /// The family asked for.
+        to: String,
+        /// A name that is written almost alike.
+        suggestion: String,
+        /// The pairs that are known.
+        known: Vec<String>,
+    },
+    /// A model with experts that cannot compute what the dense model does.
+    #[error("no `{to}` computes what a model of `{from}` does: {reason}")]
+    Impossible {
+        /// The family of the dense model.
+        from: String,
+        /// The family asked for.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// A tensor of a dense model that a model with experts does not have.
+    #[error("`{to}` has no place for tensor `{tensor}` of shape {shape:?}")]
+    NoPlace {
+        /// The name of the tensor.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The family of the model with experts.
+        to: String,
+    },
+    /// A number of experts, of parts or of whatever else that cannot be.
+    #[error("{setting} is {found}, expected {expected}")]
+    Setting {
+        /// What is set.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// The values that can be.
+        expected: String,
+    },
     /// A description or an expansion that the core of the library rejects.
     #[error(transparent)]
     Grow(#[from] GrowError),

@@ -12,6 +12,7 @@
 //! | [`model`] | a folder read by its family, and an expansion of it |
 //! | [`state`] | the state of an optimizer, expanded with its parameters |
 //! | [`expand`] | the expanded folder, written |
+//! | [`upcycle`] | experts out of the feed-forward of a dense model |
 //! | [`mod@verify`] | the check that a folder is an expansion of another one |
 //! | [`inspect`] | what a folder holds, and what of it can grow |
 //! | [`mod@propose`] | a family for an architecture that nobody knows |
@@ -24,10 +25,11 @@ pub mod inspect;
 pub mod model;
 pub mod propose;
 pub mod state;
+pub mod upcycle;
 pub mod verify;
 
 pub use error::Error;
 pub use family::Family;
 pub use folder::Folder;
-pub use model::{Growth, Model, Region};
+pub use model::{Change, Growth, Model, NewFolder, Output, Region};
 pub use state::State;

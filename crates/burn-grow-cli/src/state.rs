@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, suggestion};
 use crate::folder::header::{self, Header};
 use crate::folder::{SINGLE, Stored};
-use crate::model::{Growth, Made, Output, Piece};
+use crate::model::{Growth, Making, Output, Piece};
 
 /// The state of an optimizer, one file.
 ///
@@ -27,6 +27,14 @@ pub struct State {
     pub(crate) tensors: BTreeMap<String, Stored>,
     /// What the file says about itself.
     pub(crate) metadata: Map<String, Value>,
+}
+
+/// A state after an expansion.
+pub struct GrownState<'a> {
+    /// The state before.
+    pub(crate) state: &'a State,
+    /// The tensors after, in the order of the plan.
+    pub(crate) outputs: Vec<Output<'a>>,
 }
 
 impl State {
@@ -68,6 +76,18 @@ impl State {
         name.to_string_lossy().into_owned()
     }
 
+    /// Expands the state with its parameters, as `growth` does them.
+    ///
+    /// # Errors
+    ///
+    /// As [`outputs`](Self::outputs).
+    pub fn grown<'a>(&'a self, growth: &'a Growth<'_>) -> Result<GrownState<'a>, Error> {
+        Ok(GrownState {
+            state: self,
+            outputs: self.outputs(growth)?,
+        })
+    }
+
     /// Lists the tensors of the state after `growth`, in the order of its plan.
     ///
     /// # Errors
@@ -99,7 +119,7 @@ impl State {
 
     fn output<'a>(
         &'a self,
-        growth: &Growth<'_>,
+        growth: &'a Growth<'_>,
         piece: &Piece<'_>,
         field: &str,
         stored: &'a Stored,
@@ -121,9 +141,9 @@ impl State {
                 ),
             });
         }
-        let made = expanded.is_some().then(|| Made::State {
-            param: param.clone(),
-        });
+        let made = expanded
+            .is_some()
+            .then(|| Making::State(&growth.plan, param.clone()));
         let shape = expanded.unwrap_or_else(|| stored.shape.clone());
         let elements: usize = shape.iter().product();
         Ok(Output {

@@ -1,4 +1,5 @@
-//! The check that a folder is an expansion of another one, made again from the two alone.
+//! The check that a folder is an expansion of another one, or upcycled out of it, made again from the
+//! two alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +10,9 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::expand::{Progress, STRETCH, Stretches};
 use crate::folder::{Folder, Reader, Stored};
-use crate::model::{Growth, Model, Output, Region};
-use crate::state::State;
+use crate::model::{Model, NewFolder, Output, Region};
+use crate::state::{GrownState, State};
+use crate::upcycle::Kept;
 
 /// What a folder has in common with an expansion.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -19,6 +21,9 @@ pub struct Verified {
     pub equal: usize,
     /// Everything that is not.
     pub differences: Vec<Difference>,
+    /// What of the function an upcycled folder keeps, if it is one without differences.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// Something that is not what the expansion makes it.
@@ -48,45 +53,41 @@ pub fn expansion_to(model: &Model, folder: Folder) -> Result<Expansion, Error> {
     )
 }
 
-/// Compares `folder` with what `growth` makes: tensors, `config.json`, and `region.json` if there
-/// is one. With the `state` of an optimizer before the expansion, also the file of that name.
+/// Compares `folder` with the one that is `made`: tensors and `config.json`, the file of a state if
+/// one is made, and `region.json` if there is one.
 ///
 /// # Errors
 ///
 /// When a file cannot be read. Differences are no errors.
 pub fn verify(
-    growth: &Growth<'_>,
-    state: Option<&State>,
+    made: &NewFolder<'_>,
     folder: &Folder,
     progress: &mut impl Progress,
 ) -> Result<Verified, Error> {
-    let outputs = growth.outputs();
-    let wide = state.map(|state| State::open(&folder.path.join(state.file_name())));
+    let wide = made.state.as_ref().map(|GrownState { state, .. }| {
+        let path = folder.path.join(state.file_name());
+        State::open(&path)
+    });
     let wide = wide.transpose()?;
-    let of_state = state.map(|state| state.outputs(growth)).transpose()?;
-    let of_state = of_state.unwrap_or_default();
-    let all = outputs.iter().chain(&of_state);
-    progress.begin(all.map(|output| output.length).sum());
+    progress.begin(made.all().map(|output| output.length).sum());
     let mut verified = Verified::default();
     verified.compare(
-        growth,
-        &Reader::new(&growth.model.folder)?,
-        &outputs,
+        &Reader::new(made.folder)?,
+        &made.outputs,
         &folder.tensors,
         &Reader::new(folder)?,
         progress,
     )?;
-    if let (Some(state), Some(wide)) = (state, &wide) {
+    if let (Some(GrownState { state, outputs }), Some(wide)) = (&made.state, &wide) {
         verified.compare(
-            growth,
             &Reader::of(&state.files)?,
-            &of_state,
+            outputs,
             &wide.tensors,
             &Reader::of(&wide.files)?,
             progress,
         )?;
     }
-    let config = growth.config();
+    let config = &made.config;
     let keys: BTreeSet<&String> = config.keys().chain(folder.config.values.keys()).collect();
     for key in keys {
         let (expected, found) = (config.get(key), folder.config.values.get(key));
@@ -100,8 +101,8 @@ pub fn verify(
         }
     }
     let region = folder.path.join(Region::FILE);
-    if region.exists() {
-        verified.compare_regions(&growth.region(), &Region::read(&region)?);
+    if let Some(expected) = made.region.as_ref().filter(|_| region.exists()) {
+        verified.compare_regions(expected, &Region::read(&region)?);
     }
     Ok(verified)
 }
@@ -115,7 +116,6 @@ impl Verified {
     /// Compares the tensors of a file with what is made of those that `reader` reads.
     fn compare(
         &mut self,
-        growth: &Growth<'_>,
         reader: &Reader<'_>,
         outputs: &[Output<'_>],
         tensors: &BTreeMap<String, Stored>,
@@ -123,7 +123,7 @@ impl Verified {
         progress: &mut impl Progress,
     ) -> Result<(), Error> {
         for output in outputs {
-            match compare(growth, reader, output, tensors, found)? {
+            match compare(reader, output, tensors, found)? {
                 None => self.equal += 1,
                 Some(what) => self.add(&output.name, what),
             }
@@ -132,7 +132,7 @@ impl Verified {
         let expected: BTreeSet<&str> = outputs.iter().map(|it| it.name.as_str()).collect();
         for name in tensors.keys() {
             if !expected.contains(name.as_str()) {
-                self.add(name, "the expansion makes no such tensor".into());
+                self.add(name, "no such tensor is made".into());
             }
         }
         Ok(())
@@ -151,7 +151,6 @@ impl Verified {
 
 /// What is different about a tensor, if anything.
 fn compare(
-    growth: &Growth<'_>,
     reader: &Reader<'_>,
     output: &Output<'_>,
     tensors: &BTreeMap<String, Stored>,
@@ -167,7 +166,7 @@ fn compare(
         )));
     }
     let mut old = Vec::new();
-    let made = Stretches::new(growth, reader, output, &mut old)?;
+    let made = Stretches::new(reader, output, &mut old)?;
     let (mut wanted, mut got) = (Vec::new(), Vec::new());
     let mut at = 0;
     let (mut count, mut first) = (0, None);

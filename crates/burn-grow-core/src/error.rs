@@ -251,6 +251,22 @@ pub enum GrowError {
         /// Text that was read.
         text: String,
     },
+    /// A text is not what an axis becomes.
+    #[error("`{text}` is not a target: write a factor, as in `2x`, or a width, as in `1536`")]
+    TargetText {
+        /// Text that was read.
+        text: String,
+    },
+    /// A text does not say what new blocks are.
+    #[error(
+        "`{text}` does not say what new blocks are: write what they hold (`copy`, `identity`, \
+         `drawn` or `fresh`), their order (`stacked`, `interleaved` or `last`) or the source of \
+         every block, as in `identity,interleaved` or `0,1,1,2`"
+    )]
+    BlocksText {
+        /// Text that was read.
+        text: String,
+    },
     /// A text is not a role or a layout.
     #[error(
         "`{text}` is not a role: write `fan_out`, `fan_in`, `gate`, `gain` or `vocab` and a \

@@ -7,6 +7,7 @@ mod options;
 mod plan;
 mod progress;
 mod text;
+mod upcycle;
 mod verify;
 
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ use clap::{Parser, Subcommand};
         burn-grow plan llama --axis inner=2x          what would happen to every tensor\n  \
         burn-grow expand llama --axis inner=2x --out wide\n  \
         burn-grow verify llama wide                   made again, and compared\n\n\
+        Experts out of a dense model:\n  \
+        burn-grow upcycle llama --to mixtral --experts 8 --top-k 2 --out sparse\n\n\
         Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `verify` found a difference."
 )]
 pub(crate) struct Cli {
@@ -36,6 +39,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Plan(plan::PlanCommand),
     Expand(expand::Expand),
+    Upcycle(upcycle::Upcycle),
     Verify(verify::Verify),
     Completions(completions::Completions),
 }
@@ -47,6 +51,7 @@ impl Cli {
             Command::Inspect(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Expand(command) => command.run(),
+            Command::Upcycle(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Completions(command) => command.run(),
         }

@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use burn_grow_cli::Model;
 use burn_grow_cli::expand::Record;
 use burn_grow_core::baseline::{Baseline, SplitRatio};
-use burn_grow_core::plan::{BlockOrder, Blocks, CopyMap, Method, Target};
-use burn_grow_core::{Expansion, InitPair, Scaling};
+use burn_grow_core::plan::{Blocks, CopyMap, Method, Target};
+use burn_grow_core::{Expansion, GrowError, InitPair, Scaling};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
@@ -36,7 +36,7 @@ pub(super) struct Growing {
     /// An axis and a factor or a width, as in `inner=2x`, `hidden=1536` or `layers=2x`; may be
     /// repeated
     #[arg(long = "axis", value_name = "AXIS=TARGET")]
-    axes: Vec<AxisTarget>,
+    axes: Vec<Of<Target>>,
     /// What the new coordinates hold, producer-consumer, each `copy`, `random` or `zero`; with
     /// `AXIS=` in front, on that axis only; may be repeated [default: copy-copy]
     #[arg(long, value_name = "[AXIS=]PAIR")]
@@ -57,7 +57,7 @@ pub(super) struct Growing {
     /// order (stacked, interleaved, last), or the source of every block, as in `layers=identity`,
     /// `layers=identity,interleaved` or `layers=0,1,1,2`; may be repeated
     #[arg(long, value_name = "AXIS=WORDS")]
-    blocks: Vec<AxisBlocks>,
+    blocks: Vec<Of<Blocks>>,
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
@@ -106,7 +106,7 @@ impl Growing {
             seed: self.seed.unwrap_or_default(),
             ..Expansion::default()
         };
-        for AxisTarget { axis, target } in &self.axes {
+        for Of { axis, said: target } in &self.axes {
             expansion.targets.insert(axis.as_str().into(), *target);
         }
         let init = self.init.iter().filter_map(|it| it.axis.as_ref());
@@ -116,8 +116,8 @@ impl Growing {
             let method = self.method(expansion.method, Some(axis));
             expansion = expansion.on(axis.as_str(), method);
         }
-        self.blocks.iter().fold(expansion, |expansion, said| {
-            expansion.with_blocks(said.axis.as_str(), said.blocks.clone())
+        self.blocks.iter().fold(expansion, |expansion, of| {
+            expansion.with_blocks(of.axis.as_str(), of.said.clone())
         })
     }
 
@@ -136,28 +136,24 @@ impl Growing {
     }
 }
 
-/// An axis and how wide it becomes.
+/// What is said of an axis, as in `inner=2x`.
 #[derive(Clone, Debug, PartialEq)]
-struct AxisTarget {
+struct Of<T> {
     axis: String,
-    target: Target,
+    said: T,
 }
 
-impl FromStr for AxisTarget {
+impl<T: FromStr<Err = GrowError>> FromStr for Of<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (axis, target) = text.split_once('=')?;
-            let target = match target.strip_suffix('x') {
-                Some(factor) => Target::Factor(factor.parse().ok()?),
-                None => Target::Width(target.parse().ok()?),
-            };
-            let axis = axis.to_owned();
-            (!axis.is_empty()).then_some(Self { axis, target })
-        };
-        parse().ok_or_else(|| {
-            "write an axis and a factor or a width: `inner=2x`, `hidden=2048`".into()
+        let (axis, said) = text.split_once('=').ok_or("write `AXIS=` in front")?;
+        if axis.is_empty() {
+            return Err("no axis stands before `=`".into());
+        }
+        Ok(Self {
+            axis: axis.into(),
+            said: said.parse().map_err(|error: GrowError| error.to_string())?,
         })
     }
 }
@@ -191,44 +187,6 @@ impl<T: DeserializeOwned> FromStr for Named<T> {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         named(text).map(Self).map_err(|error| error.to_string())
-    }
-}
-
-/// An axis and what its new blocks are.
-#[derive(Clone, Debug, PartialEq)]
-struct AxisBlocks {
-    axis: String,
-    blocks: Blocks,
-}
-
-impl FromStr for AxisBlocks {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (axis, words) = text.split_once('=')?;
-            let mut blocks = Blocks::default();
-            let mut sources = Vec::new();
-            for word in words.split(',') {
-                if let Ok(source) = word.parse() {
-                    sources.push(source);
-                } else if let Ok(content) = named(word) {
-                    blocks.content = content;
-                } else {
-                    blocks.order = named(word).ok()?;
-                }
-            }
-            if !sources.is_empty() {
-                blocks.order = BlockOrder::Listed(sources);
-            }
-            let axis = axis.to_owned();
-            (!axis.is_empty()).then_some(Self { axis, blocks })
-        };
-        parse().ok_or_else(|| {
-            "write an axis and what its new blocks are: `layers=identity`, \
-             `layers=copy,interleaved`, `layers=0,1,1,2`"
-                .into()
-        })
     }
 }
 

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use burn_grow_cli::Growth;
 use burn_grow_cli::expand::Record;
+use burn_grow_cli::{Change, Growth};
 use burn_grow_core::cost::training_flops;
 use clap::Args;
 use serde_json::{Value, json};
@@ -54,13 +54,18 @@ impl PlanCommand {
 pub(super) fn print_rest(growth: &Growth<'_>) {
     let (old, new) = bytes(growth);
     println!("bytes: {} -> {}", text::bytes(old), text::bytes(new));
-    for change in &growth.changes {
+    print_changes(&growth.changes, &growth.notes);
+}
+
+/// Prints what becomes of `config.json`, and what else there is to say.
+pub(super) fn print_changes(changes: &[Change], notes: &[String]) {
+    for change in changes {
         println!(
             "config.json: {}: {} -> {}",
             change.key, change.old, change.new
         );
     }
-    for note in &growth.notes {
+    for note in notes {
         println!("{note}");
     }
 }

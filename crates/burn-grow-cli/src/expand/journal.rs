@@ -9,7 +9,6 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::state::State;
@@ -20,8 +19,8 @@ pub(super) const FILE: &str = "burn-grow.journal";
 /// What an unfinished folder is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Heading {
-    /// The expansion.
-    pub(super) record: Record,
+    /// What the folder says about how it is made.
+    pub(super) record: String,
     /// The files that it reads.
     pub(super) sources: Vec<Source>,
     /// The state of an optimizer that it reads, if it does.
@@ -53,7 +52,7 @@ impl Heading {
     pub(super) fn new(
         folder: &Folder,
         state: Option<&State>,
-        record: Record,
+        record: String,
         shard_bytes: u64,
     ) -> Result<Self, Error> {
         let sources = folder.files.iter().map(|path| Source::of(path));

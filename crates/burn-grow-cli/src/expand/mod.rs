@@ -14,3 +14,4 @@ pub use record::Record;
 pub use write::{Job, Progress, Written};
 
 pub(crate) use stretch::{STRETCH, Stretches};
+pub(crate) use write::Writing;

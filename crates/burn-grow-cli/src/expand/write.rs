@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::thread;
 
 use burn_grow_core::Expansion;
-use serde_json::Value;
 
 use super::copied;
 use super::journal::{self, Heading, Journal};
@@ -18,8 +17,8 @@ use super::shards::{self, Shard};
 use super::stretch::{STRETCH, Stretches};
 use crate::error::Error;
 use crate::folder::{CONFIG, INDEX, Reader};
-use crate::model::{Growth, Region};
-use crate::state::State;
+use crate::model::{Growth, NewFolder, Region};
+use crate::state::{GrownState, State};
 
 /// Bytes that are written before the journal says so.
 const NOTED: u64 = 256 << 20;
@@ -87,10 +86,40 @@ impl Job<'_> {
     /// When the folder exists, when an unfinished one is in the way or is of another expansion, and
     /// on errors of the file system. No folder of that name exists afterwards.
     pub fn write(&self, progress: &mut impl Progress) -> Result<Written, Error> {
+        let mut made = self.growth.new_folder(self.expansion);
+        made.region = self.region.then(|| self.growth.region());
+        let state = self.state.map(|state| state.grown(self.growth));
+        made.state = state.transpose()?;
+        let writing = Writing {
+            made: &made,
+            out: self.out,
+            shard_bytes: self.shard_bytes,
+            resume: self.resume,
+        };
+        writing.write(progress)
+    }
+}
+
+/// A folder, while it is written.
+pub(crate) struct Writing<'a> {
+    /// What it will hold.
+    pub(crate) made: &'a NewFolder<'a>,
+    /// Its place, where nothing may be.
+    pub(crate) out: &'a Path,
+    /// The largest file of weights, in bytes.
+    pub(crate) shard_bytes: u64,
+    /// Goes on with what was left.
+    pub(crate) resume: bool,
+}
+
+impl Writing<'_> {
+    /// Writes it as [`Job::write`] says.
+    pub(crate) fn write(&self, progress: &mut impl Progress) -> Result<Written, Error> {
         let partial = self.partial();
-        let record = Record::of(self.growth, self.expansion);
-        let folder = &self.growth.model.folder;
-        let heading = Heading::new(folder, self.state, record, self.shard_bytes)?;
+        let folder = self.made.folder;
+        let grown = self.made.state.as_ref();
+        let state = grown.map(|grown| grown.state);
+        let heading = Heading::new(folder, state, self.made.record.clone(), self.shard_bytes)?;
         if self.out.exists() {
             return Err(Error::Exists {
                 path: self.out.to_owned(),
@@ -102,9 +131,6 @@ impl Job<'_> {
                 folder: folder.path.clone(),
             });
         }
-        let outputs = self.growth.outputs();
-        let of_state = self.state.map(|state| state.outputs(self.growth));
-        let of_state = of_state.transpose()?.unwrap_or_default();
         let journal = match (partial.join(journal::FILE).exists(), self.resume) {
             (true, true) => Journal::resume(&partial, &heading)?,
             (true, false) => return Err(Error::Interrupted { path: partial }),
@@ -117,27 +143,28 @@ impl Job<'_> {
                 Journal::begin(&partial, &heading)?
             }
         };
-        let shards = shards::deal(&outputs, self.shard_bytes, &folder.metadata);
-        let state = self.state.map(|state| {
-            let tensors = of_state.iter().collect();
-            let shard = Shard::new(state.file_name(), tensors, &state.metadata);
-            (state, [shard])
+        let outputs = &self.made.outputs;
+        let shards = shards::deal(outputs, self.shard_bytes, &folder.metadata);
+        let of_state = grown.map(|GrownState { state, outputs }| {
+            let tensors = outputs.iter().collect();
+            (
+                *state,
+                [Shard::new(state.file_name(), tensors, &state.metadata)],
+            )
         });
-        let all = outputs.iter().chain(&of_state);
-        progress.begin(all.map(|output| output.length).sum());
+        progress.begin(self.made.all().map(|output| output.length).sum());
         let whole = journal.whole.clone();
         let resumed = whole.len();
         thread::scope(|scope| {
             let (to_disk, batches) = sync_channel(AHEAD);
             let on_disk = scope.spawn(move || note(journal, batches));
             let all = Shards {
-                growth: self.growth,
                 partial: &partial,
                 whole,
                 to_disk,
             };
             let mut written = all.write(&Reader::new(folder)?, &shards, progress);
-            if let (Ok(()), Some((state, shard))) = (&written, &state) {
+            if let (Ok(()), Some((state, shard))) = (&written, &of_state) {
                 written = all.write(&Reader::of(&state.files)?, shard, progress);
             }
             // Ends the thread, which may know why nothing more could be written.
@@ -148,13 +175,13 @@ impl Job<'_> {
         if let Some(index) = shards::index(&shards) {
             write_json(&partial.join(INDEX), &index)?;
         }
-        let behind = copied::copy(folder, self.state, &partial)?;
-        write_json(&partial.join(CONFIG), &Value::Object(self.growth.config()))?;
+        let behind = copied::copy(folder, state, &partial)?;
+        write_json(&partial.join(CONFIG), &self.made.config)?;
         let path = partial.join(Record::FILE);
-        write_text(&path, &heading.record.text())?;
-        if self.region {
+        write_text(&path, &self.made.record)?;
+        if let Some(region) = &self.made.region {
             let path = partial.join(Region::FILE);
-            let text = serde_json::to_string(&self.growth.region()).map_err(Error::json(&path))?;
+            let text = serde_json::to_string(region).map_err(Error::json(&path))?;
             write_text(&path, &(text + "\n"))?;
         }
         let journal = partial.join(journal::FILE);
@@ -164,8 +191,8 @@ impl Job<'_> {
             files: shards.iter().map(|shard| shard.name.clone()).collect(),
             bytes: outputs.iter().map(|output| output.length).sum(),
             tensors: outputs.len(),
-            state: self.state.map(State::file_name),
-            region: self.region.then(|| Region::FILE.into()),
+            state: state.map(State::file_name),
+            region: self.made.region.as_ref().map(|_| Region::FILE.into()),
             resumed,
             behind,
         })
@@ -174,7 +201,7 @@ impl Job<'_> {
     /// Tells if the new folder would lie in the one that it is made of.
     fn is_inside(&self) -> Result<bool, Error> {
         let real = |path: &Path| path.canonicalize().map_err(Error::io(path));
-        let folder = real(&self.growth.model.folder.path)?;
+        let folder = real(&self.made.folder.path)?;
         // Folders that do not exist yet have no other name.
         let mut above = self.out.ancestors().skip(1);
         let above = above.find(|path| path.exists() || path.as_os_str().is_empty());
@@ -208,7 +235,6 @@ fn note(mut journal: Journal, batches: Receiver<Batch>) -> Result<(), Error> {
 
 /// The files of tensors, while they are written.
 struct Shards<'a> {
-    growth: &'a Growth<'a>,
     partial: &'a Path,
     /// The tensors that are whole already.
     whole: BTreeSet<String>,
@@ -241,7 +267,7 @@ impl Shards<'_> {
                     continue;
                 }
                 file.seek(SeekFrom::Start(*at)).map_err(failed())?;
-                let made = Stretches::new(self.growth, reader, output, &mut old)?;
+                let made = Stretches::new(reader, output, &mut old)?;
                 let mut from = 0;
                 while from < output.length {
                     let length = (STRETCH as u64).min(output.length - from);

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `shipped/`.
-const SHIPPED: [(&str, &str); 16] = files![
+const SHIPPED: [(&str, &str); 17] = files![
     "llama",
     "qwen2",
     "qwen3",
@@ -25,6 +25,7 @@ const SHIPPED: [(&str, &str); 16] = files![
     "gpt_neox",
     "mixtral",
     "olmoe",
+    "flex_olmo",
     "qwen2_moe",
     "qwen3_moe",
     "deepseek_v3",
@@ -64,4 +65,16 @@ pub fn find(folder: &Folder) -> Result<Family, Error> {
         suggestion: suggestion(model_type, known.iter().map(String::as_str)),
         known,
     })
+}
+
+impl Family {
+    /// Tells if a folder is one of the family, by what its configuration says.
+    ///
+    /// # Errors
+    ///
+    /// When its configuration does not name an architecture.
+    pub fn has(&self, folder: &Folder) -> Result<bool, Error> {
+        let model_type = folder.config.model_type()?;
+        Ok(self.model_types.iter().any(|it| it == model_type))
+    }
 }

@@ -7,11 +7,13 @@ use burn_grow_core::plan::{AxisPlan, BlockContent, ParamContent, ParamPlan};
 use burn_grow_core::{Blueprint, Expansion, Plan};
 use serde_json::{Map, Value, json};
 
+use super::folder::{Change, Making, NewFolder, Output, changed, outdated};
 use super::keys;
 use super::params::{Model, Parameter};
 use crate::error::Error;
+use crate::expand::Record;
 use crate::family::List;
-use crate::folder::{Dtype, Float, Stored};
+use crate::folder::{Dtype, Float};
 
 /// An expansion of a model, planned.
 pub struct Growth<'a> {
@@ -26,45 +28,13 @@ pub struct Growth<'a> {
     params: BTreeMap<String, Parameter>,
 }
 
-/// A key of `config.json` that gets another value.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Change {
-    /// Name of the key.
-    pub key: String,
-    /// Its value before; `null` if it was missing.
-    pub old: Value,
-    /// Its value after; `null` if it goes.
-    pub new: Value,
-}
-
-/// A tensor of the expanded folder.
-pub struct Output<'a> {
-    /// Its name.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Type of its numbers: that of the tensor it comes from.
-    pub dtype: &'a Dtype,
-    /// Bytes that it has.
-    pub length: u64,
-    /// The tensor that it comes from.
-    pub(crate) source: &'a Stored,
-    /// How it comes from it, if not by copying its bytes.
-    pub(crate) made: Option<Made>,
-}
-
-/// How a tensor is made of another one.
+/// How a plan makes a tensor of another one.
 #[derive(Debug)]
-pub(crate) enum Made {
-    /// As the plan makes parameters.
-    Parameter {
-        param: ParamPlan,
-        float: Float,
-        /// What all numbers are multiplied by beside the factors of the plan.
-        scale: f64,
-    },
-    /// As the state of an optimizer that belongs to this parameter: zero in new coordinates.
-    State { param: ParamPlan },
+pub(crate) struct Made {
+    pub(crate) param: ParamPlan,
+    pub(crate) float: Float,
+    /// What all numbers are multiplied by beside the factors of the plan.
+    pub(crate) scale: f64,
 }
 
 /// A tensor of the expanded folder as one of the plan.
@@ -221,11 +191,14 @@ impl Growth<'_> {
             length: (elements * source.dtype.bits() / 8) as u64,
             source,
             made: match source.dtype {
-                Dtype::Float(float) if made => Some(Made::Parameter {
-                    param: planned,
-                    float,
-                    scale,
-                }),
+                Dtype::Float(float) if made => {
+                    let made = Made {
+                        param: planned,
+                        float,
+                        scale,
+                    };
+                    Some(Making::Grown(&self.plan, made))
+                }
                 // What is no float never grows.
                 _ => None,
             },
@@ -277,17 +250,8 @@ impl Growth<'_> {
                 new.insert(key.clone(), list);
             }
         }
-        for outdated in ["quantization_config", "compression_config"] {
-            if config.values.contains_key(outdated) {
-                new.insert(outdated.into(), Value::Null);
-            }
-        }
-        let changes = new.into_iter().map(|(key, new)| Change {
-            old: config.values.get(&key).cloned().unwrap_or_default(),
-            key,
-            new,
-        });
-        Ok(changes.filter(|change| change.old != change.new).collect())
+        new.extend(outdated(config));
+        Ok(Change::all(config, new))
     }
 
     /// A list with an item for every block, once the stack has grown.
@@ -325,13 +289,18 @@ impl Growth<'_> {
 
     /// The `config.json` of the expanded folder.
     pub fn config(&self) -> Map<String, Value> {
-        let mut values = self.model.folder.config.values.clone();
-        for change in &self.changes {
-            match &change.new {
-                Value::Null => values.remove(&change.key),
-                new => values.insert(change.key.clone(), new.clone()),
-            };
+        changed(&self.model.folder.config, &self.changes)
+    }
+
+    /// The expanded folder, which says that `expansion` made it.
+    pub fn new_folder(&self, expansion: &Expansion) -> NewFolder<'_> {
+        NewFolder {
+            folder: &self.model.folder,
+            outputs: self.outputs(),
+            config: self.config(),
+            record: Record::of(self, expansion).text(),
+            state: None,
+            region: None,
         }
-        values
     }
 }

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 /// Compares two names piece by piece, numbers by their value.
-pub(super) fn compare(one: &str, other: &str) -> Ordering {
+pub(crate) fn compare(one: &str, other: &str) -> Ordering {
     let pieces = |name| str::split(name, '.').map(|piece| (piece.parse::<usize>().ok(), piece));
     pieces(one).cmp(pieces(other))
 }

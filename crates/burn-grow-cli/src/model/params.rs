@@ -20,24 +20,24 @@ pub struct Model {
     pub(super) numbers: Vec<Number>,
     /// By their paths, in the order of the table of a plan.
     pub(super) params: Vec<Parameter>,
-    pub(super) tie: Tie,
+    pub(crate) tie: Tie,
 }
 
 /// What is one parameter to a plan: a tensor, or tensors that are numbered along an axis.
 #[derive(Clone, Debug)]
-pub(super) struct Parameter {
+pub(crate) struct Parameter {
     /// Name of the tensor, with `{axis}` in place of the number along an axis.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The tensors that hold the numbers, by name, in the order of the axis.
-    pub(super) tensors: Vec<String>,
+    pub(crate) tensors: Vec<String>,
     /// The axis that numbers them, if they are numbered.
-    pub(super) numbered: Option<Axis>,
-    pub(super) shape: Vec<usize>,
-    pub(super) roles: Vec<Option<Role>>,
+    pub(crate) numbered: Option<Axis>,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) roles: Vec<Option<Role>>,
     /// The blocks of stacks that it is in: the axis, where its number stands, and the number.
-    pub(super) blocks: Vec<(Axis, String, usize)>,
+    pub(crate) blocks: Vec<(Axis, String, usize)>,
     /// The axis by whose root the model multiplies it.
-    pub(super) root_of: Option<Axis>,
+    pub(crate) root_of: Option<Axis>,
 }
 
 impl Model {
@@ -108,7 +108,7 @@ impl Model {
     }
 
     /// The parameters as the file is: what is tied is one, unless the file unties it.
-    pub(super) fn params_of_file(&self) -> Result<Vec<Parameter>, Error> {
+    pub(crate) fn params_of_file(&self) -> Result<Vec<Parameter>, Error> {
         match self.tie.different {
             Some(_) => self.params_untied(),
             None => Ok(self.params.clone()),
@@ -281,12 +281,33 @@ impl Params<'_> {
             param.tensors = tensors.into_values().collect();
             params.push(param);
         }
+        check_numbers(&params)?;
         if !self.family.unlike_blocks {
             check_blocks(&params)?;
         }
         params.sort_by(|one, other| natural::compare(&one.path, &other.path));
         Ok(params)
     }
+}
+
+/// Checks that the blocks of every stack are numbered from zero on.
+fn check_numbers(params: &[Parameter]) -> Result<(), Error> {
+    let mut stacks: BTreeMap<&str, BTreeMap<usize, &str>> = BTreeMap::new();
+    for param in params {
+        for (_, stack, block) in &param.blocks {
+            stacks.entry(stack).or_default().insert(*block, &param.path);
+        }
+    }
+    for (stack, blocks) in stacks {
+        let mut numbered = blocks.iter().enumerate();
+        if let Some((gap, (_, other))) = numbered.find(|(number, (block, _))| number != *block) {
+            return Err(Error::Missing {
+                tensor: format!("{stack}.{gap}"),
+                other: (*other).into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that every block of a stack has the tensors that others have.

@@ -11,15 +11,15 @@ const STRETCH: usize = 1 << 20;
 
 /// What is tied in a folder.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tie {
+pub(crate) struct Tie {
     /// The key of `config.json` that says so, if it does.
-    pub(super) flag: Option<String>,
+    pub(crate) flag: Option<String>,
     /// The tensor whose numbers are used, by the name of the one that uses them.
     pairs: BTreeMap<String, String>,
     /// Tensors that the folder has though they are tied, and equal.
     copies: BTreeSet<String>,
     /// A tensor that the folder has though it is tied, and that is another.
-    pub(super) different: Option<String>,
+    pub(crate) different: Option<String>,
     /// A tensor with the short name that it has in a model without a second use of it.
     pub(super) short: Option<String>,
 }

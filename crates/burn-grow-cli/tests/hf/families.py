@@ -149,6 +149,14 @@ FAMILIES = [
         ).split(),
     ),
     family(
+        "flex_olmo",
+        "FlexOlmoConfig",
+        "FlexOlmoForCausalLM",
+        WIDTHS + EXPERTS,
+        *grouped(num_experts=4, num_experts_per_tok=2),
+        dict(num_experts=4, num_experts_per_tok=2, norm_topk_prob=True, attention_bias=True),
+    ),
+    family(
         "qwen2_moe",
         "Qwen2MoeConfig",
         "Qwen2MoeForCausalLM",

@@ -205,6 +205,85 @@ fn a_state_and_a_region_are_asked_for_and_said() {
 }
 
 #[test]
+fn verify_says_what_an_upcycled_folder_keeps() {
+    let folder = llama();
+    let (model, out) = places(&folder);
+    let upcycle = |options: &[&str]| {
+        if folder.out().exists() {
+            std::fs::remove_dir_all(folder.out()).expect("removed");
+        }
+        let command = [
+            "upcycle",
+            &model,
+            "--to",
+            "mixtral",
+            "--out",
+            &out,
+            "--experts",
+            "4",
+            "--top-k",
+            "2",
+        ];
+        json_of(&[&command, options, &["--json"]].concat())
+    };
+    for (options, function, printed) in [
+        (
+            &["--seed", "3"][..],
+            "exactly",
+            "function: kept, up to rounding",
+        ),
+        (
+            &["--noise", "0.5", "--granularity", "2"],
+            "up_to_noise",
+            "function: kept up to the noise of 0.5",
+        ),
+        (
+            &["--router", "zero", "--granularity", "2"],
+            "not",
+            "function: not kept: the scores of a zero router are equal",
+        ),
+    ] {
+        let written = upcycle(options);
+        assert_eq!(written["kept"]["function"], json!(function));
+        let found = read(&folder.out());
+        assert_eq!(written["written"]["tensors"], json!(found.len()));
+        let verified = json_of(&["verify", &model, &out, "--json"]);
+        assert_eq!(verified["equal"], json!(found.len()));
+        assert_eq!(verified["differences"], json!([]));
+        assert_eq!(verified["function"], json!(function));
+        let text = text(&run(&["verify", &model, &out]).stdout);
+        assert!(text.contains(printed), "{text}");
+    }
+    // By the widths alone, where neither a seed nor noise has to be known.
+    for options in [&["--granularity", "3"][..], &["--router", "zero"]] {
+        upcycle(options);
+        std::fs::remove_file(folder.out().join("burn-grow.json")).expect("removed");
+        assert_eq!(
+            json_of(&["verify", &model, &out, "--json"])["function"],
+            json!("exactly")
+        );
+    }
+    // Another expansion is asked for than that of the folder, and a wrong bit is found.
+    upcycle(&["--seed", "3"]);
+    let other = run(&["verify", &model, &out, "--axis", "inner=2x"]);
+    assert_eq!(other.status.code(), Some(3));
+    let state = run(&["verify", &model, &out, "--state", "adamw.safetensors"]);
+    assert_eq!(state.status.code(), Some(1));
+    assert!(text(&state.stderr).contains("experts have no state"));
+    let mut arrays = read(&folder.out());
+    let name = "model.layers.1.block_sparse_moe.gate.weight";
+    arrays.get_mut(name).expect("a router").bytes[7] ^= 1;
+    let file = folder.out().join("model.safetensors");
+    std::fs::write(&file, safetensors(&arrays)).expect("written");
+    let output = run(&["verify", &model, &out]);
+    assert_eq!(output.status.code(), Some(3));
+    let printed = text(&output.stdout);
+    let wrong = format!("{name}: 1 of its numbers differ, the first is number 1");
+    assert!(printed.contains(&wrong), "{printed}");
+    assert!(!printed.contains("function:"), "{printed}");
+}
+
+#[test]
 fn inspect_proposes_a_family_for_what_nobody_knows() {
     let mut folder = llama();
     folder.config["model_type"] = json!("alpaca");

@@ -66,10 +66,14 @@ fn a_folder_is_not_expanded_into_itself() {
 #[test]
 fn a_quantization_does_not_survive_on_floats() {
     let mut folder = llama();
-    folder.config["quantization_config"] = json!({ "quant_method": "fp8" });
+    for key in ["quantization_config", "compression_config"] {
+        folder.config[key] = json!({ "quant_method": "fp8" });
+    }
     folder.write();
     let (config, _) = folder.expanded(&Expansion::by("inner", 2.0));
-    assert!(config.get("quantization_config").is_none());
+    for key in ["quantization_config", "compression_config"] {
+        assert!(config.get(key).is_none(), "{key}");
+    }
 }
 
 #[test]
@@ -89,6 +93,27 @@ fn quantized_weights_are_rejected_with_the_way_out() {
         for part in ["model.safetensors", name, dtype, "dequantize()", "bfloat16"] {
             assert!(error.contains(part), "{error}");
         }
+    }
+}
+
+#[test]
+fn eight_bits_are_rejected_though_nothing_declares_them() {
+    for dtype in ["F8_E4M3", "F8_E5M2", "F8_E8M0"] {
+        let mut folder = llama();
+        let name = "model.layers.0.mlp.up_proj.weight";
+        let quantized = Array {
+            dtype: dtype.into(),
+            shape: vec![6, 8],
+            bytes: vec![0; 48],
+        };
+        folder.arrays.insert(name.into(), quantized);
+        folder.write();
+        let error = folder.expand(&Expansion::by("inner", 2.0));
+        let error = error.expect_err("quantized").to_string();
+        for part in [name, dtype, "dequantize()"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!folder.out().exists());
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use burn_grow_cli::expand::{Job, Progress, Written};
+use burn_grow_cli::upcycle::{Upcycling, UpcyclingJob};
 use burn_grow_cli::{Error, Model};
 use burn_grow_core::Expansion;
 
@@ -62,6 +63,45 @@ fn an_expansion_goes_on_wherever_it_was_interrupted() {
         std::fs::remove_dir_all(folder.out()).expect("removed");
     }
     assert_eq!(resumed[0], 0);
+    assert!(
+        resumed.is_sorted() && *resumed.last().expect("some") > 10,
+        "{resumed:?}"
+    );
+}
+
+#[test]
+fn an_upcycling_goes_on_wherever_it_was_interrupted() {
+    let folder = llama();
+    let upcycling = Upcycling::new("mixtral", 4, 2)
+        .with_granularity(2)
+        .with_noise(0.1);
+    let write = |upcycling: &Upcycling, resume, bytes| {
+        let model = folder.open()?;
+        let job = UpcyclingJob {
+            upcycled: &model.upcycle(upcycling)?,
+            out: &folder.out(),
+            shard_bytes: 600,
+            resume,
+        };
+        job.write(&mut Crash(bytes))
+    };
+    let whole = write(&upcycling, false, u64::MAX).expect("upcycled");
+    let expected = read(&folder.out());
+    std::fs::remove_dir_all(folder.out()).expect("removed");
+    let mut resumed = Vec::new();
+    for bytes in (1..whole.bytes).step_by(1487) {
+        let crashed = catch_unwind(AssertUnwindSafe(|| write(&upcycling, false, bytes)));
+        assert!(crashed.is_err(), "it ended before the crash");
+        assert!(!folder.out().exists());
+        let other = upcycling.clone().with_seed(1);
+        let error: Error = write(&other, true, u64::MAX).expect_err("another one");
+        assert!(matches!(error, Error::OtherExpansion { .. }), "{error}");
+        let again = write(&upcycling, true, u64::MAX).expect("resumed");
+        assert!(read(&folder.out()) == expected);
+        assert!(!partial(&folder).exists());
+        resumed.push(again.resumed);
+        std::fs::remove_dir_all(folder.out()).expect("removed");
+    }
     assert!(
         resumed.is_sorted() && *resumed.last().expect("some") > 10,
         "{resumed:?}"

@@ -12,3 +12,4 @@ mod malformed;
 mod optimizer_state;
 mod own_family;
 mod torch_parity;
+mod upcycle;

@@ -1,39 +1,16 @@
 //! Folders that are not what they should be: each is accepted or rejected for a stated reason, and
 //! nothing is written.
 
-use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 
 use burn_grow_cli::Folder;
+use burn_grow_cli::expand::Job;
 use burn_grow_core::Expansion;
 use serde_json::{Value, json};
 
-use crate::common::{Arrays, Dir, llama, safetensors, with_header};
-
-const INDEX: &str = "model.safetensors.index.json";
-
-/// A folder of two shards, with the index that `change` makes of the right one.
-fn sharded(change: impl FnOnce(&mut Value)) -> Dir {
-    let folder = llama();
-    folder.remove("model.safetensors");
-    let mut shards = [Arrays::new(), Arrays::new()];
-    let mut files = BTreeMap::new();
-    for (name, array) in &folder.arrays {
-        let shard = usize::from(name.contains("layers.1"));
-        shards[shard].insert(name.clone(), array.clone());
-        files.insert(name.clone(), shard_name(shard));
-    }
-    for (index, arrays) in shards.iter().enumerate() {
-        folder.file(&shard_name(index), safetensors(arrays));
-    }
-    let mut index = json!({ "metadata": { "total_size": 1 }, "weight_map": files });
-    change(&mut index);
-    folder.file(INDEX, index.to_string());
-    folder
-}
-
-fn shard_name(index: usize) -> String {
-    format!("model-0000{}-of-00002.safetensors", index + 1)
-}
+use crate::common::{
+    Arrays, Dir, INDEX, array, llama, read, safetensors, shard_name, sharded, with_header,
+};
 
 /// The reason for which a folder is rejected, by every command.
 fn reason(folder: &Dir) -> String {
@@ -117,6 +94,121 @@ fn shards_that_are_missing_or_hold_something_else_are_rejected() {
     folder.file(&shard_name(1), safetensors(&folder.arrays));
     let text = reason(&folder);
     assert!(text.contains("only one of them can be right"), "{text}");
+}
+
+#[test]
+fn a_shard_that_is_a_folder_is_rejected() {
+    let folder = sharded(|_| {});
+    folder.remove(&shard_name(1));
+    std::fs::create_dir(folder.path().join(shard_name(1))).expect("a folder");
+    let text = reason(&folder);
+    assert!(
+        text.contains(&shard_name(1)) && text.contains("it is no file"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_the_index_does_not_name_stays_behind() {
+    // A shard of another checkpoint, and one that was saved under another name.
+    let folder = sharded(|_| {});
+    let expected = folder.expanded(&Expansion::by("inner", 2.0)).1;
+    let other = Arrays::from([("model.norm.weight".into(), array("other", &[8]))]);
+    folder.file("model-00003-of-00003.safetensors", safetensors(&other));
+    folder.file("consolidated.safetensors", safetensors(&folder.arrays));
+    std::fs::remove_dir_all(folder.out()).expect("removed");
+    let written = folder
+        .expand(&Expansion::by("inner", 2.0))
+        .expect("expanded");
+    let behind = [
+        "consolidated.safetensors",
+        "model-00003-of-00003.safetensors",
+    ];
+    assert_eq!(written.behind, behind);
+    for name in behind {
+        assert!(!folder.out().join(name).exists(), "{name}");
+    }
+    assert!(read(&folder.out()) == expected);
+
+    // A tensor that the index forgot is in a shard that it names.
+    let name = "model.norm.weight";
+    let folder = sharded(|index| {
+        let map = index["weight_map"].as_object_mut().expect("a map");
+        assert!(map.remove(name).is_some());
+    });
+    assert!(folder.expanded(&Expansion::by("inner", 2.0)).1 == expected);
+}
+
+#[test]
+fn layers_that_are_not_numbered_in_turn_are_rejected() {
+    for number in ["2", "1000000000000", "18446744073709551615"] {
+        for config in [json!(2), Value::Null] {
+            let mut folder = llama();
+            let arrays = std::mem::take(&mut folder.arrays).into_iter();
+            let renamed = arrays.map(|(name, array)| {
+                let name = name.replace("layers.1.", &format!("layers.{number}."));
+                (name, array)
+            });
+            folder.arrays = renamed.collect();
+            folder.config["num_hidden_layers"] = config;
+            folder.write();
+            let text = reason(&folder);
+            let expected = "tensor `model.layers.1` is missing";
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}
+
+#[test]
+fn sizes_that_no_model_has_are_rejected() {
+    let mut folder = llama();
+    for array in folder.arrays.values_mut() {
+        // No hidden coordinates: no bytes, whatever the other sizes are.
+        array.bytes.clear();
+        for size in &mut array.shape {
+            *size = match *size {
+                8 => 0,
+                7 => 1 << 60,
+                other => other,
+            };
+        }
+    }
+    for (key, size) in [("hidden_size", 0), ("vocab_size", 1_u64 << 60)] {
+        folder.config[key] = json!(size);
+    }
+    folder.write();
+    for axis in ["vocab", "inner", "hidden"] {
+        let error = folder.expand(&Expansion::by(axis, 2.0));
+        let text = error.expect_err("rejected").to_string();
+        assert!(text.contains("has 0 coordinates"), "{text}");
+        assert!(!folder.out().exists());
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_leaves_nothing_that_looks_whole() {
+    for length in [0, 2000] {
+        let folder = llama();
+        let model = folder.open().expect("a model");
+        let path = folder.path().join("model.safetensors");
+        let weights = OpenOptions::new().write(true).open(path).expect("a file");
+        weights.set_len(length).expect("cut off");
+        let expansion = Expansion::by("inner", 2.0);
+        let job = Job {
+            growth: &model.grow(&expansion).expect("a plan"),
+            expansion: &expansion,
+            state: None,
+            region: false,
+            out: &folder.out(),
+            shard_bytes: u64::MAX,
+            resume: false,
+        };
+        let text = job.write(&mut ()).expect_err("cut off").to_string();
+        assert!(text.contains("model.safetensors"), "{text}");
+        assert!(!folder.out().exists());
+        let partial = folder.out().with_file_name("out.partial");
+        assert!(partial.exists() && Folder::open(&partial).is_err());
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Random initialization of new coordinates.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::plan::coordinates::{Content, Coordinate, fixed};
 use crate::plan::model::Plan;
@@ -81,80 +82,60 @@ fn randomize<V: NewValue>(
     values: &mut [V],
     mut normals: impl Iterator<Item = f64>,
 ) {
-    let new_shape: Vec<usize> = dims.iter().map(Vec::len).collect();
-    let strides = strides(&new_shape);
-    let whole = moments((0..old.count()).map(|index| old.at(index)));
-    let mut columns: HashMap<Vec<bool>, Columns> = HashMap::new();
-    for flat in Drawn::of(dims).places() {
-        let coordinates =
-            (0..dims.len()).map(|dim| dims[dim][flat / strides[dim] % new_shape[dim]]);
-        let content = coordinates
-            .clone()
-            .map(|coordinate| coordinate.content)
-            .max();
-        let Some(content @ (Content::Random | Content::Symbol)) = content else {
-            continue;
+    let Some((row, outer)) = dims.split_last() else {
+        return;
+    };
+    let outer_shape: Vec<usize> = outer.iter().map(Vec::len).collect();
+    let outer_strides = strides(&outer_shape);
+    let all: Vec<usize> = (0..row.len()).collect();
+    let random: Vec<usize> = (0..row.len()).filter(|at| row[*at].is_random()).collect();
+    let mut whole = None;
+    let mut columns: HashMap<Vec<bool>, Rc<Columns>> = HashMap::new();
+    for number in 0..outer_shape.iter().product() {
+        let around = outer.iter().zip(&outer_strides);
+        let around = around.map(|(dim, stride)| dim[number / stride % dim.len()]);
+        let around: Vec<Coordinate> = around.collect();
+        let content_around = around.iter().map(|coordinate| coordinate.content).max();
+        let roots = around.iter().zip(&outer_strides);
+        let root_around: usize = roots.map(|(root, stride)| root.root * stride).sum();
+        let kept: Vec<Option<usize>> = around.iter().map(Coordinate::kept).collect();
+        // Those of this row: where the coordinate along it is not fixed, and where it is.
+        let mut columns_of_row = [None, None];
+        let places = match around.iter().any(Coordinate::is_random) {
+            true => &all,
+            false => &random,
         };
-        let roots = coordinates.clone().map(|coordinate| coordinate.root);
-        let root: usize = roots
-            .zip(&strides)
-            .map(|(root, stride)| root * stride)
-            .sum();
-        // A root comes before its copies.
-        values[flat] = if root < flat {
-            values[root]
-        } else {
-            let (mean, deviation) = if content == Content::Random {
-                whole
-            } else {
-                let kept: Vec<_> = coordinates.map(|coordinate| coordinate.kept()).collect();
-                let fixed = kept.iter().map(Option::is_some).collect();
-                columns
-                    .entry(fixed)
-                    .or_insert_with_key(|fixed| Columns::of(old, old_shape, fixed))
-                    .moments(&kept)
+        for at in places {
+            let coordinate = row[*at];
+            let content = Some(coordinate.content).max(content_around);
+            let Some(content @ (Content::Random | Content::Symbol)) = content else {
+                continue;
             };
-            V::of(mean + deviation * normals.next().unwrap_or_default())
-        };
-    }
-}
-
-/// The coordinates that may be random, row by row.
-struct Drawn<'a> {
-    /// The dimensions around a row.
-    outer: &'a [Vec<Coordinate>],
-    strides: Vec<usize>,
-    /// All coordinates of a row.
-    all: Vec<usize>,
-    /// Those that are random in every row.
-    random: Vec<usize>,
-}
-
-impl<'a> Drawn<'a> {
-    fn of(dims: &'a [Vec<Coordinate>]) -> Self {
-        let (row, outer): (&[Coordinate], &[_]) = match dims.split_last() {
-            Some((row, outer)) => (row, outer),
-            None => (&[], &[]),
-        };
-        let sizes: Vec<usize> = outer.iter().map(Vec::len).collect();
-        let random = (0..row.len()).filter(|at| row[*at].is_random());
-        Self {
-            outer,
-            strides: strides(&sizes),
-            all: (0..row.len()).collect(),
-            random: random.collect(),
+            let flat = number * row.len() + at;
+            let root = root_around * row.len() + coordinate.root;
+            // A root comes before its copies.
+            values[flat] = if root < flat {
+                values[root]
+            } else {
+                let (mean, deviation) = if content == Content::Random {
+                    *whole
+                        .get_or_insert_with(|| moments((0..old.count()).map(|index| old.at(index))))
+                } else {
+                    let along = coordinate.kept();
+                    let (columns, first) = columns_of_row[usize::from(along.is_some())]
+                        .get_or_insert_with(|| {
+                            let fixed = kept.iter().chain([&along]).map(Option::is_some);
+                            let fixed: Vec<bool> = fixed.collect();
+                            let columns = columns.entry(fixed).or_insert_with_key(|fixed| {
+                                Rc::new(Columns::of(old, old_shape, fixed))
+                            });
+                            (columns.clone(), columns.place(&kept))
+                        });
+                    columns.moments[*first + columns.place_along(along)]
+                };
+                V::of(mean + deviation * normals.next().unwrap_or_default())
+            };
         }
-    }
-
-    /// Iterates over the places in memory, in their order.
-    fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        let rows: usize = self.outer.iter().map(Vec::len).product();
-        (0..rows).flat_map(move |row| {
-            let mut dims = self.outer.iter().zip(&self.strides);
-            let random = dims.any(|(dim, stride)| dim[row / stride % dim.len()].is_random());
-            let places = if random { &self.all } else { &self.random };
-            places.iter().map(move |at| row * self.all.len() + at)
-        })
     }
 }
 
@@ -178,24 +159,16 @@ impl Columns {
         for (stride, fixed) in own.iter_mut().zip(fixed) {
             *stride *= usize::from(*fixed);
         }
-        let all = strides(shape);
-        let column = |flat: usize| -> usize {
-            let dims = all.iter().zip(shape).zip(&own);
-            dims.map(|((stride, size), own)| flat / stride % size * own)
-                .sum()
-        };
         let mut sums = vec![(0.0, 0.0); sizes.iter().product()];
-        for flat in 0..values.count() {
-            sums[column(flat)].0 += values.at(flat);
-        }
+        each(values, shape, &own, |column, value| sums[column].0 += value);
         let count = (values.count() / sums.len().max(1)).max(1) as f64;
         for (mean, _) in &mut sums {
             *mean /= count;
         }
-        for flat in 0..values.count() {
-            let (mean, squares) = &mut sums[column(flat)];
-            *squares += (values.at(flat) - *mean).powi(2);
-        }
+        each(values, shape, &own, |column, value| {
+            let (mean, squares) = &mut sums[column];
+            *squares += (value - *mean).powi(2);
+        });
         for (_, deviation) in &mut sums {
             *deviation = (*deviation / count).sqrt();
         }
@@ -205,11 +178,40 @@ impl Columns {
         }
     }
 
-    /// Returns the moments of the column at these coordinates of the fixed dimensions.
-    fn moments(&self, at: &[Option<usize>]) -> (f64, f64) {
-        let places = at.iter().zip(&self.strides);
-        let place: usize = places.map(|(at, stride)| at.unwrap_or(0) * stride).sum();
-        self.moments[place]
+    /// Returns the place of the first column at these coordinates of the dimensions around a row.
+    fn place(&self, around: &[Option<usize>]) -> usize {
+        let places = around.iter().zip(&self.strides);
+        places.map(|(at, stride)| at.unwrap_or(0) * stride).sum()
+    }
+
+    /// Returns how much further the column at this coordinate of a row is.
+    fn place_along(&self, along: Option<usize>) -> usize {
+        along.unwrap_or(0) * self.strides.last().copied().unwrap_or(0)
+    }
+}
+
+/// Visits the values of a tensor of `shape` in their order, each with the place that `own` strides
+/// give it.
+fn each(
+    values: &(impl OldValues + ?Sized),
+    shape: &[usize],
+    own: &[usize],
+    mut visit: impl FnMut(usize, f64),
+) {
+    let (row, outer) = match shape.split_last() {
+        Some((row, outer)) => (*row, outer),
+        None => (1, shape),
+    };
+    let along = own.last().copied().unwrap_or(0);
+    let all = strides(outer);
+    for number in 0..outer.iter().product() {
+        let dims = all.iter().zip(outer).zip(own);
+        let first: usize = dims
+            .map(|((stride, size), own)| number / stride % size * own)
+            .sum();
+        for at in 0..row {
+            visit(first + at * along, values.at(number * row + at));
+        }
     }
 }
 
@@ -235,12 +237,14 @@ mod tests {
             let column = (0..2)
                 .flat_map(|i| (0..4).map(move |k| [i, j, k]))
                 .map(flat);
-            assert_eq!(outer.moments(&[None, Some(j), None]), moments(column));
+            let place = outer.place(&[None, Some(j)]) + outer.place_along(None);
+            assert_eq!(outer.moments[place], moments(column));
         }
         let inner = Columns::of(values.as_slice(), &[2, 3, 4], &[true, false, true]);
         for (i, k) in [(0, 0), (1, 2), (1, 3)] {
             let column = (0..3).map(|j| flat([i, j, k]));
-            assert_eq!(inner.moments(&[Some(i), None, Some(k)]), moments(column));
+            let place = inner.place(&[Some(i), None]) + inner.place_along(Some(k));
+            assert_eq!(inner.moments[place], moments(column));
         }
     }
 }

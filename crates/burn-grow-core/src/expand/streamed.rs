@@ -12,6 +12,7 @@ use crate::plan::coordinates::Coordinate;
 use crate::plan::fill::Fill;
 use crate::plan::model::Plan;
 use crate::plan::param::ParamPlan;
+use crate::random::normals;
 
 /// Elements that are multiplied at a time.
 const BLOCK: usize = 512;
@@ -30,6 +31,26 @@ pub struct Streamed<'a> {
     values: Values,
     /// True if some coordinate is neither an old one nor a copy.
     zeros: bool,
+}
+
+/// Normal noise that is added to the numbers of a tensor: the same on every machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddedNoise {
+    /// How large it is.
+    pub size: NoiseSize,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// What names these random numbers among all of that seed, such as the path of a parameter.
+    pub key: String,
+}
+
+/// The standard deviation of noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NoiseSize {
+    /// As it is.
+    Absolute(f64),
+    /// Relative to the RMS of the numbers that the noise is added to.
+    Relative(f64),
 }
 
 /// The numbers, by the type that they are computed in.
@@ -61,12 +82,7 @@ impl Plan {
         old: &'a [u8],
         scale: f64,
     ) -> Result<Streamed<'a>, GrowError> {
-        if !matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
-            return Err(GrowError::Quantized {
-                path: param.path.clone(),
-                dtype: format!("{dtype:?}"),
-            });
-        }
+        reject_quantized(&param.path, dtype)?;
         let elements: usize = param.old_shape.iter().product();
         if old.len() != elements * dtype.size() {
             return Err(GrowError::Shape {
@@ -114,12 +130,19 @@ impl Plan {
             return None;
         }
         let moves = moves(dims, &param.old_shape, old.len());
-        let mut new = vec![0; moves.len()];
-        moves.write(old, 0, &mut new);
-        let elements = |bytes| Elements { bytes, dtype };
-        let (old, new) = (elements(old), elements(&new));
-        let values = (0..new.count()).map(|index| V::of(new.at(index)));
-        let mut values: Vec<V> = values.collect();
+        let mut values: Vec<V> = Vec::with_capacity(moves.len() / dtype.size());
+        let mut block = [0; BLOCK * ITEM];
+        for at in (0..moves.len()).step_by(block.len()) {
+            let block = &mut block[..(BLOCK * ITEM).min(moves.len() - at)];
+            block.fill(0);
+            moves.write(old, at, block);
+            let new = Elements {
+                bytes: block,
+                dtype,
+            };
+            values.extend((0..new.count()).map(|index| V::of(new.at(index))));
+        }
+        let old = Elements { bytes: old, dtype };
         if is_random(dims) {
             draw(self, param, dims, &old, &mut values);
         }
@@ -132,6 +155,16 @@ impl Plan {
             *value = *value + V::of(*noise);
         }
         Some(values)
+    }
+}
+
+fn reject_quantized(path: &str, dtype: DType) -> Result<(), GrowError> {
+    match dtype {
+        DType::F64 | DType::F32 | DType::F16 | DType::BF16 => Ok(()),
+        _ => Err(GrowError::Quantized {
+            path: path.into(),
+            dtype: format!("{dtype:?}"),
+        }),
     }
 }
 
@@ -153,6 +186,70 @@ impl OldValues for Elements<'_> {
             DType::BF16 => bf16::single(self.bytes.as_chunks().0[index]).into(),
             _ => f32::from_ne_bytes(self.bytes.as_chunks().0[index]).into(),
         }
+    }
+}
+
+impl<'a> Streamed<'a> {
+    /// Prepares the bytes `old` of the tensor at `path`, with `noise` added and then multiplied by
+    /// `scale`: for a tensor that is made of another one, and by no plan.
+    ///
+    /// The shape is that of a vector.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `old` is not made of whole numbers of that type, and on quantized types.
+    pub fn perturbed(
+        path: &str,
+        dtype: DType,
+        old: &'a [u8],
+        noise: Option<&AddedNoise>,
+        scale: f64,
+    ) -> Result<Self, GrowError> {
+        reject_quantized(path, dtype)?;
+        let shape = vec![old.len() / dtype.size()];
+        if old.len() != shape[0] * dtype.size() {
+            return Err(GrowError::Shape {
+                path: path.into(),
+                expected: shape,
+                found: vec![old.len().div_ceil(dtype.size())],
+            });
+        }
+        let elements = Elements { bytes: old, dtype };
+        let factors = Factors::of(&[None]).and_scale(scale);
+        Ok(Self {
+            moves: moves(&[None], &shape, old.len()),
+            values: match dtype {
+                DType::F64 => Values::Double(Computed {
+                    factors: factors.on_host(&shape),
+                    made: noise.map(|noise| noise.added_to(&elements)),
+                }),
+                _ => Values::Single(Computed {
+                    factors: factors.on_host(&shape),
+                    made: noise.map(|noise| noise.added_to(&elements)),
+                }),
+            },
+            zeros: false,
+            shape,
+            dtype,
+            old,
+        })
+    }
+}
+
+impl AddedNoise {
+    fn added_to<V: NewValue + core::ops::Add<Output = V>>(&self, old: &Elements<'_>) -> Vec<V> {
+        let values = || (0..old.count()).map(|index| old.at(index));
+        let deviation = match self.size {
+            NoiseSize::Absolute(deviation) => deviation,
+            NoiseSize::Relative(size) => {
+                let squares: f64 = values().map(|value| value.powi(2)).sum();
+                size * (squares / old.count().max(1) as f64).sqrt()
+            }
+        };
+        let normals = normals(self.seed, &self.key);
+        let noise = normals.map(|normal| V::of(normal * deviation));
+        let pairs = values().map(V::of).zip(noise);
+        pairs.map(|(value, noise)| value + noise).collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod copies;
 pub(crate) mod copy_map;
 mod expanded;
 pub(crate) mod expansion;
+mod expansion_text;
 pub(crate) mod factor;
 pub(crate) mod fill;
 mod identity;
@@ -28,7 +29,7 @@ mod routing;
 pub(crate) mod scaling;
 mod table;
 
-pub use crate::expand::streamed::Streamed;
+pub use crate::expand::streamed::{AddedNoise, NoiseSize, Streamed};
 pub use axis_plan::{AxisPlan, Origin};
 pub use blocks::{BlockContent, BlockOrder, Blocks};
 pub use copy_map::CopyMap;

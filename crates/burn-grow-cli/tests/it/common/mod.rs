@@ -9,6 +9,9 @@ use burn_grow_core::{Expansion, fnv1a};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+/// Which file of a folder holds which tensor.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
 /// A tensor in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Array {
@@ -279,4 +282,28 @@ pub(crate) fn llama_arrays() -> Arrays {
         (name, array)
     });
     arrays.collect()
+}
+
+/// A folder of two shards, with the index that `change` makes of the right one.
+pub(crate) fn sharded(change: impl FnOnce(&mut Value)) -> Dir {
+    let folder = llama();
+    folder.remove("model.safetensors");
+    let mut shards = [Arrays::new(), Arrays::new()];
+    let mut files = BTreeMap::new();
+    for (name, array) in &folder.arrays {
+        let shard = usize::from(name.contains("layers.1"));
+        shards[shard].insert(name.clone(), array.clone());
+        files.insert(name.clone(), shard_name(shard));
+    }
+    for (index, arrays) in shards.iter().enumerate() {
+        folder.file(&shard_name(index), safetensors(arrays));
+    }
+    let mut index = json!({ "metadata": { "total_size": 1 }, "weight_map": files });
+    change(&mut index);
+    folder.file(INDEX, index.to_string());
+    folder
+}
+
+pub(crate) fn shard_name(index: usize) -> String {
+    format!("model-0000{}-of-00002.safetensors", index + 1)
 }

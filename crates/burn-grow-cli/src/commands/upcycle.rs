@@ -1,0 +1,158 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn_grow_cli::expand::Written;
+use burn_grow_cli::upcycle::{Router, RoutingWeights, Upcycled, Upcycling, UpcyclingJob};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::options::{Reading, print_json};
+use super::plan;
+use super::progress::Bar;
+use super::text;
+
+/// Writes a model with experts, which are copies of the feed-forward of a dense one
+///
+/// The weights of the experts of a token sum to one, and copies are equal at first, so that the new
+/// model computes what the dense one does; `verify` says so, or why not. Mixtral is made out of Llama
+/// and Mistral, Qwen 3 MoE out of Qwen 3, FlexOlmo out of OLMo 2. The folder appears whole or not at all: until then its name
+/// ends in `.partial`.
+#[derive(Args)]
+pub(super) struct Upcycle {
+    /// The folder of the dense model
+    folder: PathBuf,
+    /// The new folder, which must not exist
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// The family of the new model: `mixtral`, `qwen3_moe` or `flex_olmo`
+    #[arg(long, value_name = "FAMILY")]
+    to: String,
+    /// The copies of the feed-forward
+    #[arg(long, value_name = "COPIES")]
+    experts: usize,
+    /// The copies that a token takes
+    #[arg(long, value_name = "COPIES")]
+    top_k: usize,
+    /// The parts in which every copy is cut: there are so many times as many experts, of which a
+    /// token takes so many times as many
+    #[arg(long, value_name = "PARTS", default_value_t = 1)]
+    granularity: usize,
+    /// What the router holds: random numbers with the `initializer_range` of the configuration, equal
+    /// for the parts of a copy, or zeros
+    #[arg(long, value_enum, default_value_t)]
+    router: RouterName,
+    /// How the experts of a token are weighed: so that their weights sum to one, or by the softmax
+    /// over all experts, whose sum at equal scores is made up for
+    #[arg(long, value_enum, default_value_t)]
+    weights: WeightsName,
+    /// The noise on all copies but the first: its standard deviation, relative to the RMS of each
+    /// matrix
+    #[arg(long, value_name = "SIZE", default_value_t = 0.0)]
+    noise: f64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    reading: Reading,
+    /// The largest file of weights
+    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = text::parse_bytes)]
+    shard_size: u64,
+    /// Goes on with what an interrupted run has left
+    #[arg(long)]
+    resume: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum RouterName {
+    #[default]
+    Drawn,
+    Zero,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum WeightsName {
+    #[default]
+    Normalized,
+    Softmax,
+}
+
+impl Upcycle {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let model = self.reading.open(&self.folder)?;
+        let upcycled = model.upcycle(&self.upcycling())?;
+        let job = UpcyclingJob {
+            upcycled: &upcycled,
+            out: &self.out,
+            shard_bytes: self.shard_size,
+            resume: self.resume,
+        };
+        let mut bar = Bar::new(self.json);
+        let written = job.write(&mut bar);
+        bar.finish();
+        let written = written?;
+        match self.json {
+            true => print_json(&self.as_json(&upcycled, &written))?,
+            false => self.print(&upcycled, &written),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn upcycling(&self) -> Upcycling {
+        let router = match self.router {
+            RouterName::Drawn => Router::Drawn,
+            RouterName::Zero => Router::Zero,
+        };
+        let weights = match self.weights {
+            WeightsName::Normalized => RoutingWeights::Normalized,
+            WeightsName::Softmax => RoutingWeights::Softmax,
+        };
+        Upcycling::new(&self.to, self.experts, self.top_k)
+            .with_granularity(self.granularity)
+            .with_router(router)
+            .with_weights(weights)
+            .with_noise(self.noise)
+            .with_seed(self.seed)
+    }
+
+    fn print(&self, upcycled: &Upcycled<'_>, written: &Written) {
+        let (old, new) = upcycled.parameters;
+        let (old_active, new_active) = upcycled.active_parameters;
+        println!("family: {} -> {}", upcycled.from, upcycled.upcycling.to);
+        println!("parameters: {old} -> {new}");
+        println!("active parameters: {old_active:.0} -> {new_active:.0}");
+        plan::print_changes(&upcycled.changes, &upcycled.notes);
+        println!("function: {}", upcycled.kept);
+        for file in &written.behind {
+            println!("not copied, as it holds the weights as they were: {file}");
+        }
+        if written.resumed > 0 {
+            println!("{} tensors were whole already", written.resumed);
+        }
+        println!(
+            "{}: {} tensors, {} in {} files",
+            self.out.display(),
+            written.tensors,
+            text::bytes(written.bytes),
+            written.files.len()
+        );
+    }
+
+    fn as_json(&self, upcycled: &Upcycled<'_>, written: &Written) -> Value {
+        let (old, new) = upcycled.parameters;
+        let (old_active, new_active) = upcycled.active_parameters;
+        json!({
+            "out": self.out.display().to_string(),
+            "from": upcycled.from,
+            "upcycling": upcycled.upcycling,
+            "parameters": { "old": old, "new": new },
+            "active_parameters": { "old": old_active, "new": new_active },
+            "config": upcycled.changes,
+            "kept": upcycled.kept,
+            "notes": upcycled.notes,
+            "written": written,
+        })
+    }
+}
