@@ -22,6 +22,8 @@ pub const SMALL_LONGER: &str = "small-longer";
 pub const FROM_SCRATCH: &str = "from-scratch";
 pub const NAIVE_COPY: &str = "naive-copy";
 pub const LOCKED_CONTROL: &str = "locked-control";
+pub const DEEPER: &str = "deeper";
+pub const DEEP_FROM_SCRATCH: &str = "deep-from-scratch";
 
 /// Text and axes.
 pub const TEXT: RGBColor = RGBColor(0x6e, 0x77, 0x81);

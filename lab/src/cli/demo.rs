@@ -20,6 +20,9 @@ pub struct DemoCli {
     /// Optimizer steps of a run at full length; rounded up to whole epochs
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
+    /// Four times as many steps as by default, where the small model has little left to learn
+    #[arg(long, conflicts_with_all = ["steps", "quick"])]
+    pub long: bool,
     /// Which widths grow
     #[arg(long, value_enum)]
     pub axis: Option<WidthAxis>,
@@ -85,6 +88,9 @@ impl DemoCli {
             (None, true) => Settings::quick(),
             (None, false) => Settings::default(),
         };
+        if self.long {
+            settings.steps *= 4;
+        }
         if let Some(steps) = self.steps {
             settings.steps = steps.next_multiple_of(settings.epochs.max(1));
         }

@@ -5,15 +5,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use burn_grow::cost::{Budget, CostChange, Forecast, LearningCurve, Payoff, StateSize};
 use burn_grow::moe::{HfError, MoeConfig};
-use burn_grow::plan::{BlockOrder, Blocks, Target};
-use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
+use burn_grow::plan::{Blocks, Target};
+use burn_grow::{Blueprint, Expansion, GrowError, InitPair, Plan, Scaling};
 use clap::Parser;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::files;
 
@@ -34,12 +33,12 @@ pub struct PlanCli {
     /// An axis and a factor or a width, as in `inner=2x`, `hidden=2048` or `layers=4x`; may be
     /// repeated
     #[arg(long = "axis", value_name = "AXIS=TARGET", requires = "config")]
-    pub axes: Vec<AxisTarget>,
+    pub axes: Vec<Of<Target>>,
     /// What the new blocks of an axis are, in words: what they hold (copy, identity, drawn, fresh),
     /// their order (stacked, interleaved, last), or the source of every block, as in
     /// `layers=identity`, `layers=fresh,interleaved` or `layers=0,1,1,2`; may be repeated
     #[arg(long, value_name = "AXIS=WORDS")]
-    pub blocks: Vec<AxisBlocks>,
+    pub blocks: Vec<Of<Blocks>>,
     /// What the new coordinates hold, producer-consumer
     #[arg(long, default_value_t)]
     pub init: InitPair,
@@ -75,77 +74,26 @@ pub struct PlanCli {
     pub json: bool,
 }
 
-/// An axis and how wide it becomes.
+/// What is said of an axis, as in `inner=2x`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AxisTarget {
+pub struct Of<T> {
     /// The name of the axis.
     pub axis: String,
-    /// How wide it becomes.
-    pub target: Target,
+    /// What is said of it.
+    pub said: T,
 }
 
-impl FromStr for AxisTarget {
-    type Err = String;
+impl<T: FromStr<Err = GrowError>> FromStr for Of<T> {
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (axis, target) = text.split_once('=')?;
-            let target = match target.strip_suffix('x') {
-                Some(factor) => Target::Factor(factor.parse().ok()?),
-                None => Target::Width(target.parse().ok()?),
-            };
-            let axis = axis.to_owned();
-            (!axis.is_empty()).then_some(Self { axis, target })
-        };
-        parse().ok_or_else(|| {
-            "write an axis and a factor or a width: `inner=2x`, `hidden=2048`".into()
+    fn from_str(text: &str) -> Result<Self> {
+        let (axis, said) = text.split_once('=').context("write `AXIS=` in front")?;
+        ensure!(!axis.is_empty(), "no axis stands before `=`");
+        Ok(Self {
+            axis: axis.into(),
+            said: said.parse()?,
         })
     }
-}
-
-/// An axis and what its new blocks are.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AxisBlocks {
-    /// The name of the axis.
-    pub axis: String,
-    /// What they are.
-    pub blocks: Blocks,
-}
-
-impl FromStr for AxisBlocks {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (axis, words) = text.split_once('=')?;
-            let mut blocks = Blocks::default();
-            let mut sources = Vec::new();
-            for word in words.split(',') {
-                if let Ok(source) = word.parse() {
-                    sources.push(source);
-                } else if let Some(content) = named(word) {
-                    blocks.content = content;
-                } else {
-                    blocks.order = named(word)?;
-                }
-            }
-            if !sources.is_empty() {
-                blocks.order = BlockOrder::Listed(sources);
-            }
-            let axis = axis.to_owned();
-            (!axis.is_empty()).then_some(Self { axis, blocks })
-        };
-        parse().ok_or_else(|| {
-            "write an axis and what its new blocks are: `layers=identity`, \
-             `layers=fresh,interleaved`, `layers=0,1,1,2`"
-                .into()
-        })
-    }
-}
-
-/// Reads the variant of that name.
-fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
-    serde_json::from_value(word.into()).ok()
 }
 
 /// [`Scaling`] on the command line.
@@ -193,15 +141,15 @@ impl PlanCli {
             .with_init(self.init)
             .with_scaling(scaling)
             .with_seed(self.seed);
-        let expansion = self.axes.iter().fold(expansion, |expansion, axis| {
-            let name = axis.axis.as_str();
-            match axis.target {
+        let expansion = self.axes.iter().fold(expansion, |expansion, of| {
+            let name = of.axis.as_str();
+            match of.said {
                 Target::Factor(factor) => expansion.and_by(name, factor),
                 Target::Width(width) => expansion.and_to(name, width),
             }
         });
-        self.blocks.iter().fold(expansion, |expansion, said| {
-            expansion.with_blocks(said.axis.as_str(), said.blocks.clone())
+        self.blocks.iter().fold(expansion, |expansion, of| {
+            expansion.with_blocks(of.axis.as_str(), of.said.clone())
         })
     }
 
@@ -392,12 +340,11 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_a_factor_or_a_width() {
-        let parse = |text: &str| text.parse::<AxisTarget>().map(|axis| axis.target);
-        assert_eq!(parse("inner=2x"), Ok(Target::Factor(2.0)));
-        assert_eq!(parse("inner=1.5x"), Ok(Target::Factor(1.5)));
-        assert_eq!(parse("hidden=2048"), Ok(Target::Width(2048)));
-        for text in ["inner", "inner=", "=2x", "inner=x", "inner=1.5", "inner=-2"] {
+    fn an_axis_stands_in_front() {
+        let parse = |text: &str| text.parse::<Of<Target>>();
+        let of = parse("inner=2x").expect("a target");
+        assert_eq!((of.axis.as_str(), of.said), ("inner", Target::Factor(2.0)));
+        for text in ["inner", "inner=", "=2x", "inner=1.5"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
@@ -447,24 +394,6 @@ mod tests {
             plan.axis(&"inner".into()).map(|axis| axis.new_width()),
             Some(1024)
         );
-    }
-
-    #[test]
-    fn new_blocks_are_said_in_words() {
-        let parse = |text: &str| text.parse::<AxisBlocks>().map(|said| said.blocks);
-        assert_eq!(parse("layers=copy"), Ok(Blocks::copies()));
-        assert_eq!(
-            parse("layers=identity,interleaved"),
-            Ok(Blocks::identity().interleaved())
-        );
-        assert_eq!(parse("layers=last"), Ok(Blocks::copies().from_last()));
-        assert_eq!(
-            parse("layers=fresh,0,1,1"),
-            Ok(Blocks::fresh().in_order([0, 1, 1]))
-        );
-        for text in ["layers", "layers=", "=copy", "layers=copies", "layers=-1"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -78,12 +78,13 @@ fn contest<'a>(group: &Group, compared: &'a [Results]) -> Option<Contest<'a>> {
     contests.into_iter().min_by(lowest)
 }
 
-/// Tells whether both cost the same to one step of the one from scratch, which takes whole ones.
-fn costs_the_same(grown: &Results, scratch: &Results) -> bool {
-    let both = grown.seeds.first().zip(scratch.seeds.first());
-    both.is_some_and(|(grown, scratch)| {
-        let step = scratch.flops / scratch.steps as f64;
-        (grown.flops - scratch.flops).abs() <= step
+/// Tells whether both cost the same to one step of the one that does not grow, which takes whole
+/// ones.
+pub(super) fn costs_the_same(grown: &Results, other: &Results) -> bool {
+    let both = grown.seeds.first().zip(other.seeds.first());
+    both.is_some_and(|(grown, other)| {
+        let step = other.flops / other.steps as f64;
+        (grown.flops - other.flops).abs() <= step
     })
 }
 

@@ -159,7 +159,9 @@ mod tests {
             Run::of(&experiment, spec, &settings, text, Length::Full).expect("a run")
         };
         let run = |spec, seed| run_on("text", spec, seed);
-        let sparkling = experiment.specs.len() - 1;
+        let mut specs = experiment.specs.iter();
+        let sparkling = specs.position(|spec| spec.name == "sparkling");
+        let sparkling = sparkling.expect("a run");
         let mut other = run(0, 0);
         other.steps += 1;
         let all = [

@@ -24,12 +24,18 @@
 //! - `<!-- paper: TABLE -->`, a number of the paper, which stays as it is
 //! - `<!-- equal FLOPs: EXPERIMENT, EXPERIMENT -->`, a table of the best growth beside the best run
 //!   from scratch
+//! - `<!-- regime: EXPERIMENT, EXPERIMENT -->`, a table of what width and tokens are worth, and how
+//!   much of it growing recovers
+//! - `<!-- rule: EXPERIMENT RUN -->`, a table of what short runs predict of growing, and what was
+//!   measured; the runs of that name fit the cost of an expansion
 
 mod equal_flops;
 mod figures;
 mod gather;
 mod head_start;
 mod places;
+mod regime;
+mod rule;
 mod section;
 mod tables;
 #[cfg(test)]

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::page::equal_flops::equal_flops;
 use crate::page::gather::{Comparison, Results};
+use crate::page::regime::regime;
+use crate::page::rule::rule;
 use crate::page::tables::{percent_spread, signs};
 use crate::result::statistics::{Spread, differences};
 
@@ -51,12 +53,21 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
         let found = comparisons.get(name);
         found.with_context(|| format!("there is no experiment `{name}`"))
     };
-    if kind == "equal FLOPs" {
+    let across: Option<fn(&[&Comparison]) -> String> = match kind {
+        "equal FLOPs" => Some(equal_flops),
+        "regime" => Some(regime),
+        _ => None,
+    };
+    if let Some(table) = across {
         let named: Result<Vec<_>> = what.split(", ").map(experiment).collect();
-        return Ok(format!("\n\n{}\n", equal_flops(&named?)));
+        return Ok(format!("\n\n{}\n", table(&named?)));
     }
     let mut words = what.split(' ');
     let comparison = experiment(words.next().unwrap_or_default())?;
+    if kind == "rule" {
+        let fitted = words.next().unwrap_or_default();
+        return Ok(format!("\n\n{}\n", rule(comparison, fitted)?));
+    }
     let runs: Result<Vec<_>> = words.map(|name| run(comparison, name)).collect();
     let shown = match (kind, runs?.as_slice()) {
         ("loss", [run]) => {
@@ -86,7 +97,8 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
             percent_spread(saved, 0)
         }),
         _ => bail!(
-            "expected `equal FLOPs: EXPERIMENT, ..`, `loss: EXPERIMENT RUN`, \
+            "expected `equal FLOPs: EXPERIMENT, ..`, `regime: EXPERIMENT, ..`, \
+             `rule: EXPERIMENT RUN`, `loss: EXPERIMENT RUN`, \
              `difference: EXPERIMENT RUN RUN`, `apart: EXPERIMENT RUN RUN`, \
              `signs: EXPERIMENT RUN RUN` or `saved: EXPERIMENT RUN`"
         ),

@@ -9,7 +9,7 @@ use crate::chart::palette::{
 };
 use crate::chart::{Line, Lines, Mark, Row, Rows, inline, thousands};
 use crate::report::json::{Report, RunReport};
-use crate::report::{COLUMNS, cells};
+use crate::report::{COLUMNS, cells, headline};
 
 const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("style.css");
@@ -65,6 +65,7 @@ pub(super) fn page(report: &Report) -> Result<String> {
         growing,
         narrow => report.model.narrow,
         wide => report.model.wide,
+        headline => headline(report),
         tiles => tiles(report),
         columns => COLUMNS,
         rows,

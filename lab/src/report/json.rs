@@ -180,12 +180,13 @@ impl Report {
     /// Computes what a run cost up to `step`.
     pub(super) fn flops(&self, run: &RunReport, step: f64) -> f64 {
         let tokens = self.step_tokens as f64;
-        let (narrow, wide) = self.model.active_params;
+        let (narrow, _) = self.model.active_params;
         let before = match &run.cosine {
             Some(_) => step.min(self.expand_at as f64),
-            None => return training_flops(run.active_params, step * tokens),
+            None => 0.0,
         };
-        training_flops(narrow, before * tokens) + training_flops(wide, (step - before) * tokens)
+        let after = training_flops(run.active_params, (step - before) * tokens);
+        training_flops(narrow, before * tokens) + after
     }
 
     /// Finds the run of that name.

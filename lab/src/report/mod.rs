@@ -4,10 +4,13 @@ mod html;
 mod json;
 
 use anyhow::Result;
+use burn_grow::cost::training_flops;
 
 pub use json::{CorpusReport, ExpansionReport, ModelReport, Report, RunReport, Saved};
 
-use crate::chart::palette::NAIVE_COPY;
+use crate::chart::palette::{
+    DEEP_FROM_SCRATCH, DEEPER, FROM_SCRATCH, NAIVE_COPY, SMALL_LONGER, SPARKLING,
+};
 use crate::files;
 use crate::run::{Context, Run};
 use crate::spec::Settings;
@@ -36,10 +39,36 @@ pub fn write(subject: &Subject<'_>) -> Result<Report> {
     Ok(report)
 }
 
-/// Gives the final table, for a terminal.
+/// Gives the final table and what it comes to, for a terminal.
 pub fn table(report: &Report) -> String {
     let rows = report.runs.iter().map(|run| cells(report, run).to_vec());
-    table::terminal(&COLUMNS, &rows.collect::<Vec<_>>())
+    let table = table::terminal(&COLUMNS, &rows.collect::<Vec<_>>());
+    match headline(report) {
+        Some(headline) => format!("{table}\n{headline}\n"),
+        None => table,
+    }
+}
+
+/// Says in a sentence or two what growing won, and against what; `None` before its runs have ended.
+fn headline(report: &Report) -> Option<String> {
+    let loss = |name: &str| report.run(name).and_then(|run| run.val_loss);
+    let against = |ours: f64, name: &str| {
+        let apart = ours - loss(name)?;
+        let side = if apart < 0.0 { "below" } else { "above" };
+        Some(format!("{:.3} {side}", apart.abs()))
+    };
+    let wider = loss(SPARKLING)?;
+    let mut said = format!(
+        "Grown wider midway, the model ends {} the one that grew naively, {} the small one and {} the \
+         wide one, these two trained on as many FLOPs.",
+        against(wider, NAIVE_COPY)?,
+        against(wider, SMALL_LONGER)?,
+        against(wider, FROM_SCRATCH)?,
+    );
+    if let Some(apart) = loss(DEEPER).and_then(|deeper| against(deeper, DEEP_FROM_SCRATCH)) {
+        said += &format!(" Grown deeper, it ends {apart} a deep one trained on as many FLOPs.");
+    }
+    Some(said)
 }
 
 const COLUMNS: [&str; 7] = [
@@ -65,7 +94,8 @@ fn cells(report: &Report, run: &RunReport) -> [String; 7] {
         _ => String::new(),
     };
     let saved = run.expansion.as_ref().map_or_else(String::new, |_| {
-        let saved = report.saved.flops_vs_from_scratch_at_equal_tokens;
+        let tokens = run.steps as f64 * report.step_tokens as f64;
+        let saved = 1.0 - run.flops / training_flops(run.active_params, tokens);
         format!("{:.0} %", 100.0 * saved)
     });
     [

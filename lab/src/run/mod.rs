@@ -326,18 +326,20 @@ mod tests {
     fn budgets_of_equal_flops_are_equal_to_one_step() {
         let settings = Settings::default();
         let runs = runs(&settings);
-        let grown = named(&runs, "sparkling");
-        let step = training_flops(grown.phases[1].size.active, settings.step_tokens() as f64);
         for run in &runs {
             if run.spec.name == "small" {
                 assert_eq!(run.steps, settings.steps);
                 continue;
             }
+            let deep = run.spec.name.starts_with("deep");
+            let grown = named(&runs, if deep { "deeper" } else { "sparkling" });
+            let step = training_flops(grown.phases[1].size.active, settings.step_tokens() as f64);
             let off = run.flops(run.steps) - grown.flops(grown.steps);
             assert!(off.abs() <= step / 2.0, "{}", run.spec.name);
         }
-        assert_eq!(named(&runs, "small-longer").steps, 13_554);
-        assert_eq!(named(&runs, "from-scratch").steps, 5_675);
+        assert_eq!(named(&runs, "small-longer").steps, 3_389);
+        assert_eq!(named(&runs, "from-scratch").steps, 1_419);
+        assert_eq!(named(&runs, "deep-from-scratch").steps, 1_575);
     }
 
     #[test]
@@ -371,7 +373,7 @@ mod tests {
         };
         assert_eq!(id(base(), "small"), id(other.clone(), "small"));
         assert_ne!(id(base(), "sparkling"), id(other, "sparkling"));
-        let hotter = Settings { rho: 3.0, ..base() };
+        let hotter = Settings { rho: 2.0, ..base() };
         assert_eq!(id(base(), "naive-copy"), id(hotter.clone(), "naive-copy"));
         assert_ne!(id(base(), "sparkling"), id(hotter, "sparkling"));
         let reseeded = Settings { seed: 1, ..base() };
@@ -476,8 +478,17 @@ mod tests {
     #[test]
     fn an_id_stays_what_it_is() {
         // Results are found by it: who changes it on purpose has to run everything again.
-        let runs = runs(&Settings::default());
-        let id = named(&runs, "small").id();
-        assert_eq!(id.expect("an id"), "e6d4bec5e8808064");
+        let id = |settings: &Settings| {
+            let runs = runs(settings);
+            named(&runs, "small").id().expect("an id")
+        };
+        let tuned = Settings::default();
+        assert_eq!(id(&tuned), "a84fb9846acbd7a8");
+        let first = include_str!("../../baselines/first.toml");
+        let first = toml::from_str(first).expect("settings");
+        assert_eq!(
+            id(&tuned.laid("", &first).expect("settings")),
+            "e6d4bec5e8808064"
+        );
     }
 }

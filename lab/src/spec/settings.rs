@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use burn_grow::describe::Axis;
-use burn_grow::moe::{InitStd, MoeConfig};
+use burn_grow::moe::MoeConfig;
 use burn_grow::plan::Target;
 use serde::{Deserialize, Serialize};
 
@@ -88,14 +88,14 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            steps: 8000,
+            steps: 2000,
             epochs: 40,
             seed: 0,
             axis: WidthAxis::default(),
             factor: 2.0,
             targets: BTreeMap::new(),
             at: 0.5,
-            rho: 2.0,
+            rho: 3.0,
             tau: 0.01,
             runs: None,
             corpus: None,
@@ -103,12 +103,14 @@ impl Default for Settings {
             batch: 8,
             valid_windows: 64,
             final_windows: 512,
-            // As when the published rows were made.
-            model: MoeConfig {
-                init_std: InitStd::Constant(0.02),
-                ..MoeConfig::default()
+            model: MoeConfig::default(),
+            // What the sweep chose (experiment `baseline`).
+            optimizer: OptimizerSettings {
+                from_scratch_ratio: 1.0,
+                warmup: 0.1,
+                stable: 0.5,
+                ..OptimizerSettings::default()
             },
-            optimizer: OptimizerSettings::default(),
             device: Backend::default(),
             jobs: None,
             out: PathBuf::from("target/demo"),

@@ -288,7 +288,7 @@ fn the_report_has_the_promised_form() {
     assert!(saved["flops_vs_from_scratch_at_equal_tokens"].as_f64() > Some(0.0));
     assert!(saved["wall"].is_f64());
     let arms = json["arms"].as_array().expect("a list");
-    assert_eq!(arms.len(), 6);
+    assert_eq!(arms.len(), 8);
     for run in arms {
         for key in [
             "name",

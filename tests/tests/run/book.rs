@@ -31,7 +31,13 @@ fn blocks(language: &str) -> Vec<&'static str> {
 fn the_readme_is_a_hundred_lines_of_a_hundred_characters() {
     assert!(README.lines().count() <= 100);
     for line in README.lines() {
-        assert!(line.chars().count() <= 100, "{line}");
+        // Comments are not shown.
+        let parts = line.split("<!--").enumerate();
+        let shown = parts.map(|(part, text)| match part {
+            0 => text,
+            _ => text.split_once("-->").map_or("", |(_, shown)| shown),
+        });
+        assert!(shown.collect::<String>().chars().count() <= 100, "{line}");
     }
 }
 

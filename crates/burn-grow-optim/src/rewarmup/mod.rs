@@ -12,7 +12,7 @@ use crate::{BiasCorrection, OptimError, RewarmupScope};
 
 /// The steps left at which the fitted peak is twice the base rate, and the highest peak that was
 /// tried.
-const RHO_HORIZON: f64 = 8000.0;
+const RHO_HORIZON: f64 = 2000.0;
 const MAX_RHO: f64 = 4.0;
 
 /// The climb of the fitted rule is one of so many parts of the steps left.
@@ -34,11 +34,11 @@ const PAPER_CLIMBS: usize = 250;
 /// # use burn_grow_optim::{Rewarmup, RewarmupScope};
 /// // Down to the final learning rate of the base cosine; peak and climb from the steps left.
 /// let rewarmup = Rewarmup::cosine(3e-6);
-/// let ramp = rewarmup.ramp(8_000, 10_000);
-/// assert_eq!((ramp.rho, ramp.steps), (3.0, 40));
+/// let ramp = rewarmup.ramp(9_500, 10_000);
+/// assert_eq!((ramp.rho, ramp.steps), (3.0, 10));
 ///
 /// // The paper's peak of 1.3, reached after 0.4 % of the run.
-/// let ramp = rewarmup.clone().paper().ramp(8_000, 10_000);
+/// let ramp = rewarmup.clone().paper().ramp(9_500, 10_000);
 /// assert_eq!((ramp.rho, ramp.steps), (1.3, 40));
 ///
 /// // Any base schedule; a peak and a climb of your own.
@@ -71,11 +71,11 @@ pub struct Rewarmup {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RewarmupRule {
-    /// By the optimizer steps left after the expansion: `rho = 1 + sqrt(8000 / steps_left)`, at
+    /// By the optimizer steps left after the expansion: `rho = 1 + sqrt(2000 / steps_left)`, at
     /// most 4, reached after 2 % of the steps left.
     ///
-    /// That is 4 for up to 900 steps left, 3 for 2,000, 2.4 for 4,000, and 1.5 for 30,000. Fitted
-    /// where 500 to 2,000 steps were left. The book's page on the re-warmup tells how, and how it
+    /// That is 4 for up to 220 steps left, 3 for 500, 2 for 2,000, and 1.3 for 30,000. Fitted where
+    /// 500, 1,000 and 2,000 steps were left. The book's page on the re-warmup tells how, and how it
     /// does elsewhere.
     #[default]
     StepsLeft,
@@ -249,10 +249,10 @@ mod tests {
             let ramp = Rewarmup::cosine(0.1).ramp(10_000, 10_000 + steps_left);
             (ramp.rho, ramp.steps)
         };
-        assert_eq!(at(2000), (3.0, 40));
-        assert_eq!(at(8000), (2.0, 160));
-        assert_eq!(at(32_000), (1.5, 640));
-        assert_eq!(at(400), (4.0, 8));
+        assert_eq!(at(500), (3.0, 10));
+        assert_eq!(at(2000), (2.0, 40));
+        assert_eq!(at(8000), (1.5, 160));
+        assert_eq!(at(200), (4.0, 4));
         assert_eq!(at(0), (4.0, 1));
     }
 
