@@ -101,7 +101,9 @@ fn expand(from: &Path, out: &Path, expansion: &Expansion) -> Result<(), Error> {
     job.write(&mut ())?;
     assert!(!out.with_file_name("out.partial").exists());
     let wide = Folder::open(out).expect("whole");
-    let verified = verify(&growth, None, &wide, &mut ()).expect("readable");
+    let mut made = growth.new_folder(expansion);
+    made.region = Some(growth.region());
+    let verified = verify(&made, &wide, &mut ()).expect("readable");
     assert_eq!(verified.differences, []);
     let again = open(wide).expect("of the family");
     again.inspect().expect("of the family");
