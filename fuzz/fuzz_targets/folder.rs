@@ -89,20 +89,15 @@ fn expand(from: &Path, out: &Path, expansion: &Expansion) -> Result<(), Error> {
     let model = open(Folder::open(from)?)?;
     model.inspect()?;
     let growth = model.grow(expansion)?;
+    let mut made = growth.new_folder(expansion);
+    made.region = Some(growth.region());
     let job = Job {
-        growth: &growth,
-        expansion,
-        state: None,
-        region: true,
-        out,
         shard_bytes: 600,
-        resume: false,
+        ..Job::new(&made, out)
     };
     job.write(&mut ())?;
     assert!(!out.with_file_name("out.partial").exists());
     let wide = Folder::open(out).expect("whole");
-    let mut made = growth.new_folder(expansion);
-    made.region = Some(growth.region());
     let verified = verify(&made, &wide, &mut ()).expect("readable");
     assert_eq!(verified.differences, []);
     let again = open(wide).expect("of the family");

@@ -251,6 +251,12 @@ pub enum GrowError {
         /// Text that was read.
         text: String,
     },
+    /// A text does not begin with an axis.
+    #[error("`{text}` names no axis: write it in front, as in `inner=2x`")]
+    AxisText {
+        /// Text that was read.
+        text: String,
+    },
     /// A text is not what an axis becomes.
     #[error("`{text}` is not a target: write a factor, as in `2x`, or a width, as in `1536`")]
     TargetText {

@@ -3,14 +3,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_grow::cost::{Budget, CostChange, Forecast, LearningCurve, Payoff, StateSize};
 use burn_grow::moe::{HfError, MoeConfig};
-use burn_grow::plan::{Blocks, Target};
-use burn_grow::{Blueprint, Expansion, GrowError, InitPair, Plan, Scaling};
+use burn_grow::plan::{AxisSetting, Blocks, Target};
+use burn_grow::{Blueprint, Expansion, InitPair, Plan, Scaling};
 use clap::Parser;
 use serde::Serialize;
 
@@ -33,12 +32,12 @@ pub struct PlanCli {
     /// An axis and a factor or a width, as in `inner=2x`, `hidden=2048` or `layers=4x`; may be
     /// repeated
     #[arg(long = "axis", value_name = "AXIS=TARGET", requires = "config")]
-    pub axes: Vec<Of<Target>>,
+    pub axes: Vec<AxisSetting<Target>>,
     /// What the new blocks of an axis are, in words: what they hold (copy, identity, drawn, fresh),
     /// their order (stacked, interleaved, last), or the source of every block, as in
     /// `layers=identity`, `layers=fresh,interleaved` or `layers=0,1,1,2`; may be repeated
     #[arg(long, value_name = "AXIS=WORDS")]
-    pub blocks: Vec<Of<Blocks>>,
+    pub blocks: Vec<AxisSetting<Blocks>>,
     /// What the new coordinates hold, producer-consumer
     #[arg(long, default_value_t)]
     pub init: InitPair,
@@ -72,28 +71,6 @@ pub struct PlanCli {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// What is said of an axis, as in `inner=2x`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Of<T> {
-    /// The name of the axis.
-    pub axis: String,
-    /// What is said of it.
-    pub said: T,
-}
-
-impl<T: FromStr<Err = GrowError>> FromStr for Of<T> {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (axis, said) = text.split_once('=').context("write `AXIS=` in front")?;
-        ensure!(!axis.is_empty(), "no axis stands before `=`");
-        Ok(Self {
-            axis: axis.into(),
-            said: said.parse()?,
-        })
-    }
 }
 
 /// [`Scaling`] on the command line.
@@ -143,13 +120,13 @@ impl PlanCli {
             .with_seed(self.seed);
         let expansion = self.axes.iter().fold(expansion, |expansion, of| {
             let name = of.axis.as_str();
-            match of.said {
+            match of.value {
                 Target::Factor(factor) => expansion.and_by(name, factor),
                 Target::Width(width) => expansion.and_to(name, width),
             }
         });
         self.blocks.iter().fold(expansion, |expansion, of| {
-            expansion.with_blocks(of.axis.as_str(), of.said.clone())
+            expansion.with_blocks(of.axis.as_str(), of.value.clone())
         })
     }
 
@@ -341,9 +318,9 @@ mod tests {
 
     #[test]
     fn an_axis_stands_in_front() {
-        let parse = |text: &str| text.parse::<Of<Target>>();
+        let parse = |text: &str| text.parse::<AxisSetting<Target>>();
         let of = parse("inner=2x").expect("a target");
-        assert_eq!((of.axis.as_str(), of.said), ("inner", Target::Factor(2.0)));
+        assert_eq!((of.axis.as_str(), of.value), ("inner", Target::Factor(2.0)));
         for text in ["inner", "inner=", "=2x", "inner=1.5"] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -30,9 +30,16 @@ pub(super) fn head_starts(group: &Group, compared: &[Results], results: &Results
 fn head_start(grown: &RunResult, scratch: &RunResult) -> Option<f64> {
     let expansion = grown.expansions.last()?;
     let step = scratch.flops / scratch.steps as f64;
-    let spent = grown.flops - step * (grown.steps - expansion.step) as f64;
     let reached = reached(&scratch.curve, expansion.loss_before)?;
-    Some((reached * step - spent) / grown.flops)
+    Some((reached * step - spent(grown, scratch)?) / grown.flops)
+}
+
+/// Computes the FLOPs that a grown run spent up to its last expansion: all but those of the last
+/// model, whose steps cost what they do from scratch. `None` if it did not grow.
+pub(super) fn spent(grown: &RunResult, scratch: &RunResult) -> Option<f64> {
+    let expansion = grown.expansions.last()?;
+    let step = scratch.flops / scratch.steps as f64;
+    Some(grown.flops - step * (grown.steps - expansion.step) as f64)
 }
 
 /// Finds the step at which a curve first comes down to `loss`, between two of its points in

@@ -7,7 +7,8 @@ use burn_grow::cost::{LearningCurve, Payoff, PayoffPoint};
 
 use crate::page::equal_flops::costs_the_same;
 use crate::page::gather::{Comparison, Results};
-use crate::result::statistics::differences;
+use crate::page::head_start::spent;
+use crate::result::statistics::{Spread, differences};
 use crate::spec::Group;
 use crate::table::markdown;
 
@@ -133,16 +134,14 @@ fn forecasts_of(group: &Group, compared: &[Results], fitted: &str) -> Result<Vec
             let curve = short_runs(&members, wide, SHORT * first.flops);
             LearningCurve::new(curve).with_context(|| format!("shorter runs than `{}`", grown.name))
         };
-        let expansion = first.expansions.last().context("it grew")?;
-        let step = scratch.seeds[0].flops / scratch.seeds[0].steps as f64;
-        let wide_part = step * (first.steps - expansion.step) as f64;
+        let spent = spent(first, &scratch.seeds[0]).context("it grew")?;
         forecasts.push(Forecast {
             name: grown.name.clone(),
             fitted: group.short(&grown.name) == fitted,
             narrow: curve(false)?,
             wide: curve(true)?,
             budget: first.flops,
-            at: 1.0 - wide_part / first.flops,
+            at: spent / first.flops,
             from_scratch: apart(scratch).context("no seed is shared")?,
             from_narrow: rival(false).and_then(apart),
         });
@@ -165,7 +164,7 @@ fn short_runs(members: &[&Results], wide: bool, most: f64) -> Vec<(f64, f64)> {
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    Spread::of(values).map(|spread| spread.mean)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use burn_grow::optim::{
     AsymmetricExt, OptimError, RewarmupScope, StateRules, check_asymmetric, expand_optimizer,
 };
 use burn_grow::parametrization::Parametrization;
-use burn_grow::plan::{Blocks, Init, Method, Target};
+use burn_grow::plan::{AxisSetting, Blocks, Init, Method, Target};
 use burn_grow::verify::{Activations, check_description, two_width_check, verify};
 use burn_grow::{
     At, Blueprint, Expansion, GrowError, Growable, Growth, InitPair, Plan, Rewarmup, Scaling,
@@ -443,6 +443,10 @@ fn mistakes() -> Vec<(GrowError, &'static [&'static str])> {
             "copy-none".parse::<InitPair>().unwrap_err(),
             &["`copy-none`"],
         ),
+        (
+            "2x".parse::<AxisSetting<Target>>().unwrap_err(),
+            &["`2x`", "`inner=2x`"],
+        ),
         ("1.5".parse::<Target>().unwrap_err(), &["`1.5`", "`2x`"]),
         (
             "copies".parse::<Blocks>().unwrap_err(),
@@ -650,6 +654,7 @@ fn the_messages_read_well() {
     parameter `up.weight`: dimension 0 has no role but changes 3 -> 5 as no axis does
     the models cannot be compared: 2 outputs before, 3 outputs after
     `copy-none` is not an init pair: write producer-consumer, each `copy`, `random` or `zero`, as in `copy-zero`
+    `2x` names no axis: write it in front, as in `inner=2x`
     `1.5` is not a target: write a factor, as in `2x`, or a width, as in `1536`
     `copies` does not say what new blocks are: write what they hold (`copy`, `identity`, `drawn` or `fresh`), their order (`stacked`, `interleaved` or `last`) or the source of every block, as in `identity,interleaved` or `0,1,1,2`
     `fan_on(hidden)` is not a role: write `fan_out`, `fan_in`, `gate`, `gain` or `vocab` and a product of axes and numbers, as in `fan_in(hidden)`, `gate(inner) + fan_out(inner)` or `fan_out(heads x 64)`

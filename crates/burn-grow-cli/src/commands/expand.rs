@@ -10,6 +10,7 @@ use super::options::{Growing, Reading, print_json};
 use super::plan;
 use super::progress::Bar;
 use super::text;
+use super::written::print_written;
 
 /// Writes the expanded folder, one tensor at a time
 ///
@@ -49,11 +50,12 @@ impl Expand {
         let expansion = self.growing.expansion()?;
         let growth = model.grow(&expansion)?;
         let state = self.state.as_deref().map(State::open).transpose()?;
+        let mut made = growth.new_folder(&expansion);
+        made.region = self.region.then(|| growth.region());
+        let state = state.as_ref().map(|state| state.grown(&growth));
+        made.state = state.transpose()?;
         let job = Job {
-            growth: &growth,
-            expansion: &expansion,
-            state: state.as_ref(),
-            region: self.region,
+            made: &made,
             out: &self.out,
             shard_bytes: self.shard_size,
             resume: self.resume,
@@ -72,25 +74,7 @@ impl Expand {
             return Ok(ExitCode::SUCCESS);
         }
         plan::print_rest(&growth);
-        for file in &written.behind {
-            println!("not copied, as it holds the weights as they were: {file}");
-        }
-        if written.resumed > 0 {
-            println!("{} tensors were whole already", written.resumed);
-        }
-        if let Some(file) = &written.state {
-            println!("the state of the optimizer: {file}");
-        }
-        if let Some(file) = &written.region {
-            println!("which coordinates are new: {file}");
-        }
-        println!(
-            "{}: {} tensors, {} in {} files",
-            self.out.display(),
-            written.tensors,
-            text::bytes(written.bytes),
-            written.files.len()
-        );
+        print_written(&self.out, &written);
         Ok(ExitCode::SUCCESS)
     }
 }

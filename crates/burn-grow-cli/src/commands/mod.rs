@@ -9,6 +9,7 @@ mod progress;
 mod text;
 mod upcycle;
 mod verify;
+mod written;
 
 use std::process::ExitCode;
 

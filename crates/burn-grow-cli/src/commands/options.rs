@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use burn_grow_cli::Model;
 use burn_grow_cli::expand::Record;
 use burn_grow_core::baseline::{Baseline, SplitRatio};
-use burn_grow_core::plan::{Blocks, CopyMap, Method, Target};
-use burn_grow_core::{Expansion, GrowError, InitPair, Scaling};
+use burn_grow_core::plan::{AxisSetting, Blocks, CopyMap, Method, Target};
+use burn_grow_core::{Expansion, InitPair, Scaling};
 use clap::Args;
 use serde::de::DeserializeOwned;
 
@@ -36,7 +36,7 @@ pub(super) struct Growing {
     /// An axis and a factor or a width, as in `inner=2x`, `hidden=1536` or `layers=2x`; may be
     /// repeated
     #[arg(long = "axis", value_name = "AXIS=TARGET")]
-    axes: Vec<Of<Target>>,
+    axes: Vec<AxisSetting<Target>>,
     /// What the new coordinates hold, producer-consumer, each `copy`, `random` or `zero`; with
     /// `AXIS=` in front, on that axis only; may be repeated [default: copy-copy]
     #[arg(long, value_name = "[AXIS=]PAIR")]
@@ -57,7 +57,7 @@ pub(super) struct Growing {
     /// order (stacked, interleaved, last), or the source of every block, as in `layers=identity`,
     /// `layers=identity,interleaved` or `layers=0,1,1,2`; may be repeated
     #[arg(long, value_name = "AXIS=WORDS")]
-    blocks: Vec<Of<Blocks>>,
+    blocks: Vec<AxisSetting<Blocks>>,
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
@@ -106,8 +106,8 @@ impl Growing {
             seed: self.seed.unwrap_or_default(),
             ..Expansion::default()
         };
-        for Of { axis, said: target } in &self.axes {
-            expansion.targets.insert(axis.as_str().into(), *target);
+        for AxisSetting { axis, value } in &self.axes {
+            expansion.targets.insert(axis.clone(), *value);
         }
         let init = self.init.iter().filter_map(|it| it.axis.as_ref());
         let scaling = self.scaling.iter().filter_map(|it| it.axis.as_ref());
@@ -117,7 +117,7 @@ impl Growing {
             expansion = expansion.on(axis.as_str(), method);
         }
         self.blocks.iter().fold(expansion, |expansion, of| {
-            expansion.with_blocks(of.axis.as_str(), of.said.clone())
+            expansion.with_blocks(of.axis.as_str(), of.value.clone())
         })
     }
 
@@ -133,28 +133,6 @@ impl Growing {
             method = method.with_map(value.0);
         }
         method
-    }
-}
-
-/// What is said of an axis, as in `inner=2x`.
-#[derive(Clone, Debug, PartialEq)]
-struct Of<T> {
-    axis: String,
-    said: T,
-}
-
-impl<T: FromStr<Err = GrowError>> FromStr for Of<T> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (axis, said) = text.split_once('=').ok_or("write `AXIS=` in front")?;
-        if axis.is_empty() {
-            return Err("no axis stands before `=`".into());
-        }
-        Ok(Self {
-            axis: axis.into(),
-            said: said.parse().map_err(|error: GrowError| error.to_string())?,
-        })
     }
 }
 

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn_grow_cli::expand::Written;
-use burn_grow_cli::upcycle::{Router, RoutingWeights, Upcycled, Upcycling, UpcyclingJob};
+use burn_grow_cli::expand::{Job, Written};
+use burn_grow_cli::upcycle::{Router, RoutingWeights, Upcycled, Upcycling};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -10,13 +10,14 @@ use super::options::{Reading, print_json};
 use super::plan;
 use super::progress::Bar;
 use super::text;
+use super::written::print_written;
 
 /// Writes a model with experts, which are copies of the feed-forward of a dense one
 ///
 /// The weights of the experts of a token sum to one, and copies are equal at first, so that the new
 /// model computes what the dense one does; `verify` says so, or why not. Mixtral is made out of Llama
-/// and Mistral, Qwen 3 MoE out of Qwen 3, FlexOlmo out of OLMo 2. The folder appears whole or not at all: until then its name
-/// ends in `.partial`.
+/// and Mistral, Qwen 3 MoE out of Qwen 3, FlexOlmo out of OLMo 2. The folder appears whole or not at
+/// all: until then its name ends in `.partial`.
 #[derive(Args)]
 pub(super) struct Upcycle {
     /// The folder of the dense model
@@ -83,8 +84,8 @@ impl Upcycle {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let model = self.reading.open(&self.folder)?;
         let upcycled = model.upcycle(&self.upcycling())?;
-        let job = UpcyclingJob {
-            upcycled: &upcycled,
+        let job = Job {
+            made: &upcycled.folder,
             out: &self.out,
             shard_bytes: self.shard_size,
             resume: self.resume,
@@ -125,19 +126,7 @@ impl Upcycle {
         println!("active parameters: {old_active:.0} -> {new_active:.0}");
         plan::print_changes(&upcycled.changes, &upcycled.notes);
         println!("function: {}", upcycled.kept);
-        for file in &written.behind {
-            println!("not copied, as it holds the weights as they were: {file}");
-        }
-        if written.resumed > 0 {
-            println!("{} tensors were whole already", written.resumed);
-        }
-        println!(
-            "{}: {} tensors, {} in {} files",
-            self.out.display(),
-            written.tensors,
-            text::bytes(written.bytes),
-            written.files.len()
-        );
+        print_written(&self.out, written);
     }
 
     fn as_json(&self, upcycled: &Upcycled<'_>, written: &Written) -> Value {

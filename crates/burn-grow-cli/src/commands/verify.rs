@@ -41,7 +41,7 @@ impl Verify {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let model = self.reading.open(&self.folder)?;
         let expanded = Folder::open(&self.expanded)?;
-        let upcycling = self.upcycling(&model)?;
+        let upcycling = self.upcycling(&model, &expanded)?;
         let upcycled = upcycling.is_some();
         let verified = match upcycling {
             Some(_) if self.state.is_some() => {
@@ -98,7 +98,7 @@ impl Verify {
 
     /// The upcycling that is recorded or guessed, if the folder is of another family and no expansion
     /// is asked for.
-    fn upcycling(&self, model: &Model) -> anyhow::Result<Option<Upcycling>> {
+    fn upcycling(&self, model: &Model, expanded: &Folder) -> anyhow::Result<Option<Upcycling>> {
         if self.growing.given()?.is_some() {
             return Ok(None);
         }
@@ -106,11 +106,10 @@ impl Verify {
             return Ok(Some(record.upcycling));
         }
         let recorded = self.expanded.join(Record::FILE).exists();
-        let expanded = Folder::open(&self.expanded)?;
-        if recorded || model.family().has(&expanded)? {
+        if recorded || model.family().has(expanded)? {
             return Ok(None);
         }
-        Ok(Some(upcycling_to(model, expanded)?))
+        Ok(Some(upcycling_to(model, Folder::open(&self.expanded)?)?))
     }
 
     fn compare(&self, made: &NewFolder<'_>, found: &Folder) -> anyhow::Result<Verified> {

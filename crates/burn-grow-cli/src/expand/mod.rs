@@ -13,5 +13,5 @@ mod write;
 pub use record::Record;
 pub use write::{Job, Progress, Written};
 
+pub(crate) use record::text as record_text;
 pub(crate) use stretch::{STRETCH, Stretches};
-pub(crate) use write::Writing;

@@ -45,9 +45,13 @@ impl Record {
 
     /// Returns the record as the text of its file.
     pub fn text(&self) -> String {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text + "\n"
+        text(self)
     }
+}
+
+/// The text of a `burn-grow.json`.
+pub(crate) fn text(record: &impl Serialize) -> String {
+    serde_json::to_string_pretty(record).unwrap_or_default() + "\n"
 }
 
 /// The hash of everything that decides the bytes of the tensors.

@@ -1,4 +1,4 @@
-//! Writing an expanded folder.
+//! Writing a new folder.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::thread;
 
-use burn_grow_core::Expansion;
-
 use super::copied;
 use super::journal::{self, Heading, Journal};
 use super::record::Record;
@@ -17,7 +15,7 @@ use super::shards::{self, Shard};
 use super::stretch::{STRETCH, Stretches};
 use crate::error::Error;
 use crate::folder::{CONFIG, INDEX, Reader};
-use crate::model::{Growth, NewFolder, Region};
+use crate::model::{NewFolder, Region};
 use crate::state::{GrownState, State};
 
 /// Bytes that are written before the journal says so.
@@ -25,21 +23,15 @@ const NOTED: u64 = 256 << 20;
 /// How many times as much may wait for the disk.
 const AHEAD: usize = 2;
 
-/// An expanded folder that is to be written.
+/// A new folder that is to be written.
 pub struct Job<'a> {
-    /// The planned expansion.
-    pub growth: &'a Growth<'a>,
-    /// The expansion.
-    pub expansion: &'a Expansion,
-    /// The state of an optimizer of the model, to be expanded into a file of the folder.
-    pub state: Option<&'a State>,
-    /// Also writes which coordinates are new: [`Region`].
-    pub region: bool,
-    /// The folder, which must not exist.
+    /// What it will hold.
+    pub made: &'a NewFolder<'a>,
+    /// Its place, where nothing may be.
     pub out: &'a Path,
     /// The largest file of weights, in bytes.
     pub shard_bytes: u64,
-    /// Goes on with what an interrupted expansion has left.
+    /// Goes on with what was left by one that was interrupted.
     pub resume: bool,
 }
 
@@ -75,7 +67,17 @@ pub struct Written {
     pub behind: Vec<String>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// Begins a folder at `out`, with one file of weights.
+    pub fn new(made: &'a NewFolder<'a>, out: &'a Path) -> Self {
+        Self {
+            made,
+            out,
+            shard_bytes: u64::MAX,
+            resume: false,
+        }
+    }
+
     /// Writes the folder.
     ///
     /// Bytes go into a folder beside it with `.partial` at the end of its name, which becomes the
@@ -83,38 +85,9 @@ impl Job<'_> {
     ///
     /// # Errors
     ///
-    /// When the folder exists, when an unfinished one is in the way or is of another expansion, and
-    /// on errors of the file system. No folder of that name exists afterwards.
+    /// When the folder exists, when an unfinished one is in the way or is made otherwise, and on
+    /// errors of the file system. No folder of that name exists afterwards.
     pub fn write(&self, progress: &mut impl Progress) -> Result<Written, Error> {
-        let mut made = self.growth.new_folder(self.expansion);
-        made.region = self.region.then(|| self.growth.region());
-        let state = self.state.map(|state| state.grown(self.growth));
-        made.state = state.transpose()?;
-        let writing = Writing {
-            made: &made,
-            out: self.out,
-            shard_bytes: self.shard_bytes,
-            resume: self.resume,
-        };
-        writing.write(progress)
-    }
-}
-
-/// A folder, while it is written.
-pub(crate) struct Writing<'a> {
-    /// What it will hold.
-    pub(crate) made: &'a NewFolder<'a>,
-    /// Its place, where nothing may be.
-    pub(crate) out: &'a Path,
-    /// The largest file of weights, in bytes.
-    pub(crate) shard_bytes: u64,
-    /// Goes on with what was left.
-    pub(crate) resume: bool,
-}
-
-impl Writing<'_> {
-    /// Writes it as [`Job::write`] says.
-    pub(crate) fn write(&self, progress: &mut impl Progress) -> Result<Written, Error> {
         let partial = self.partial();
         let folder = self.made.folder;
         let grown = self.made.state.as_ref();

@@ -12,7 +12,6 @@
 mod config;
 mod cut;
 mod guess;
-mod job;
 mod kept;
 mod plan;
 mod record;
@@ -20,7 +19,6 @@ mod router;
 mod settings;
 
 pub use guess::upcycling_to;
-pub use job::UpcyclingJob;
 pub use kept::Kept;
 pub use plan::Upcycled;
 pub use record::UpcyclingRecord;

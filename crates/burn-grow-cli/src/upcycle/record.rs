@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Upcycling;
 use crate::error::Error;
-use crate::expand::Record;
+use crate::expand::{Record, record_text};
 
 /// An upcycling as a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,6 @@ impl UpcyclingRecord {
 
     /// Returns the record as the text of its file.
     pub(super) fn text(&self) -> String {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text + "\n"
+        record_text(self)
     }
 }

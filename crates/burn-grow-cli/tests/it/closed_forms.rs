@@ -4,7 +4,7 @@ use burn_grow_core::plan::Blocks;
 use burn_grow_core::{Expansion, InitPair, Scaling};
 use serde_json::json;
 
-use crate::common::{Array, Arrays, array, llama};
+use crate::common::{Array, array, assert_same, llama};
 
 /// The matrix whose element at `(row, column)` is that of `old` at `row(row)` and `column(column)`,
 /// times `factor`.
@@ -21,14 +21,6 @@ fn mapped(
         values[row * old.shape[1] + column] * factor
     });
     Array::f32(&shape, &new.collect::<Vec<_>>())
-}
-
-fn assert_same(found: &Arrays, expected: &Arrays) {
-    let names = |arrays: &Arrays| arrays.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(found), names(expected));
-    for (name, array) in expected {
-        assert!(found[name] == *array, "{name}: {:?}", found[name]);
-    }
 }
 
 #[test]

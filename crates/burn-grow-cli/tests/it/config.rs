@@ -47,16 +47,11 @@ fn a_folder_is_not_expanded_into_itself() {
     let expansion = Expansion::by("inner", 2.0);
     let growth = model.grow(&expansion).expect("a plan");
     for inside in ["out", "a/b/out", "../model/out"] {
-        let job = Job {
-            growth: &growth,
-            expansion: &expansion,
-            state: None,
-            region: false,
-            out: &folder.path().join(inside),
-            shard_bytes: u64::MAX,
-            resume: false,
-        };
-        let error = job.write(&mut ()).expect_err("inside").to_string();
+        let (made, out) = (growth.new_folder(&expansion), folder.path().join(inside));
+        let error = Job::new(&made, &out)
+            .write(&mut ())
+            .expect_err("inside")
+            .to_string();
         assert!(error.contains("expand into a folder beside it"), "{error}");
     }
     let count = std::fs::read_dir(folder.path()).expect("a folder").count();

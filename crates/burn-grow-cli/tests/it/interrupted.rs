@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use burn_grow_cli::expand::{Job, Progress, Written};
-use burn_grow_cli::upcycle::{Upcycling, UpcyclingJob};
+use burn_grow_cli::upcycle::Upcycling;
 use burn_grow_cli::{Error, Model};
 use burn_grow_core::Expansion;
 
@@ -19,11 +19,9 @@ fn write(
     progress: &mut impl Progress,
 ) -> Result<Written, Error> {
     let model = folder.open()?;
+    let growth = model.grow(expansion)?;
     let job = Job {
-        growth: &model.grow(expansion)?,
-        expansion,
-        state: None,
-        region: false,
+        made: &growth.new_folder(expansion),
         out: &folder.out(),
         shard_bytes: 600,
         resume,
@@ -77,8 +75,8 @@ fn an_upcycling_goes_on_wherever_it_was_interrupted() {
         .with_noise(0.1);
     let write = |upcycling: &Upcycling, resume, bytes| {
         let model = folder.open()?;
-        let job = UpcyclingJob {
-            upcycled: &model.upcycle(upcycling)?,
+        let job = Job {
+            made: &model.upcycle(upcycling)?.folder,
             out: &folder.out(),
             shard_bytes: 600,
             resume,
@@ -126,11 +124,9 @@ fn what_is_left_is_neither_overwritten_nor_taken_for_something_else() {
     changed.insert("more".into(), Array::f32(&[1], &[1.0]));
     folder.file("model.safetensors", crate::common::safetensors(&changed));
     let model = Model::open(&folder.path(), None, &["more".into()]).expect("a model");
+    let growth = model.grow(&expansion).expect("a plan");
     let job = Job {
-        growth: &model.grow(&expansion).expect("a plan"),
-        expansion: &expansion,
-        state: None,
-        region: false,
+        made: &growth.new_folder(&expansion),
         out: &folder.out(),
         shard_bytes: 600,
         resume: true,

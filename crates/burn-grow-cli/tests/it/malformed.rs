@@ -194,16 +194,12 @@ fn a_file_that_changes_while_it_is_read_leaves_nothing_that_looks_whole() {
         let weights = OpenOptions::new().write(true).open(path).expect("a file");
         weights.set_len(length).expect("cut off");
         let expansion = Expansion::by("inner", 2.0);
-        let job = Job {
-            growth: &model.grow(&expansion).expect("a plan"),
-            expansion: &expansion,
-            state: None,
-            region: false,
-            out: &folder.out(),
-            shard_bytes: u64::MAX,
-            resume: false,
-        };
-        let text = job.write(&mut ()).expect_err("cut off").to_string();
+        let growth = model.grow(&expansion).expect("a plan");
+        let (made, out) = (growth.new_folder(&expansion), folder.out());
+        let text = Job::new(&made, &out)
+            .write(&mut ())
+            .expect_err("cut off")
+            .to_string();
         assert!(text.contains("model.safetensors"), "{text}");
         assert!(!folder.out().exists());
         let partial = folder.out().with_file_name("out.partial");

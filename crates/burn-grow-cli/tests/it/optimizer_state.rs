@@ -48,11 +48,13 @@ fn expand(
 ) -> Result<Written, Error> {
     let model = folder.open()?;
     let state = state.map(State::open).transpose()?;
+    let growth = model.grow(expansion)?;
+    let mut made = growth.new_folder(expansion);
+    made.region = Some(growth.region());
+    let grown = state.as_ref().map(|state| state.grown(&growth));
+    made.state = grown.transpose()?;
     let job = Job {
-        growth: &model.grow(expansion)?,
-        expansion,
-        state: state.as_ref(),
-        region: true,
+        made: &made,
         out: &folder.out(),
         shard_bytes: 600,
         resume,

@@ -65,16 +65,8 @@ fn a_family_of_a_users_own_takes_under_forty_lines() {
         .and_by("heads", 2.0)
         .and_by("inner", 2.0);
     let growth = model.grow(&expansion).expect("a plan");
-    let job = Job {
-        growth: &growth,
-        expansion: &expansion,
-        state: None,
-        region: false,
-        out: &folder.out(),
-        shard_bytes: u64::MAX,
-        resume: false,
-    };
-    job.write(&mut ()).expect("expanded");
+    let (made, out) = (growth.new_folder(&expansion), folder.out());
+    Job::new(&made, &out).write(&mut ()).expect("expanded");
     let found = read(&folder.out());
     let name = "model.decoder.layers.1.fc2.weight";
     let old = folder.arrays[name].values();
@@ -191,17 +183,10 @@ fn a_proposal_for_an_unknown_architecture_is_a_family_to_start_from() {
     let file = folder.path().with_file_name("alpaca.toml");
     std::fs::write(&file, &text).expect("written");
     let model = Model::open(&folder.path(), Some(&file), &[]).expect("a model");
-    let job = Job {
-        growth: &model.grow(&expansion).expect("a plan"),
-        expansion: &expansion,
-        state: None,
-        region: false,
-        out: &folder.out(),
-        shard_bytes: u64::MAX,
-        resume: false,
-    };
-    std::fs::remove_dir_all(folder.out()).expect("removed");
-    job.write(&mut ()).expect("expanded");
+    let growth = model.grow(&expansion).expect("a plan");
+    let (made, out) = (growth.new_folder(&expansion), folder.out());
+    std::fs::remove_dir_all(&out).expect("removed");
+    Job::new(&made, &out).write(&mut ()).expect("expanded");
     assert!(read(&folder.out()) == expected);
 
     let text = propose(&Folder::open(&opt().path()).expect("a folder"));

@@ -1,22 +1,17 @@
 //! Experts out of a feed-forward, against formulas, element by element.
 
 use burn_grow_cli::Error;
-use burn_grow_cli::expand::Written;
-use burn_grow_cli::upcycle::{Kept, Router, RoutingWeights, Upcycling, UpcyclingJob};
+use burn_grow_cli::expand::{Job, Written};
+use burn_grow_cli::upcycle::{Kept, Router, RoutingWeights, Upcycling};
 use serde_json::{Value, json};
 
-use crate::common::{Array, Arrays, Dir, array, config, llama, read};
+use crate::common::{Array, Arrays, Dir, array, assert_same, config, llama, read};
 
 fn write(folder: &Dir, upcycling: &Upcycling) -> Result<(Written, Kept), Error> {
     let model = folder.open()?;
     let upcycled = model.upcycle(upcycling)?;
-    let job = UpcyclingJob {
-        upcycled: &upcycled,
-        out: &folder.out(),
-        shard_bytes: u64::MAX,
-        resume: false,
-    };
-    Ok((job.write(&mut ())?, upcycled.kept.clone()))
+    let written = Job::new(&upcycled.folder, &folder.out()).write(&mut ())?;
+    Ok((written, upcycled.kept.clone()))
 }
 
 fn upcycled(folder: &Dir, upcycling: &Upcycling) -> (Value, Arrays, Kept) {
@@ -134,14 +129,6 @@ fn expected(folder: &Dir, upcycling: &Upcycling, factor: f32) -> Arrays {
 fn routers(arrays: &mut Arrays, to: &str) -> Vec<Array> {
     let layers = (0..2).map(|layer| arrays.remove(&router(to, layer)).expect("a router"));
     layers.collect()
-}
-
-fn assert_same(found: &Arrays, expected: &Arrays) {
-    let names = |arrays: &Arrays| arrays.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(found), names(expected));
-    for (name, array) in expected {
-        assert!(found[name] == *array, "{name}: {:?}", found[name]);
-    }
 }
 
 #[test]

@@ -7,7 +7,30 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::blocks::{BlockOrder, Blocks};
 use super::expansion::Target;
+use crate::describe::axis::Axis;
 use crate::error::GrowError;
+
+/// What is set for one axis, as text `inner=2x`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AxisSetting<T> {
+    /// The axis.
+    pub axis: Axis,
+    /// What is set.
+    pub value: T,
+}
+
+impl<T: FromStr<Err = GrowError>> FromStr for AxisSetting<T> {
+    type Err = GrowError;
+
+    fn from_str(text: &str) -> Result<Self, GrowError> {
+        let parts = text.split_once('=').filter(|(axis, _)| !axis.is_empty());
+        let (axis, value) = parts.ok_or_else(|| GrowError::AxisText { text: text.into() })?;
+        Ok(Self {
+            axis: axis.into(),
+            value: value.parse()?,
+        })
+    }
+}
 
 impl FromStr for Target {
     type Err = GrowError;
@@ -73,6 +96,18 @@ mod tests {
         }
         for text in ["", "x", "1.5", "-2", "two"] {
             assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_axis_stands_in_front() {
+        let inner = AxisSetting {
+            axis: "inner".into(),
+            value: Target::Factor(2.0),
+        };
+        assert_eq!("inner=2x".parse(), Ok(inner));
+        for text in ["inner", "inner=", "=2x", "inner=1.5"] {
+            assert!(text.parse::<AxisSetting<Target>>().is_err(), "{text}");
         }
     }
 

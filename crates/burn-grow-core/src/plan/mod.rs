@@ -34,6 +34,7 @@ pub use axis_plan::{AxisPlan, Origin};
 pub use blocks::{BlockContent, BlockOrder, Blocks};
 pub use copy_map::CopyMap;
 pub use expansion::Target;
+pub use expansion_text::AxisSetting;
 pub use factor::Factor;
 pub use fill::Fill;
 pub use init::Init;

@@ -208,14 +208,11 @@ impl Dir {
         shard_bytes: u64,
     ) -> Result<Written, Error> {
         let model = self.open()?;
+        let growth = model.grow(expansion)?;
+        let (made, out) = (growth.new_folder(expansion), self.out());
         let job = Job {
-            growth: &model.grow(expansion)?,
-            expansion,
-            state: None,
-            region: false,
-            out: &self.out(),
             shard_bytes,
-            resume: false,
+            ..Job::new(&made, &out)
         };
         job.write(&mut ())
     }
@@ -228,6 +225,14 @@ impl Dir {
         }
         self.expand(expansion).expect("expanded");
         (config(&out), read(&out))
+    }
+}
+
+pub(crate) fn assert_same(found: &Arrays, expected: &Arrays) {
+    let names = |arrays: &Arrays| arrays.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(found), names(expected));
+    for (name, array) in expected {
+        assert!(found[name] == *array, "{name}: {:?}", found[name]);
     }
 }
 
