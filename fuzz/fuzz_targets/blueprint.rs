@@ -11,13 +11,13 @@ use std::sync::OnceLock;
 use arbitrary::Arbitrary;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
-use burn_grow::moe::MoeConfig;
-use burn_grow::{Blueprint, Expansion, Growable, InitPair, Plan, Rewarmup, Scaling, StatePolicy};
 use burn_grow::baseline::{Baseline, SplitRatio};
 use burn_grow::cost::{Budget, Forecast, StateSize};
 use burn_grow::describe::Role;
+use burn_grow::moe::MoeConfig;
 use burn_grow::optim::{AsymmetricExt, expand_optimizer};
 use burn_grow::plan::{Blocks, Fill, Method};
+use burn_grow::{Blueprint, Expansion, Growable, InitPair, Plan, Rewarmup, Scaling, StatePolicy};
 use burn_grow_tests::models::{Fused, Heads, Mlp, Probe, Stacked, Tied};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -130,6 +130,26 @@ fn apply<G: Growable>(plan: &Plan, model: &G) {
     }
 }
 
+impl Format {
+    fn try_read<T: DeserializeOwned>(self, text: &str) -> Result<T, String> {
+        match self {
+            Self::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Self::Toml => toml::from_str(text).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(self, text: &str) -> Option<T> {
+        self.try_read(text).ok()
+    }
+}
+
+impl Text<'_> {
+    fn read<T: DeserializeOwned>(&self, sound: &Value, format: Format) -> Option<T> {
+        let text = self.write(sound, format, |_| {})?;
+        format.read(str::from_utf8(&text).ok()?)
+    }
+}
+
 /// `value` is the same after it was written and read.
 fn survives<T: Serialize + DeserializeOwned + Debug>(value: &T, formats: &[Format]) {
     for format in formats {
@@ -174,14 +194,20 @@ fn sound(seed: u8) -> &'static [Value; 4] {
         let random = by.clone().with_init(InitPair::RANDOM_ZERO).with_seed(7);
         vec![
             values(mlp, random),
-            values(mlp, rival(Baseline::UnevenSplit(SplitRatio::Uniform(0.1, 0.5)))),
+            values(
+                mlp,
+                rival(Baseline::UnevenSplit(SplitRatio::Uniform(0.1, 0.5))),
+            ),
             values(mlp, rival(Baseline::Perturbation { size: 0.1 })),
             values(mlp, rival(Baseline::FunctionPreservingRandom)),
             values(mlp, rival(Baseline::HyperCloning { snr_db: 10.0 })),
             values(tied, by.clone().and_to("hidden", 6)),
             values(fused, Expansion::by("hidden", 1.5).and_by("inner", 2.0)),
             values(heads, Expansion::to("queries", 3).on("queries", uneven)),
-            values(stacked, layers(Blocks::identity().interleaved()).and_by("hidden", 2.0)),
+            values(
+                stacked,
+                layers(Blocks::identity().interleaved()).and_by("hidden", 2.0),
+            ),
             values(stacked, layers(Blocks::drawn().in_order([0, 0, 1]))),
             values(empty, layers(Blocks::fresh())),
         ]

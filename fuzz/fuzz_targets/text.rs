@@ -2,7 +2,6 @@
 
 use arbitrary::Arbitrary;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use toml::Value;
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -12,17 +11,6 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    pub(crate) fn try_read<T: DeserializeOwned>(self, text: &str) -> Result<T, String> {
-        match self {
-            Self::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
-            Self::Toml => toml::from_str(text).map_err(|error| error.to_string()),
-        }
-    }
-
-    pub(crate) fn read<T: DeserializeOwned>(self, text: &str) -> Option<T> {
-        self.try_read(text).ok()
-    }
-
     pub(crate) fn write<T: Serialize>(self, value: &T) -> Option<String> {
         match self {
             Self::Json => serde_json::to_string(value).ok(),
@@ -55,11 +43,6 @@ pub(crate) enum Edit<'a> {
 }
 
 impl Text<'_> {
-    pub(crate) fn read<T: DeserializeOwned>(&self, sound: &Value, format: Format) -> Option<T> {
-        let text = self.write(sound, format, |_| {})?;
-        format.read(str::from_utf8(&text).ok()?)
-    }
-
     /// The text itself. `finish` has the document between the two kinds of changes.
     pub(crate) fn write(
         &self,
