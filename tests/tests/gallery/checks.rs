@@ -188,7 +188,8 @@ struct Run<M> {
 impl<M: Model> Run<M> {
     /// A run that takes each expansion at its step.
     fn new(expansions: &[(usize, Expansion)], model: M) -> Result<Self, TrainError> {
-        let builder = WidthExpansionCallback::builder(STEPS * EPOCHS);
+        // Every step drops the same units in every run.
+        let builder = WidthExpansionCallback::builder(STEPS * EPOCHS).random_seed(5);
         let builder = expansions
             .iter()
             .fold(builder, |builder, (step, expansion)| {
@@ -203,9 +204,11 @@ impl<M: Model> Run<M> {
 
     /// The losses of an epoch on one batch.
     fn epoch(&mut self) -> Result<Vec<f32>, TrainError> {
-        let sample = Sample::new(3, &Device::flex().autodiff());
+        let device = Device::flex().autodiff();
+        let sample = Sample::new(3, &device);
         let mut losses = Vec::new();
         for _ in 0..STEPS {
+            self.growth.seed(&device);
             let loss = self.model.loss(&sample);
             losses.push(loss.clone().into_scalar::<f32>());
             let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
