@@ -13,6 +13,7 @@ pub enum Idea {
     FromScratch,
     NaiveCopy,
     Locked,
+    Deeper,
 }
 
 /// Run names of the demonstration, which its report compares.
@@ -38,7 +39,7 @@ const OTHERS: [RGBColor; 8] = [
     RGBColor(0x86, 0x95, 0x1c),
     RGBColor(0xcf, 0x4a, 0x3c),
     RGBColor(0x5b, 0x6a, 0xd0),
-    RGBColor(0xb0, 0x8d, 0x00),
+    RGBColor(0xb5, 0x62, 0x70),
     RGBColor(0x4e, 0x8f, 0x68),
 ];
 
@@ -54,6 +55,7 @@ impl Idea {
             SMALL_LONGER => Some(Self::SmallLonger),
             LOCKED_CONTROL => Some(Self::Locked),
             NAIVE_COPY => Some(Self::NaiveCopy),
+            DEEPER => Some(Self::Deeper),
             // The ablation calls the whole method by its parts.
             "both-parts" => Some(Self::Sparkling),
             name if name.contains(FROM_SCRATCH) => Some(Self::FromScratch),
@@ -71,6 +73,7 @@ impl Idea {
             Self::FromScratch => RGBColor(0x2f, 0x7f, 0xd0),
             Self::NaiveCopy => RGBColor(0xe0, 0x82, 0x28),
             Self::Locked => RGBColor(0x8b, 0x5f, 0xc4),
+            Self::Deeper => RGBColor(0xb0, 0x8d, 0x00),
         }
     }
 }

@@ -60,14 +60,15 @@ pub struct PlanCli {
     /// says on `--flops` whether and when growing pays
     #[arg(long, num_args = 2, value_names = ["NARROW", "WIDE"], requires = "flops")]
     pub curves: Option<Vec<PathBuf>>,
-    /// What an expansion takes away, as a fraction of the FLOPs
+    /// The part of the narrow model's progress that an expansion keeps: 0.6 where copies double
+    /// both widths, 1 where layers are copied
     #[arg(
         long,
         value_name = "FRACTION",
-        default_value_t = 0.1,
+        default_value_t = 0.6,
         requires = "curves"
     )]
-    pub cost: f64,
+    pub kept: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -146,7 +147,7 @@ impl PlanCli {
             files::json(path)?.with_context(missing)
         };
         let (narrow, wide) = (curve(narrow)?, curve(wide)?);
-        Ok(Some(Payoff::new(&narrow, &wide, budget, self.cost)))
+        Ok(Some(Payoff::new(&narrow, &wide, budget, self.kept)))
     }
 
     fn state(&self) -> StateSize {
@@ -297,7 +298,7 @@ mod tests {
                 .chain(more.iter().map(Into::into));
             PlanCli::try_parse_from(line)?.text()
         };
-        let short = said(&["--flops", "100", "--cost", "0.05"]).expect("a table");
+        let short = said(&["--flops", "100", "--kept", "0.8"]).expect("a table");
         assert!(short.contains("grow after"), "{short}");
         let long = said(&["--flops", "1000"]).expect("a table");
         assert!(long.ends_with("do not grow"), "{long}");

@@ -1,8 +1,10 @@
 //! The figures of an experiment: losses seed by seed, curves, and loss against compute.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::chart::palette::{Idea, Ink};
+use crate::chart::palette::{
+    DEEP_FROM_SCRATCH, DEEPER, FROM_SCRATCH, Idea, Ink, NAIVE_COPY, SMALL, SPARKLING,
+};
 use crate::chart::{Line, Lines, Mark, Row, Rows};
 use crate::page::gather::{Comparison, Results};
 use crate::result::RunResult;
@@ -158,19 +160,21 @@ fn lengths(groups: &[Group], compared: &[Results]) -> Vec<(String, Vec<(f64, f64
 }
 
 /// What the README shows, and how it is named there.
-const README: [(&str, &str); 4] = [
-    ("small", "small"),
-    ("naive-copy", "naive growth"),
-    ("from-scratch", "from scratch"),
-    ("sparkling", "grown (SPARKLING)"),
+const README: [(&str, &str); 6] = [
+    (SMALL, "small"),
+    (NAIVE_COPY, "wider, naive"),
+    (SPARKLING, "wider (SPARKLING)"),
+    (FROM_SCRATCH, "wide from scratch"),
+    (DEEPER, "deeper (copies)"),
+    (DEEP_FROM_SCRATCH, "deep from scratch"),
 ];
 
-/// Draws the README's figure: loss against FLOPs of four runs of the demonstration, means over
-/// seeds, with the expansion marked. `None` if one of them has no results.
+/// Draws the README's figure: loss against FLOPs of runs of the demonstration, means over seeds.
+/// `None` if one of them has no results.
 pub(super) fn readme(demo: &Comparison) -> Result<Option<String>> {
+    let inks = Ink::all(README.map(|(name, _)| name)).context("as many as can be told apart")?;
     let mut lines = Vec::new();
-    let mut mark = None;
-    for (name, title) in README {
+    for ((name, title), ink) in README.into_iter().zip(inks) {
         let run = demo.compared.iter().find(|run| run.name == name);
         let Some(run) = run.filter(|run| !run.seeds.is_empty()) else {
             return Ok(None);
@@ -179,14 +183,10 @@ pub(super) fn readme(demo: &Comparison) -> Result<Option<String>> {
         let points: Vec<_> = curve
             .map(|(step, loss)| (flops_at(run, step) / 1e12, loss))
             .collect();
-        if let Some(expansion) = run.seeds[0].expansions.first() {
-            let flops = flops_at(run, expansion.step as f64);
-            mark = Some((flops / 1e12, "expansion"));
-        }
         lines.push(Line {
             name: title.to_owned(),
-            ink: Ink::of(Idea::of(name).unwrap_or(Idea::Small)),
-            bold: name == "sparkling",
+            ink,
+            bold: [SPARKLING, DEEPER].contains(&name),
             points,
         });
     }
@@ -195,7 +195,6 @@ pub(super) fn readme(demo: &Comparison) -> Result<Option<String>> {
         x: "training FLOPs (10\u{b9}\u{b2})".into(),
         y: LOSS.into(),
         lines,
-        mark,
         x_range,
         y_range,
         names: 156,

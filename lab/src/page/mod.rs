@@ -12,8 +12,8 @@
 //! "sparkling/axis=inner/rho=1.3" = { loss = 2.3153, saved = 0.20, speed = 1.27 }
 //! ```
 //!
-//! In the pages of `docs/src/evidence` and in the README whatever stands between a place and
-//! `<!-- end -->` is generated. The places are:
+//! In the pages of `docs/src/evidence`, in the README and in the guide's page on when to grow whatever
+//! stands between a place and `<!-- end -->` is generated. The places are:
 //!
 //! - `<!-- loss: EXPERIMENT RUN -->`, by the whole name of the run
 //! - `<!-- difference: EXPERIMENT RUN RUN -->`, the first minus the second, seed by seed
@@ -26,8 +26,8 @@
 //!   from scratch
 //! - `<!-- regime: EXPERIMENT, EXPERIMENT -->`, a table of what width and tokens are worth, and how
 //!   much of it growing recovers
-//! - `<!-- rule: EXPERIMENT RUN -->`, a table of what short runs predict of growing, and what was
-//!   measured; the runs of that name fit the cost of an expansion
+//! - `<!-- rule: EXPERIMENT, .. RUN -->`, a table of what the first part of learning curves predicts of
+//!   growing, and what was measured; the runs of that name fit the part that an expansion keeps
 
 mod equal_flops;
 mod figures;
@@ -54,6 +54,9 @@ use crate::spec::{self, Experiment};
 
 /// Where the evidence is, in a workspace.
 const EVIDENCE: &str = "docs/src/evidence";
+
+/// Pages with places that are not there.
+const ELSEWHERE: [&str; 2] = ["README.md", "docs/src/guide/choose-when-and-how-much.md"];
 
 /// The README's figure.
 const README: &str = "demo-flops.svg";
@@ -182,8 +185,9 @@ fn pages(workspace: &Path) -> Result<BTreeMap<String, String>> {
     let mut pages: BTreeMap<_, _> = evidence
         .map(|(name, text)| (format!("{EVIDENCE}/{name}"), text))
         .collect();
-    let text = files::text(&workspace.join("README.md"))?;
-    pages.insert("README.md".to_owned(), text);
+    for page in ELSEWHERE {
+        pages.insert(page.to_owned(), files::text(&workspace.join(page))?);
+    }
     Ok(pages)
 }
 

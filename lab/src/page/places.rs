@@ -53,6 +53,11 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
         let found = comparisons.get(name);
         found.with_context(|| format!("there is no experiment `{name}`"))
     };
+    if kind == "rule" {
+        let (names, fitted) = what.rsplit_once(' ').context("which run is fitted?")?;
+        let named: Result<Vec<_>> = names.split(", ").map(experiment).collect();
+        return Ok(format!("\n\n{}\n", rule(&named?, fitted)?));
+    }
     let across: Option<fn(&[&Comparison]) -> String> = match kind {
         "equal FLOPs" => Some(equal_flops),
         "regime" => Some(regime),
@@ -64,10 +69,6 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
     }
     let mut words = what.split(' ');
     let comparison = experiment(words.next().unwrap_or_default())?;
-    if kind == "rule" {
-        let fitted = words.next().unwrap_or_default();
-        return Ok(format!("\n\n{}\n", rule(comparison, fitted)?));
-    }
     let runs: Result<Vec<_>> = words.map(|name| run(comparison, name)).collect();
     let shown = match (kind, runs?.as_slice()) {
         ("loss", [run]) => {
@@ -98,7 +99,7 @@ fn value(kind: &str, what: &str, comparisons: &BTreeMap<&str, Comparison>) -> Re
         }),
         _ => bail!(
             "expected `equal FLOPs: EXPERIMENT, ..`, `regime: EXPERIMENT, ..`, \
-             `rule: EXPERIMENT RUN`, `loss: EXPERIMENT RUN`, \
+             `rule: EXPERIMENT, .. RUN`, `loss: EXPERIMENT RUN`, \
              `difference: EXPERIMENT RUN RUN`, `apart: EXPERIMENT RUN RUN`, \
              `signs: EXPERIMENT RUN RUN` or `saved: EXPERIMENT RUN`"
         ),

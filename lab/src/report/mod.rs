@@ -65,8 +65,16 @@ fn headline(report: &Report) -> Option<String> {
         against(wider, SMALL_LONGER)?,
         against(wider, FROM_SCRATCH)?,
     );
-    if let Some(apart) = loss(DEEPER).and_then(|deeper| against(deeper, DEEP_FROM_SCRATCH)) {
-        said += &format!(" Grown deeper, it ends {apart} a deep one trained on as many FLOPs.");
+    let deeper = loss(DEEPER);
+    let rivals = deeper.and_then(|deeper| {
+        let deep = against(deeper, DEEP_FROM_SCRATCH)?;
+        Some((deep, against(deeper, SMALL_LONGER)?))
+    });
+    if let Some((deep, small)) = rivals {
+        said += &format!(
+            " Grown deeper after a quarter, it ends {deep} the deep one trained on as many FLOPs, and \
+             {small} that small one."
+        );
     }
     Some(said)
 }

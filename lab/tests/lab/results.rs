@@ -108,13 +108,15 @@ sparkling = { loss = 2.3153 }
 fn runs_are_published_with_what_they_scored_and_cost() {
     let folder = tempfile::tempdir().expect("a directory");
     let root = folder.path();
-    for name in ["lab/experiments", "docs/src/evidence"] {
+    for name in ["lab/experiments", "docs/src/evidence", "docs/src/guide"] {
         fs::create_dir_all(root.join(name)).expect("a directory");
     }
     let text: String = (0..9000)
         .map(|index| format!("let value_{} = {index};\n", index % 7))
         .collect();
-    fs::write(root.join("README.md"), "# A project\n").expect("a file");
+    for page in ["README.md", "docs/src/guide/choose-when-and-how-much.md"] {
+        fs::write(root.join(page), "# A page\n").expect("a file");
+    }
     let corpus = root.join("text");
     fs::write(&corpus, text).expect("a file");
     let file = root.join("lab/experiments/toy.toml");

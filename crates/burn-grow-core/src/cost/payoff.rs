@@ -11,13 +11,14 @@ use crate::table::table;
 /// the learning curves of the narrow and the wide model.
 ///
 /// By the expansion the narrow model has spent `f` FLOPs on a loss that takes the wide one `g(f)`
-/// from scratch. The difference is the *head start*: from there on the grown model has a wide one's
-/// progress. An expansion takes some of it away, `cost` as a fraction of the budget `F`, until new
-/// parts have become different from what they were made of. So the grown run ends where the wide
-/// model from scratch ends on `F + g(f) - f - cost F` FLOPs. It pays if that is more than `F`.
+/// from scratch. The difference is the *head start*. The grown model keeps the part `kept` of those
+/// `g(f)`: less than 1 where new units are copies, which have to become different from what they were
+/// made of; about 1, or more, where layers are copied. From there on it has a wide one's progress. So
+/// of `F` FLOPs it ends where the wide model from scratch ends on `F - f + kept g(f)`, and growing
+/// pays if that is more than `F`.
 ///
-/// The best expansion point does not depend on the cost: it is where the narrow model stops making
-/// more progress for a FLOP than the wide one at the same loss. Prints as a table.
+/// The best expansion point is where the narrow model's progress for a FLOP, times `kept`, falls to
+/// the wide one's at the same loss. Prints as a table.
 ///
 /// ```
 /// use burn_grow_core::cost::{LearningCurve, Payoff};
@@ -28,11 +29,11 @@ use crate::table::table;
 ///     LearningCurve::new((1..=50).map(|n| (f64::from(n), floor + scale / f64::from(n))))
 /// };
 /// let (narrow, wide) = (curve(1.0, 10.0)?, curve(0.5, 30.0)?);
-/// let payoff = Payoff::new(&narrow, &wide, 100.0, 0.05);
+/// let payoff = Payoff::new(&narrow, &wide, 100.0, 0.8);
 /// let best = payoff.best().copied();
 /// assert!(best.is_some_and(|best| best.grown < best.scratch && best.grown < best.narrow));
 /// // Ten times the budget is too much for a head start that is used up.
-/// assert_eq!(Payoff::new(&narrow, &wide, 1000.0, 0.05).best(), None);
+/// assert_eq!(Payoff::new(&narrow, &wide, 1000.0, 0.8).best(), None);
 /// # Ok(())
 /// # }
 /// ```
@@ -40,8 +41,8 @@ use crate::table::table;
 pub struct Payoff {
     /// FLOPs of the whole run.
     pub budget: f64,
-    /// What an expansion costs, as a fraction of them.
-    pub cost: f64,
+    /// Part of the narrow model's progress that an expansion keeps.
+    pub kept: f64,
     /// Expansion points, earliest first.
     pub points: Vec<PayoffPoint>,
 }
@@ -64,9 +65,9 @@ pub struct PayoffPoint {
 
 impl Payoff {
     /// Predicts expansions after 2 % to 98 % of the FLOPs, in steps of two.
-    pub fn new(narrow: &LearningCurve, wide: &LearningCurve, budget: f64, cost: f64) -> Self {
+    pub fn new(narrow: &LearningCurve, wide: &LearningCurve, budget: f64, kept: f64) -> Self {
         let points = (1..50).map(|step| 0.02 * f64::from(step));
-        Self::at(narrow, wide, budget, cost, points)
+        Self::at(narrow, wide, budget, kept, points)
     }
 
     /// Predicts expansions after the fractions `points` of the FLOPs.
@@ -74,15 +75,14 @@ impl Payoff {
         narrow: &LearningCurve,
         wide: &LearningCurve,
         budget: f64,
-        cost: f64,
+        kept: f64,
         points: impl IntoIterator<Item = f64>,
     ) -> Self {
         let point = |at: f64| {
             let spent = at * budget;
             let worth = wide.flops(narrow.loss(spent)).unwrap_or(f64::INFINITY);
             let head_start = (worth - spent) / budget;
-            // Nothing is gained beyond what the cost leaves of it, and all of it can be lost.
-            let reached = (budget * (1.0 + head_start - cost)).max((1.0 - at) * budget);
+            let reached = budget - spent + kept * worth;
             PayoffPoint {
                 at,
                 head_start,
@@ -93,7 +93,7 @@ impl Payoff {
         };
         Self {
             budget,
-            cost,
+            kept,
             points: points.into_iter().map(point).collect(),
         }
     }

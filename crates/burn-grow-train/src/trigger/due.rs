@@ -100,7 +100,7 @@ mod tests {
     use burn_grow_core::cost::LearningCurve;
 
     use super::*;
-    use crate::trigger::Plateau;
+    use crate::trigger::{Pays, Plateau};
 
     #[test]
     fn triggers_resolve_to_steps_within_the_run() {
@@ -153,7 +153,11 @@ mod tests {
             ),
             (At::slope("Loss", 1, 0.1), "window"),
             (At::slope("Loss", 3, f64::NAN), "threshold"),
-            (At::pays("Loss", wide, 0.0), "FLOPs"),
+            (At::pays("Loss", wide.clone(), 0.0), "FLOPs"),
+            (
+                Pays::new("Loss", wide, 1.0).with_kept(0.0).into(),
+                "expansion keeps",
+            ),
         ];
         for (at, message) in table {
             let error = at.resolve(&units).map_err(|error| error.to_string());

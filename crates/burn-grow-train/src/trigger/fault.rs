@@ -16,6 +16,9 @@ pub enum TriggerFault {
     /// A step that costs nothing, or no number of FLOPs.
     #[error("the FLOPs of a step have to be a positive number")]
     Flops,
+    /// An expansion that keeps nothing, or no number.
+    #[error("the part that an expansion keeps has to be a positive number")]
+    Kept,
     /// The threshold of a slope is not finite.
     #[error("the threshold has to be a finite number")]
     Threshold,

@@ -12,9 +12,9 @@ use super::watched::{Direction, MetricSplit, WatchedMetric};
 ///
 /// The progress of the narrow model is the least-squares slope of its loss over the last `window`
 /// epochs. That of the wide one is read off its learning curve, at the loss that the narrow model
-/// has come to. Where they are equal the head start of a grown run is largest
-/// ([`Payoff`](burn_grow_core::cost::Payoff)). Both losses have to be taken at comparable learning
-/// rates: best under a rate that stays at its peak.
+/// has come to. Where they are equal the head start of a grown run is largest; where an expansion keeps
+/// a part of it, the best point comes earlier ([`Payoff`](burn_grow_core::cost::Payoff)). Both losses
+/// have to be taken at comparable learning rates: best under a rate that stays at its peak.
 ///
 /// ```
 /// use burn_grow_core::cost::{LearningCurve, training_flops};
@@ -42,6 +42,13 @@ pub struct Pays {
     pub wide: LearningCurve,
     /// The FLOPs of one optimizer step of the narrow model.
     pub flops_per_step: f64,
+    /// The part of the narrow model's progress that the expansion keeps.
+    #[serde(default = "all")]
+    pub kept: f64,
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 impl Pays {
@@ -52,7 +59,14 @@ impl Pays {
             window: 3,
             wide,
             flops_per_step,
+            kept: all(),
         }
+    }
+
+    /// Sets the part of the narrow model's progress that the expansion keeps, 1 by default.
+    pub fn with_kept(mut self, kept: f64) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Watches the training split.
@@ -71,11 +85,14 @@ impl Pays {
         if self.window < 2 {
             return Err(TriggerFault::Window);
         }
-        if self.flops_per_step.is_finite() && self.flops_per_step > 0.0 {
-            Ok(())
-        } else {
-            Err(TriggerFault::Flops)
+        let positive = |number: f64| number.is_finite() && number > 0.0;
+        if !positive(self.flops_per_step) {
+            return Err(TriggerFault::Flops);
         }
+        if !positive(self.kept) {
+            return Err(TriggerFault::Kept);
+        }
+        Ok(())
     }
 
     pub(crate) fn fires(&self, history: &History<'_>) -> bool {
@@ -92,7 +109,7 @@ impl Pays {
         let loss = values.iter().sum::<f64>() / values.len() as f64;
         // Where the wide model never comes to that loss, nothing is to be had from it.
         let wide = self.wide.flops(loss).map(|flops| self.wide.progress(flops));
-        wide.is_some_and(|wide| narrow < wide)
+        wide.is_some_and(|wide| self.kept * narrow < wide)
     }
 }
 
@@ -116,6 +133,17 @@ mod tests {
         let points = (1..=100).map(|n| (f64::from(n), 1.0 + 8.0 / f64::from(n)));
         let wide = LearningCurve::new(points).expect("a curve");
         Pays::new("Loss", wide, flops_per_step)
+    }
+
+    #[test]
+    fn what_an_expansion_loses_makes_it_fire_earlier() {
+        let values: &[f64] = &[2.2, 2.0, 1.8];
+        for (kept, fires) in [(1.0, false), (0.63, false), (0.62, true)] {
+            let pays = pays(0.1).with_kept(kept);
+            history(&[(&pays.metric, values)], None, |history| {
+                assert_eq!(pays.fires(history), fires, "{kept}");
+            });
+        }
     }
 
     #[test]
