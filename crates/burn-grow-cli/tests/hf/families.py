@@ -114,6 +114,27 @@ FAMILIES = [
     ),
     family("phi3", "Phi3Config", "Phi3ForCausalLM", WIDTHS, *grouped()),
     family(
+        "granite",
+        "GraniteConfig",
+        "GraniteForCausalLM",
+        WIDTHS,
+        *grouped(
+            embedding_multiplier=6.0,
+            logits_scaling=4.0,
+            residual_multiplier=0.4,
+            attention_multiplier=0.2,
+        ),
+        dict(tie_word_embeddings=True, attention_bias=True, mlp_bias=True),
+    ),
+    family(
+        "cohere",
+        "CohereConfig",
+        "CohereForCausalLM",
+        WIDTHS,
+        *grouped(logit_scale=0.25),
+        dict(use_qk_norm=True, attention_bias=True),
+    ),
+    family(
         "gpt2",
         "GPT2Config",
         "GPT2LMHeadModel",

@@ -1,6 +1,6 @@
 """Writes the committed cases that `cargo xtask test` compares without Python.
 
-    golden.py PROGRAM FOLDER
+    golden.py PROGRAM FOLDER [FAMILY ...]
 
 For every family, one small model whose numbers follow from the names of its tensors
 (`common/mod.rs` has the same rule): its configuration, its shapes, and for every expansion the
@@ -97,13 +97,13 @@ def case(program, family, root):
 
 
 def main():
-    program, folder = Path(sys.argv[1]).absolute(), Path(sys.argv[2])
+    program, folder, names = Path(sys.argv[1]).absolute(), Path(sys.argv[2]), sys.argv[3:]
     folder.mkdir(exist_ok=True)
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     for family in FAMILIES:
-        if family["options"]:
+        if family["options"] or names and family["name"] not in names:
             continue
         with tempfile.TemporaryDirectory() as root:
             found = case(program, family, Path(root))

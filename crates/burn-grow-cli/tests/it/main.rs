@@ -11,5 +11,6 @@ mod interrupted;
 mod malformed;
 mod optimizer_state;
 mod own_family;
+mod tied;
 mod torch_parity;
 mod upcycle;
