@@ -1,4 +1,4 @@
-"""What the scripts here share: models of transformers, made, loaded and compared, and `burn-grow`."""
+"""What the scripts here share: models of transformers, made, loaded and compared."""
 
 import subprocess
 
