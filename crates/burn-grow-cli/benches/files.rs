@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 use burn_grow_cli::Folder;
 use serde_json::{Map, json};
 
+#[path = "../tests/it/peak.rs"]
+mod peak;
+
+use peak::peak_of;
+
 /// The variable that tells how large the folder is, in gigabytes.
 const GIGABYTES: &str = "BURN_GROW_GIGABYTES";
 const ROUNDS: usize = 3;
@@ -132,14 +137,6 @@ fn expand(narrow: &Path, wide: &Path, axes: &[&str]) -> Expanded {
         processor,
         peak,
     }
-}
-
-/// The most memory that a program has had, in bytes.
-fn peak_of(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// The seconds that a program and the system for it have computed.

@@ -19,6 +19,46 @@ pub(crate) fn normals(seed: u64, key: &str) -> impl Iterator<Item = f64> {
     core::iter::repeat_with(move || StandardNormal.sample(&mut generator))
 }
 
+/// The numbers of [`normals`] in rows of one length, any of which may be drawn again.
+pub(crate) struct NormalRows {
+    generator: ChaCha8Rng,
+    /// Where the generator stands before every row up to the first one that was not drawn.
+    starts: Vec<u128>,
+    /// The numbers of a row.
+    row: Vec<f64>,
+}
+
+impl NormalRows {
+    /// Begins with the numbers for `key`, so many in a row.
+    pub(crate) fn new(seed: u64, key: &str, length: usize) -> Self {
+        let generator = generator(seed, key);
+        Self {
+            starts: vec![generator.get_word_pos()],
+            generator,
+            row: vec![0.0; length],
+        }
+    }
+
+    /// Draws row number `row`.
+    pub(crate) fn draw(&mut self, row: usize) -> &[f64] {
+        let mut at = row.min(self.starts.len() - 1);
+        if self.generator.get_word_pos() != self.starts[at] {
+            self.generator.set_word_pos(self.starts[at]);
+        }
+        // How many words a number takes is seen when it is drawn.
+        while at <= row {
+            for number in &mut self.row {
+                *number = StandardNormal.sample(&mut self.generator);
+            }
+            at += 1;
+            if at == self.starts.len() {
+                self.starts.push(self.generator.get_word_pos());
+            }
+        }
+        &self.row
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +78,14 @@ mod tests {
             mean.abs() < 0.01 && (deviation - 1.0).abs() < 0.01,
             "{mean} {deviation}"
         );
+    }
+
+    #[test]
+    fn rows_are_the_same_in_any_order() {
+        let numbers: Vec<f64> = normals(3, "a").take(7 * 5).collect();
+        let mut rows = NormalRows::new(3, "a", 5);
+        for row in [0, 0, 2, 1, 6, 6, 3, 5, 0, 4] {
+            assert_eq!(rows.draw(row), &numbers[row * 5..][..5], "{row}");
+        }
     }
 }

@@ -26,7 +26,8 @@ use clap::{Parser, Subcommand};
         burn-grow plan llama --axis inner=2x          what would happen to every tensor\n  \
         burn-grow expand llama --axis inner=2x --out wide\n  \
         burn-grow verify llama wide                   made again, and compared\n\n\
-        Experts out of a dense model:\n  \
+        Experts out of a dense model, first what they would cost:\n  \
+        burn-grow upcycle llama --to mixtral --experts 8 --top-k 2 --dry-run\n  \
         burn-grow upcycle llama --to mixtral --experts 8 --top-k 2 --out sparse\n\n\
         Exit codes: 0 done, 1 failed, 2 wrong usage, 3 `verify` found a difference."
 )]

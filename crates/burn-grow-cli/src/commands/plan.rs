@@ -3,10 +3,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use burn_grow_cli::expand::Record;
-use burn_grow_cli::{Change, Growth};
+use burn_grow_cli::{Change, Folder, Growth, Output};
 use burn_grow_core::cost::training_flops;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::options::{Growing, Reading, print_json};
 use super::text;
@@ -52,9 +52,13 @@ impl PlanCommand {
 
 /// Prints what the table of a plan does not say.
 pub(super) fn print_rest(growth: &Growth<'_>) {
-    let (old, new) = bytes(growth);
-    println!("bytes: {} -> {}", text::bytes(old), text::bytes(new));
+    print_bytes(bytes(growth.model.folder(), &growth.outputs()));
     print_changes(&growth.changes, &growth.notes);
+}
+
+/// Prints the bytes of all tensors, before and after.
+pub(super) fn print_bytes((old, new): (u64, u64)) {
+    println!("bytes: {} -> {}", text::bytes(old), text::bytes(new));
 }
 
 /// Prints what becomes of `config.json`, and what else there is to say.
@@ -70,17 +74,17 @@ pub(super) fn print_changes(changes: &[Change], notes: &[String]) {
     }
 }
 
-fn bytes(growth: &Growth<'_>) -> (u64, u64) {
-    let tensors = growth.model.folder().tensors().values();
+/// Counts the bytes of all tensors, before and after.
+pub(super) fn bytes(folder: &Folder, outputs: &[Output<'_>]) -> (u64, u64) {
+    let tensors = folder.tensors().values();
     let old = tensors.map(|stored| stored.num_bytes()).sum();
-    let new = growth.outputs().iter().map(|output| output.length).sum();
+    let new = outputs.iter().map(|output| output.length).sum();
     (old, new)
 }
 
 /// What an expansion comes to, for machines.
 pub(super) fn as_json(growth: &Growth<'_>) -> Value {
     let plan = &growth.plan;
-    let change = |(old, new): (f64, f64)| json!({ "old": old, "new": new });
     let axes = plan.axes().iter().map(|(axis, planned)| {
         json!({
             "name": axis.as_str(),
@@ -89,27 +93,57 @@ pub(super) fn as_json(growth: &Growth<'_>) -> Value {
             "factor": plan.applied_factor(axis),
         })
     });
-    let tensors = growth.outputs();
-    let tensors = tensors.iter().map(|output| {
+    let outputs = growth.outputs();
+    let mut all = costs(
+        plan.num_params(),
+        plan.active_params(),
+        bytes(growth.model.folder(), &outputs),
+    );
+    all.insert("family".into(), json!(growth.model.family().name));
+    all.insert("axes".into(), axes.collect());
+    all.insert("config".into(), json!(growth.changes));
+    all.insert("notes".into(), json!(growth.notes));
+    all.insert("tensors".into(), tensors(&outputs));
+    all.into()
+}
+
+/// What a model costs before and after, for machines.
+pub(super) fn costs(
+    parameters: (usize, usize),
+    active: (f64, f64),
+    bytes: (u64, u64),
+) -> Map<String, Value> {
+    let change = |old: Value, new: Value| json!({ "old": old, "new": new });
+    let flops = (training_flops(active.0, 1.0), training_flops(active.1, 1.0));
+    let costs = [
+        (
+            "parameters",
+            change(parameters.0.into(), parameters.1.into()),
+        ),
+        (
+            "active_parameters",
+            change(active.0.into(), active.1.into()),
+        ),
+        (
+            "training_flops_per_token",
+            change(flops.0.into(), flops.1.into()),
+        ),
+        ("bytes", change(bytes.0.into(), bytes.1.into())),
+    ];
+    costs
+        .map(|(name, cost)| (name.into(), cost))
+        .into_iter()
+        .collect()
+}
+
+/// The tensors of a new folder, for machines.
+pub(super) fn tensors(outputs: &[Output<'_>]) -> Value {
+    let tensors = outputs.iter().map(|output| {
         json!({
             "name": output.name,
             "shape": output.shape,
             "dtype": output.dtype.to_string(),
         })
     });
-    let (old, new) = plan.num_params();
-    let (old_bytes, new_bytes) = bytes(growth);
-    let active = plan.active_params();
-    json!({
-        "family": growth.model.family().name,
-        "axes": axes.collect::<Vec<_>>(),
-        "parameters": { "old": old, "new": new },
-        "active_parameters": change(active),
-        "training_flops_per_token":
-            change((training_flops(active.0, 1.0), training_flops(active.1, 1.0))),
-        "bytes": { "old": old_bytes, "new": new_bytes },
-        "config": growth.changes,
-        "notes": growth.notes,
-        "tensors": tensors.collect::<Vec<_>>(),
-    })
+    tensors.collect()
 }

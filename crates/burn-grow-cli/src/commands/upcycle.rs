@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn_grow_cli::expand::{Job, Written};
+use burn_grow_cli::Model;
+use burn_grow_cli::expand::Job;
 use burn_grow_cli::upcycle::{Router, RoutingWeights, Upcycled, Upcycling};
+use burn_grow_core::cost::training_flops;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -23,8 +25,12 @@ pub(super) struct Upcycle {
     /// The folder of the dense model
     folder: PathBuf,
     /// The new folder, which must not exist
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "dry_run")]
+    out: Option<PathBuf>,
+    /// Prints what would be made, and what it costs: nothing but headers is read, and nothing is
+    /// written
+    #[arg(long, conflicts_with_all = ["out", "resume"])]
+    dry_run: bool,
     /// The family of the new model: `mixtral`, `qwen3_moe` or `flex_olmo`
     #[arg(long, value_name = "FAMILY")]
     to: String,
@@ -84,9 +90,16 @@ impl Upcycle {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let model = self.reading.open(&self.folder)?;
         let upcycled = model.upcycle(&self.upcycling())?;
+        let Some(out) = &self.out else {
+            match self.json {
+                true => print_json(&as_json(&model, &upcycled))?,
+                false => print(&model, &upcycled),
+            }
+            return Ok(ExitCode::SUCCESS);
+        };
         let job = Job {
             made: &upcycled.folder,
-            out: &self.out,
+            out,
             shard_bytes: self.shard_size,
             resume: self.resume,
         };
@@ -94,10 +107,16 @@ impl Upcycle {
         let written = job.write(&mut bar);
         bar.finish();
         let written = written?;
-        match self.json {
-            true => print_json(&self.as_json(&upcycled, &written))?,
-            false => self.print(&upcycled, &written),
+        if self.json {
+            print_json(&json!({
+                "out": out.display().to_string(),
+                "plan": as_json(&model, &upcycled),
+                "written": written,
+            }))?;
+            return Ok(ExitCode::SUCCESS);
         }
+        print(&model, &upcycled);
+        print_written(out, &written);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -117,31 +136,45 @@ impl Upcycle {
             .with_noise(self.noise)
             .with_seed(self.seed)
     }
+}
 
-    fn print(&self, upcycled: &Upcycled<'_>, written: &Written) {
-        let (old, new) = upcycled.parameters;
-        let (old_active, new_active) = upcycled.active_parameters;
-        println!("family: {} -> {}", upcycled.from, upcycled.upcycling.to);
-        println!("parameters: {old} -> {new}");
-        println!("active parameters: {old_active:.0} -> {new_active:.0}");
-        plan::print_changes(&upcycled.changes, &upcycled.notes);
-        println!("function: {}", upcycled.kept);
-        print_written(&self.out, written);
-    }
+fn print(model: &Model, upcycled: &Upcycled<'_>) {
+    println!("family: {} -> {}", upcycled.from, upcycled.upcycling.to);
+    println!(
+        "experts: {} in a layer, of which a token takes {}",
+        upcycled.experts, upcycled.top_k
+    );
+    let (old, new) = upcycled.inner;
+    println!("width: {new} in an expert, {old} in the feed-forward");
+    let (old, new) = upcycled.parameters;
+    println!("parameters: {old} -> {new}");
+    let (old, new) = upcycled.active_parameters;
+    println!("active parameters: {old:.0} -> {new:.0}");
+    let (old, new) = (training_flops(old, 1.0), training_flops(new, 1.0));
+    println!("training FLOPs per token (6N): {old:.3e} -> {new:.3e}");
+    plan::print_bytes(plan::bytes(model.folder(), &upcycled.folder.outputs));
+    plan::print_changes(&upcycled.changes, &upcycled.notes);
+    println!("function: {}", upcycled.kept);
+}
 
-    fn as_json(&self, upcycled: &Upcycled<'_>, written: &Written) -> Value {
-        let (old, new) = upcycled.parameters;
-        let (old_active, new_active) = upcycled.active_parameters;
-        json!({
-            "out": self.out.display().to_string(),
-            "from": upcycled.from,
-            "upcycling": upcycled.upcycling,
-            "parameters": { "old": old, "new": new },
-            "active_parameters": { "old": old_active, "new": new_active },
-            "config": upcycled.changes,
-            "kept": upcycled.kept,
-            "notes": upcycled.notes,
-            "written": written,
-        })
-    }
+/// What an upcycling comes to, for machines.
+fn as_json(model: &Model, upcycled: &Upcycled<'_>) -> Value {
+    let outputs = &upcycled.folder.outputs;
+    let mut all = plan::costs(
+        upcycled.parameters,
+        upcycled.active_parameters,
+        plan::bytes(model.folder(), outputs),
+    );
+    let (old, new) = upcycled.inner;
+    all.insert("from".into(), json!(upcycled.from));
+    all.insert("to".into(), json!(upcycled.upcycling.to));
+    all.insert("upcycling".into(), json!(upcycled.upcycling));
+    all.insert("experts".into(), json!(upcycled.experts));
+    all.insert("top_k".into(), json!(upcycled.top_k));
+    all.insert("inner".into(), json!({ "old": old, "new": new }));
+    all.insert("config".into(), json!(upcycled.changes));
+    all.insert("kept".into(), json!(upcycled.kept));
+    all.insert("notes".into(), json!(upcycled.notes));
+    all.insert("tensors".into(), plan::tensors(outputs));
+    all.into()
 }

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `shipped/`.
-const SHIPPED: [(&str, &str); 17] = files![
+const SHIPPED: [(&str, &str); 19] = files![
     "llama",
     "qwen2",
     "qwen3",
@@ -21,6 +21,8 @@ const SHIPPED: [(&str, &str); 17] = files![
     "gemma3_text",
     "olmo2",
     "phi3",
+    "granite",
+    "cohere",
     "gpt2",
     "gpt_neox",
     "mixtral",

@@ -14,4 +14,4 @@ pub use key::{Expression, Key, Rule};
 pub use name::{Found, Name};
 pub use route::{Classes, DenseModel, Deviation, Missing, Only, Route, RouterRoute, route};
 pub(crate) use text::is_dimension;
-pub use text::{Family, List, Tied};
+pub use text::{Family, List, Tied, TiedFactor};

@@ -52,6 +52,21 @@ pub struct Tied {
     pub architectures: Vec<String>,
     /// The tensor that is stored, by the name of the one that is not.
     pub tensors: BTreeMap<String, Name>,
+    /// The key of `config.json` that the second use is multiplied or divided by, if there is one.
+    pub factor: Option<TiedFactor>,
+}
+
+/// A key of `config.json` with a factor of what a tied tensor makes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TiedFactor {
+    /// Name of the key.
+    pub key: String,
+    /// True if the model divides by it.
+    #[serde(default)]
+    pub divides: bool,
+    /// What a missing key says.
+    pub default: f64,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +78,7 @@ struct TiedText {
     #[serde(default)]
     architectures: Vec<String>,
     tensors: BTreeMap<String, String>,
+    factor: Option<TiedFactor>,
 }
 
 /// A key of `config.json` with an item for every block of a stack.
@@ -142,6 +158,7 @@ impl Family {
                 default: tied.default,
                 architectures: tied.architectures,
                 tensors: tensors.collect::<Result<_, Error>>()?,
+                factor: tied.factor,
             })
         });
         let family = Self {
@@ -187,6 +204,16 @@ impl Family {
                 let message = format!("`{unknown}` is no key of `[config]`");
                 return Err(fault(&key.name, message));
             }
+        }
+        if let Some(Tied {
+            tensors,
+            factor: Some(factor),
+            ..
+        }) = &self.tied
+            && tensors.len() != 1
+        {
+            let message = "it is a factor of one tied tensor, and there is another number of them";
+            return Err(fault(&factor.key, message.into()));
         }
         for (name, roles) in &self.tensors {
             let dimensions = name.axes().filter(|axis| is_dimension(axis, roles));

@@ -49,6 +49,17 @@ impl Config {
         }
     }
 
+    /// Returns a number; `None` if the key is missing.
+    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, Error> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        match value.as_f64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.reject(key, value.to_string(), "a number")),
+        }
+    }
+
     /// Returns what the file calls the model.
     pub(crate) fn model_type(&self) -> Result<&str, Error> {
         match self.value("model_type") {

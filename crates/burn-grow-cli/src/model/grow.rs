@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn_grow_core::describe::{Axis, RoleKind};
+use burn_grow_core::describe::Axis;
 use burn_grow_core::plan::{AxisPlan, BlockContent, ParamContent, ParamPlan};
 use burn_grow_core::{Blueprint, Expansion, Plan};
 use serde_json::{Map, Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::folder::{Change, Making, NewFolder, Output, changed, outdated};
 use super::keys;
 use super::params::{Model, Parameter};
+use super::tied::{ByKey, Tying};
 use crate::error::Error;
 use crate::expand::Record;
 use crate::family::List;
@@ -60,28 +61,30 @@ impl Model {
         let mut params = self.params_of_file()?;
         let mut plan = self.plan(&self.described(&params)?, expansion)?;
         let mut untie = self.tie.different.is_some();
+        let mut by_key = None;
         if let Some(tensor) = &self.tie.different {
             notes.push(format!(
                 "untied: `{tensor}` is in the folder and differs from what it is tied to"
             ));
-        } else if let Some((path, axis)) = breaking(&self.untied()?, &plan) {
-            if let Some(short) = &self.tie.short {
-                return Err(Error::Rejected {
-                    family: self.family.name.clone(),
-                    message: format!(
-                        "growing `{axis}` takes a `{path}` of its own, and the folder names its \
-                         tensors as a model without one does, such as `{short}`: load it with \
-                         `transformers` and save it once"
-                    ),
-                });
+        } else {
+            let (untied, tied) = (self.untied()?, self.family.tied.as_ref());
+            match Tying::of(&untied, &plan, tied, &self.folder.config)? {
+                Tying::Stays => {}
+                Tying::Multiplied(factor) => {
+                    notes.push(factor.note.clone());
+                    by_key = Some(factor);
+                }
+                Tying::Unties { path, axis } => {
+                    self.check_untying(&path, &axis)?;
+                    notes.push(format!(
+                        "untied: `{path}` reads `{axis}`, and what it is tied to makes it, so that \
+                         no factor suits both; the parameters before the expansion count it, too"
+                    ));
+                    untie = true;
+                    params = self.params_untied()?;
+                    plan = self.plan(&self.described(&params)?, expansion)?;
+                }
             }
-            notes.push(format!(
-                "untied: `{path}` reads `{axis}`, and what it is tied to makes it, so that no \
-                 factor suits both; the parameters before the expansion count it, too"
-            ));
-            untie = true;
-            params = self.params_untied()?;
-            plan = self.plan(&self.described(&params)?, expansion)?;
         }
         let params = params.into_iter().map(|param| (param.path.clone(), param));
         let mut growth = Growth {
@@ -91,9 +94,24 @@ impl Model {
             params: params.collect(),
             plan,
         };
-        growth.changes = growth.changes_of_config(untie)?;
+        growth.changes = growth.changes_of_config(untie, by_key)?;
         growth.note_roots();
         Ok(growth)
+    }
+
+    /// Rejects untying where the folder has no name for the second use.
+    fn check_untying(&self, path: &str, axis: &Axis) -> Result<(), Error> {
+        let Some(short) = &self.tie.short else {
+            return Ok(());
+        };
+        Err(Error::Rejected {
+            family: self.family.name.clone(),
+            message: format!(
+                "growing `{axis}` takes a `{path}` of its own, and the folder names its tensors as \
+                 a model without one does, such as `{short}`: load it with `transformers` and save \
+                 it once"
+            ),
+        })
     }
 
     fn plan(&self, blueprint: &Blueprint, expansion: &Expansion) -> Result<Plan, Error> {
@@ -109,18 +127,6 @@ impl Model {
         }
         Ok(plan)
     }
-}
-
-/// The tied parameter that cannot stay tied, and the axis that it reads.
-fn breaking(untied: &[Parameter], plan: &Plan) -> Option<(String, Axis)> {
-    untied.iter().find_map(|param| {
-        let parts = param.roles.iter().flatten().flat_map(|role| &role.parts);
-        let mut read = parts
-            .filter(|part| part.kind == RoleKind::FanIn)
-            .flat_map(|part| part.axes());
-        let axis = read.find(|axis| plan.axis(axis).is_some_and(AxisPlan::grows))?;
-        Some((param.path.clone(), axis.clone()))
-    })
 }
 
 impl Growth<'_> {
@@ -237,7 +243,7 @@ impl Growth<'_> {
     }
 
     /// The keys of `config.json` that change.
-    fn changes_of_config(&self, untied: bool) -> Result<Vec<Change>, Error> {
+    fn changes_of_config(&self, untied: bool, by_key: Option<ByKey>) -> Result<Vec<Change>, Error> {
         let config = &self.model.folder.config;
         let mut new: BTreeMap<String, Value> = BTreeMap::new();
         let numbers = keys::changed(&self.model.family, &self.model.numbers, &self.widths())?;
@@ -245,6 +251,7 @@ impl Growth<'_> {
         if let (true, Some(flag)) = (untied, &self.model.tie.flag) {
             new.insert(flag.clone(), json!(false));
         }
+        new.extend(by_key.map(|factor| (factor.key, json!(factor.value))));
         for (key, list) in &self.model.family.lists {
             if let Some(list) = self.list(key, list)? {
                 new.insert(key.clone(), list);

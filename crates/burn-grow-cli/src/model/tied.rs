@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use burn_grow_core::Plan;
+use burn_grow_core::describe::{Axis, RoleKind};
+
+use super::params::Parameter;
 use crate::error::Error;
 use crate::family::{Family, Tied};
+use crate::folder::config::Config;
 use crate::folder::{Folder, Reader, Stored};
 
 /// How many bytes of two tensors are compared at a time.
@@ -73,6 +78,75 @@ pub(super) fn read(folder: &Folder, family: &Family) -> Result<Tie, Error> {
             .retain(|tensor, _| !folder.tensors.contains_key(tensor));
     }
     Ok(tie)
+}
+
+/// What becomes of tied tensors where the model grows.
+pub(super) enum Tying {
+    /// They stay tied, and nothing has to make up for it.
+    Stays,
+    /// They stay tied, and a key of `config.json` gets the factor of the second use.
+    Multiplied(ByKey),
+    /// They are untied: `path` reads `axis`, and no key has the factor.
+    Unties { path: String, axis: Axis },
+}
+
+/// A factor that a key of `config.json` gets.
+pub(super) struct ByKey {
+    pub(super) key: String,
+    /// The value of the key.
+    pub(super) value: f64,
+    /// What is said about it.
+    pub(super) note: String,
+}
+
+impl Tying {
+    /// Tells what becomes of `untied`, the second uses as tensors of their own, by `plan`.
+    pub(super) fn of(
+        untied: &[Parameter],
+        plan: &Plan,
+        tied: Option<&Tied>,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        let reads = untied.iter().flat_map(|param| {
+            let parts = param.roles.iter().flatten().flat_map(|role| &role.parts);
+            let read = parts.filter(|part| part.kind == RoleKind::FanIn);
+            let axes = read.flat_map(|part| part.axes());
+            axes.map(|axis| (param.path.as_str(), axis))
+        });
+        let growing = reads.filter_map(|(path, axis)| {
+            let planned = plan.axis(axis).filter(|planned| planned.grows())?;
+            Some((path, axis, planned))
+        });
+        let growing: Vec<_> = growing.collect();
+        let Some((path, axis, _)) = growing.first() else {
+            return Ok(Self::Stays);
+        };
+        let mut factors = growing.iter().map(|(_, _, planned)| planned.tied_factor());
+        let factor = factors.try_fold(1.0, |product, factor| Some(product * factor?));
+        let stored = tied.and_then(|tied| tied.factor.as_ref());
+        let (Some(factor), Some(stored)) = (factor, stored) else {
+            return Ok(Self::Unties {
+                path: (*path).into(),
+                axis: (*axis).clone(),
+            });
+        };
+        if factor == 1.0 {
+            return Ok(Self::Stays);
+        }
+        let old = config.number(&stored.key)?.unwrap_or(stored.default);
+        Ok(Self::Multiplied(ByKey {
+            key: stored.key.clone(),
+            value: match stored.divides {
+                true => old / factor,
+                false => old * factor,
+            },
+            note: format!(
+                "tied as before: `{}` has the factor of {factor:.4} on what `{path}` makes of \
+                 `{axis}`",
+                stored.key
+            ),
+        }))
+    }
 }
 
 /// Tells if the model of the folder is of a class that uses the tensors twice.

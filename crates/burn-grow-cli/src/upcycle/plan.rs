@@ -37,6 +37,12 @@ pub struct Upcycled<'a> {
     pub kept: Kept,
     /// What else there is to say.
     pub notes: Vec<String>,
+    /// Experts of a layer.
+    pub experts: usize,
+    /// Experts that a token takes.
+    pub top_k: usize,
+    /// The width of the feed-forward, and that of an expert.
+    pub inner: (usize, usize),
     /// Parameters before and after.
     pub parameters: (usize, usize),
     /// Parameters that take part in one token, before and after.
@@ -99,13 +105,20 @@ impl Model {
             state: None,
             region: None,
         };
-        let new = read_again(&folder, &target, &params)?;
+        let new = read_again(&folder, &target, &params)?.blueprint()?;
+        let (old_widths, new_widths) = (blueprint.widths(), new.widths());
+        let width = |widths: &BTreeMap<Axis, usize>, axis: &str| {
+            widths.get(&Axis::from(axis)).copied().unwrap_or_default()
+        };
         Ok(Upcycled {
             from: self.family.name.clone(),
             kept: Kept::by(upcycling, deviation == 0.0),
             notes: kept::alike(upcycling).into_iter().collect(),
-            parameters: (blueprint.num_params(), new.blueprint()?.num_params()),
-            active_parameters: (blueprint.active_params(), new.blueprint()?.active_params()),
+            experts: width(new_widths, EXPERTS),
+            top_k: width(new_widths, TOP_K),
+            inner: (width(old_widths, INNER), width(new_widths, INNER)),
+            parameters: (blueprint.num_params(), new.num_params()),
+            active_parameters: (blueprint.active_params(), new.active_params()),
             upcycling: upcycling.clone(),
             folder,
             changes,

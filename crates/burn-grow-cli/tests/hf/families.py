@@ -11,15 +11,14 @@ A family is enrolled by one entry of FAMILIES.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
 import transformers
+from models import be_quiet, difference, load, outputs, randomized, run
 
-TOKENS = 23
 TRANSFORMER = dict(
     vocab_size=53,
     hidden_size=64,
@@ -113,6 +112,27 @@ FAMILIES = [
         dict(attention_bias=True),
     ),
     family("phi3", "Phi3Config", "Phi3ForCausalLM", WIDTHS, *grouped()),
+    family(
+        "granite",
+        "GraniteConfig",
+        "GraniteForCausalLM",
+        WIDTHS,
+        *grouped(
+            embedding_multiplier=6.0,
+            logits_scaling=4.0,
+            residual_multiplier=0.4,
+            attention_multiplier=0.2,
+        ),
+        dict(tie_word_embeddings=True, attention_bias=True, mlp_bias=True),
+    ),
+    family(
+        "cohere",
+        "CohereConfig",
+        "CohereForCausalLM",
+        WIDTHS,
+        *grouped(logit_scale=0.25),
+        dict(use_qk_norm=True, attention_bias=True),
+    ),
     family(
         "gpt2",
         "GPT2Config",
@@ -240,60 +260,14 @@ FAMILIES = [
 ]
 
 
-def inputs(model, words):
-    torch.manual_seed(7)
-    config = model.config
-    if hasattr(config, "image_size"):
-        size = config.image_size
-        return {"pixel_values": torch.randn(2, config.num_channels, size, size)}
-    return {"input_ids": torch.randint(0, words, (2, TOKENS))}
-
-
-def outputs(model, words):
-    """All outputs of the model, and those of its layers."""
-    model = model.eval()
-    with torch.no_grad():
-        found = model(**inputs(model, words), output_hidden_states=True)
-    logits = found.logits.float()
-    return logits.reshape(-1, logits.shape[-1]), found.hidden_states
-
-
-def randomized(family, variant, dtype):
-    torch.manual_seed(1)
-    model = family["model"](family["config"](**variant))
-    with torch.no_grad():
-        for _, param in model.named_parameters():
-            # Norm gains and biases, which begin as ones and zeros.
-            if param.dim() == 1:
-                param.add_(torch.randn_like(param) * 0.2)
-    return model.to(dtype)
-
-
-def load(family, folder, dtype):
-    model, loading = family["model"].from_pretrained(
-        folder,
-        dtype=dtype,
-        attn_implementation="eager",
-        output_loading_info=True,
-        **family["loading"],
-    )
-    return model, sorted(str(key) for keys in loading.values() for key in keys)
-
-
 def expand(program, folder, out, targets, options):
-    command = [program, "expand", folder, "--out", out, "--json", *options]
+    how = []
     for target in targets:
-        command += ["--axis", target]
+        how += ["--axis", target]
         if target.startswith("layers="):
-            command += ["--blocks", "layers=identity,interleaved"]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr}")
-    done = subprocess.run(
-        [str(program), "verify", str(folder), str(out), *options], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"verify: {done.stdout}{done.stderr}")
+            how += ["--blocks", "layers=identity,interleaved"]
+    run(program, "expand", folder, "--out", out, "--json", *options, *how)
+    run(program, "verify", folder, out, *options)
 
 
 def rms(states):
@@ -339,9 +313,7 @@ def check(program, family, number, variant, dtype, kind, root):
             found, wide_states = outputs(wide, words)
             answer["wrong"] = wrong
             answer["finite"] = bool(found.isfinite().all())
-            # New words are random, and the scores of the old ones do not depend on them.
-            found = found[:, : wanted.shape[1]]
-            answer["difference"] = ((found - wanted).abs().max() / wanted.abs().max()).item()
+            answer["difference"] = difference(found, wanted)
             if kind == "1.5x":
                 answer["rms"] = [new / old for new, old in zip(rms(wide_states), rms(states))]
         except Exception as error:
@@ -351,9 +323,7 @@ def check(program, family, number, variant, dtype, kind, root):
 
 def main():
     program, names = Path(sys.argv[1]).absolute(), sys.argv[2:]
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    be_quiet()
     for family in FAMILIES:
         if names and family["name"] not in names:
             continue

@@ -1,6 +1,6 @@
 """Writes the committed cases that `cargo xtask test` compares without Python.
 
-    golden.py PROGRAM FOLDER
+    golden.py PROGRAM FOLDER [FAMILY ...]
 
 For every family, one small model whose numbers follow from the names of its tensors
 (`common/mod.rs` has the same rule): its configuration, its shapes, and for every expansion the
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy
 import torch
-import transformers
-from families import FAMILIES, doubled, expand, load, outputs, randomized
+from families import FAMILIES, doubled, expand
+from models import be_quiet, difference, load, outputs, randomized
 from safetensors.numpy import load_file, save_file
 
 SMALL = dict(
@@ -85,9 +85,8 @@ def case(program, family, root):
         wide, wrong = load(family, out, torch.float32)
         assert not wrong, wrong
         found, _ = outputs(wide, words)
-        found = found[:, : wanted.shape[1]]
-        difference = ((found - wanted).abs().max() / wanted.abs().max()).item()
-        assert difference < TOLERANCE, (family["name"], targets, difference)
+        off = difference(found, wanted)
+        assert off < TOLERANCE, (family["name"], targets, off)
         new = config(out)
         changed = {key: new[key] for key in new if old.get(key) != new[key]}
         assert not old.keys() - new.keys()
@@ -97,13 +96,11 @@ def case(program, family, root):
 
 
 def main():
-    program, folder = Path(sys.argv[1]).absolute(), Path(sys.argv[2])
+    program, folder, names = Path(sys.argv[1]).absolute(), Path(sys.argv[2]), sys.argv[3:]
     folder.mkdir(exist_ok=True)
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    be_quiet()
     for family in FAMILIES:
-        if family["options"]:
+        if family["options"] or names and family["name"] not in names:
             continue
         with tempfile.TemporaryDirectory() as root:
             found = case(program, family, Path(root))

@@ -11,12 +11,12 @@ the settings of the optimizer.
 import json
 import math
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
 import transformers
+from models import be_quiet, run
 from safetensors.torch import save_file
 
 BEFORE, AFTER = 6, 12
@@ -75,9 +75,8 @@ def main():
     command = [program, "expand", "narrow", "--out", "wide", "--region"]
     command += ["--state", "narrow/optimizer.safetensors", "--map", "hidden=interleaved"]
     command += [word for axis in AXES for word in ("--axis", axis)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    verify = [program, "verify", "narrow", "wide", "--state", "narrow/optimizer.safetensors"]
-    subprocess.run(verify, check=True, stdout=subprocess.DEVNULL)
+    run(*command)
+    run(program, "verify", "narrow", "wide", "--state", "narrow/optimizer.safetensors")
 
     names |= dict(AutoModelForCausalLM=transformers.AutoModelForCausalLM, lr=PEAK, **SETTINGS)
     exec(code, names)
@@ -99,7 +98,5 @@ def main():
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    be_quiet()
     main()

@@ -12,14 +12,14 @@ A pair of families is enrolled by one entry of ROUTES.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
 import transformers
-from families import FAMILIES, load, outputs, randomized
+from families import FAMILIES
+from models import be_quiet, difference, load, outputs, randomized, run
 
 DRAWN = [
     "",
@@ -50,23 +50,12 @@ DEFAULTS = {
 OWN = {"architectures", "model_type", "transformers_version", "_name_or_path", "dtype"}
 
 
-def verified(program, folder, out):
-    command = [str(part) for part in (program, "verify", folder, out, "--json")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
-    return json.loads(done.stdout)["function"]
-
-
 def upcycled(program, folder, out, to, options):
     options = options.split()
     if "--experts" not in options:
         options += ["--experts", "4"]
-    command = [program, "upcycle", folder, "--to", to, "--top-k", "2", "--out", out, *options]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr}")
-    return verified(program, folder, out)
+    run(program, "upcycle", folder, "--to", to, "--top-k", "2", "--out", out, *options)
+    return json.loads(run(program, "verify", folder, out, "--json"))["function"]
 
 
 def unlike(dense, sparse, cut):
@@ -113,7 +102,7 @@ def check(program, route, number, variant, dtype, forgotten, root):
             answer["wrong"] = wrong
             answer["unlike"] = unlike(dense.config, sparse.config, "granularity" in options)
             found, _ = outputs(sparse, words)
-            answer["difference"] = ((found - wanted).abs().max() / wanted.abs().max()).item()
+            answer["difference"] = difference(found, wanted)
         except Exception as error:
             answer["error"] = str(error)
         print(json.dumps(answer), flush=True)
@@ -121,9 +110,7 @@ def check(program, route, number, variant, dtype, forgotten, root):
 
 def main():
     program = Path(sys.argv[1]).absolute()
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    be_quiet()
     for route in ROUTES:
         family = next(family for family in FAMILIES if family["name"] == route[0])
         with tempfile.TemporaryDirectory() as root:

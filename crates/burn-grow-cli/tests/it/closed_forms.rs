@@ -4,24 +4,7 @@ use burn_grow_core::plan::Blocks;
 use burn_grow_core::{Expansion, InitPair, Scaling};
 use serde_json::json;
 
-use crate::common::{Array, array, assert_same, llama};
-
-/// The matrix whose element at `(row, column)` is that of `old` at `row(row)` and `column(column)`,
-/// times `factor`.
-fn mapped(
-    old: &Array,
-    shape: [usize; 2],
-    at: impl Fn(usize, usize) -> (usize, usize),
-    factor: f32,
-) -> Array {
-    let values = old.values();
-    let places = (0..shape[0]).flat_map(|row| (0..shape[1]).map(move |column| (row, column)));
-    let new = places.map(|(row, column)| {
-        let (row, column) = at(row, column);
-        values[row * old.shape[1] + column] * factor
-    });
-    Array::f32(&shape, &new.collect::<Vec<_>>())
-}
+use crate::common::{Array, array, assert_same, llama, mapped};
 
 #[test]
 fn inner_twice_is_hypercloning_rule_tensor_by_tensor() {
@@ -74,69 +57,6 @@ fn heads_stay_with_the_key_head_they_read() {
     let numbers = keys.map(|key| config[key].clone());
     // Heads no longer divide hidden: their size is written.
     assert_eq!(numbers, [json!(16), json!(4), json!(2), json!(8)]);
-}
-
-#[test]
-fn a_tied_model_is_untied_where_no_factor_suits_both() {
-    let mut folder = llama();
-    folder.config["tie_word_embeddings"] = json!(true);
-    folder.arrays.remove("lm_head.weight");
-    folder.write();
-    let embedding = folder.arrays["model.embed_tokens.weight"].clone();
-
-    let (config, found) = folder.expanded(&Expansion::by("inner", 2.0));
-    assert_eq!(config["tie_word_embeddings"], json!(true));
-    assert!(!found.contains_key("lm_head.weight"));
-
-    let (config, found) = folder.expanded(&Expansion::by("hidden", 2.0));
-    assert_eq!(config["tie_word_embeddings"], json!(false));
-    let wide = |factor| mapped(&embedding, [7, 16], |row, column| (row, column % 8), factor);
-    assert!(found["model.embed_tokens.weight"] == wide(1.0));
-    assert!(found["lm_head.weight"] == wide(0.5));
-}
-
-#[test]
-fn a_folder_with_the_names_of_a_model_without_a_head_is_not_untied() {
-    let mut folder = llama();
-    folder.config["tie_word_embeddings"] = json!(true);
-    folder.arrays.remove("lm_head.weight");
-    let arrays = std::mem::take(&mut folder.arrays).into_iter();
-    folder.arrays = arrays
-        .map(|(name, array)| (name.trim_start_matches("model.").to_owned(), array))
-        .collect();
-    folder.write();
-    let (_, found) = folder.expanded(&Expansion::by("inner", 2.0));
-    assert_eq!(found.len(), folder.arrays.len());
-    let model = folder.open().expect("a model");
-    let error = model.grow(&Expansion::by("hidden", 2.0)).err();
-    let error = error.expect("rejected").to_string();
-    assert!(error.contains("such as `embed_tokens.weight`"), "{error}");
-    // As the model itself, without a head, it grows.
-    folder.config["architectures"] = json!(["LlamaModel"]);
-    folder.write();
-    let (_, found) = folder.expanded(&Expansion::by("hidden", 2.0));
-    assert_eq!(found["embed_tokens.weight"].shape, [7, 16]);
-}
-
-#[test]
-fn a_head_beside_a_tied_configuration_is_dropped_if_it_is_equal_and_kept_if_not() {
-    let mut folder = llama();
-    folder.config["tie_word_embeddings"] = json!(true);
-    folder.write();
-    let inner = Expansion::by("inner", 2.0);
-    let model = folder.open().expect("a model");
-    let growth = model.grow(&inner).expect("a plan");
-    assert!(growth.notes[0].contains("`lm_head.weight` is in the folder and differs"));
-    let (config, found) = folder.expanded(&inner);
-    assert_eq!(config["tie_word_embeddings"], json!(false));
-    assert!(found["lm_head.weight"] == folder.arrays["lm_head.weight"]);
-
-    let embedding = folder.arrays["model.embed_tokens.weight"].clone();
-    folder.arrays.insert("lm_head.weight".into(), embedding);
-    folder.write();
-    let (config, found) = folder.expanded(&inner);
-    assert_eq!(config["tie_word_embeddings"], json!(true));
-    assert!(!found.contains_key("lm_head.weight"));
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn verify_says_what_an_upcycled_folder_keeps() {
         ),
     ] {
         let written = upcycle(options);
-        assert_eq!(written["kept"]["function"], json!(function));
+        assert_eq!(written["plan"]["kept"]["function"], json!(function));
         let found = read(&folder.out());
         assert_eq!(written["written"]["tensors"], json!(found.len()));
         let verified = json_of(&["verify", &model, &out, "--json"]);
@@ -281,6 +281,88 @@ fn verify_says_what_an_upcycled_folder_keeps() {
     let wrong = format!("{name}: 1 of its numbers differ, the first is number 1");
     assert!(printed.contains(&wrong), "{printed}");
     assert!(!printed.contains("function:"), "{printed}");
+}
+
+#[test]
+fn a_dry_run_says_what_upcycling_makes_and_writes_nothing() {
+    let folder = llama();
+    let (model, out) = places(&folder);
+    let options = ["--experts", "4", "--top-k", "2", "--granularity", "3"];
+    let command = [&["upcycle", &model, "--to", "mixtral"], &options[..]].concat();
+    let around = || {
+        let entries = std::fs::read_dir(folder.path().parent().expect("a folder"));
+        let entries = entries.expect("entries").map(|it| it.expect("one").path());
+        entries.collect::<Vec<_>>()
+    };
+    let before = around();
+    let planned = json_of(&[&command[..], &["--dry-run", "--json"]].concat());
+    let printed = text(&run(&[&command[..], &["--dry-run"]].concat()).stdout);
+    assert_eq!(around(), before);
+    // Two matrices make the inner width and one reads it, in two layers; a token takes 6 of 12.
+    let dense = 7 * 8 * 2 + 8 + 2 * (16 + 64 * 2 + 64 + 144);
+    let routers = 2 * 12 * 8;
+    let (new, active) = (dense + 2 * 3 * 144 + routers, dense + 2 * 144 + routers);
+    assert_eq!(planned["parameters"], json!({ "old": dense, "new": new }));
+    assert_eq!(
+        planned["training_flops_per_token"],
+        json!({ "old": 6.0 * f64::from(dense), "new": 6.0 * f64::from(active) })
+    );
+    for part in [
+        "family: llama -> mixtral",
+        "experts: 12 in a layer, of which a token takes 6",
+        "width: 2 in an expert, 6 in the feed-forward",
+        &format!("parameters: {dense} -> {new}"),
+        &format!("active parameters: {dense} -> {active}"),
+        "training FLOPs per token (6N): ",
+        "bytes: ",
+        "config.json: intermediate_size: 6 -> 2",
+        "function: kept, up to rounding",
+    ] {
+        assert!(printed.contains(part), "{printed}");
+    }
+
+    let written = json_of(&[&command[..], &["--out", &out, "--json"]].concat());
+    assert_eq!(written["plan"], planned);
+    let found = json_of(&["inspect", &out, "--json"]);
+    assert_eq!(found["family"], planned["to"]);
+    for cost in ["parameters", "active_parameters", "bytes"] {
+        assert_eq!(
+            planned[cost]["new"].as_f64(),
+            found[cost].as_f64(),
+            "{cost}"
+        );
+    }
+    let axes = found["axes"].as_array().expect("a list");
+    let width = |name: &str| {
+        let mut axes = axes.iter();
+        let axis = axes.find(|axis| axis["name"] == json!(name));
+        axis.expect("an axis")["width"].clone()
+    };
+    assert_eq!(width("experts"), planned["experts"]);
+    assert_eq!(width("top_k"), planned["top_k"]);
+    assert_eq!(width("inner"), planned["inner"]["new"]);
+    let arrays = read(&folder.out());
+    let tensors = planned["tensors"].as_array().expect("a list");
+    assert_eq!(tensors.len(), arrays.len());
+    for tensor in tensors {
+        let array = &arrays[tensor["name"].as_str().expect("a name")];
+        assert_eq!(json!(array.shape), tensor["shape"]);
+        assert_eq!(json!(array.dtype), tensor["dtype"]);
+    }
+    let config = config(&folder.out());
+    for change in planned["config"].as_array().expect("a list") {
+        let key = change["key"].as_str().expect("a key");
+        assert_eq!(config[key], change["new"], "{key}");
+    }
+    let verified = json_of(&["verify", &model, &out, "--json"]);
+    assert_eq!(verified["function"], planned["kept"]["function"]);
+    for wrong in [
+        &[][..],
+        &["--dry-run", "--out", &out],
+        &["--dry-run", "--resume"],
+    ] {
+        assert_eq!(run(&[&command[..], wrong].concat()).status.code(), Some(2));
+    }
 }
 
 #[test]

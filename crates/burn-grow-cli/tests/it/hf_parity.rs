@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Relative to the largest output.
 const TOLERANCE: f64 = 1e-5;
@@ -59,25 +60,56 @@ fn answers(script: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).expect("text"))
 }
 
-#[test]
-fn hf_parity_of_every_family_before_and_after_growing() {
-    let Some(answers) = answers("families.py") else {
+/// What is to be said about one answer of a script.
+struct Judged {
+    /// Which model it is about, and what was made of it.
+    place: String,
+    /// What is wrong with it.
+    faults: Vec<String>,
+    /// What was compared, in two words, and how far it is off, if anything could be.
+    off: Option<(String, String, f64)>,
+}
+
+/// Runs a script, prints how far things are off at most, and rejects every fault and fewer kinds of
+/// comparisons than so many.
+fn hold<A: DeserializeOwned>(script: &str, kinds: usize, judge: impl Fn(A) -> Judged) {
+    let Some(answers) = answers(script) else {
         return;
     };
     let mut worst: BTreeMap<(String, String), f64> = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut all = Vec::new();
     for line in answers.lines() {
-        let answer: Answer = serde_json::from_str(line).expect("an answer");
-        let place = format!(
-            "{} {} as {}, {}",
-            answer.family, answer.model, answer.dtype, answer.grown
-        );
-        if let Some(error) = &answer.error {
-            faults.push(format!("{place}: {error}"));
-            continue;
+        let judged = judge(serde_json::from_str(line).expect("an answer"));
+        let Judged { place, faults, off } = judged;
+        all.extend(faults.iter().map(|fault| format!("{place}: {fault}")));
+        if let Some((family, kind, off)) = off {
+            let worst = worst.entry((family, kind)).or_default();
+            *worst = worst.max(off);
+        }
+    }
+    for ((family, kind), worst) in &worst {
+        println!("{family} {kind}: {worst:.1e}");
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+    assert!(worst.len() > kinds, "everything was compared");
+}
+
+#[test]
+fn hf_parity_of_every_family_before_and_after_growing() {
+    hold("families.py", 40, |answer: Answer| {
+        let mut judged = Judged {
+            place: format!(
+                "{} {} as {}, {}",
+                answer.family, answer.model, answer.dtype, answer.grown
+            ),
+            faults: answer.error.into_iter().collect(),
+            off: None,
+        };
+        if !judged.faults.is_empty() {
+            return judged;
         }
         if !answer.wrong.is_empty() || !answer.finite {
-            faults.push(format!("{place}: {:?}", answer.wrong));
+            judged.faults.push(format!("{:?}", answer.wrong));
         }
         let rounded = answer.dtype != "float32" && answer.family.starts_with("gemma");
         let (found, limit) = match answer.kind.as_str() {
@@ -88,17 +120,12 @@ fn hf_parity_of_every_family_before_and_after_growing() {
             }
         };
         if found.is_nan() || found > limit {
-            faults.push(format!("{place}: {found:e}, at most {limit:e}"));
+            judged.faults.push(format!("{found:e}, at most {limit:e}"));
         }
         let kind = format!("{} {}", answer.kind, answer.dtype);
-        let worst = worst.entry((answer.family, kind)).or_default();
-        *worst = worst.max(found);
-    }
-    for ((family, kind), worst) in &worst {
-        println!("{family} {kind}: {worst:.1e}");
-    }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(worst.len() > 40, "every family was compared");
+        judged.off = Some((answer.family, kind, found));
+        judged
+    });
 }
 
 /// What `upcycle.py` says about one upcycling of one model.
@@ -124,23 +151,21 @@ struct Upcycled {
 
 #[test]
 fn hf_parity_of_experts_and_the_feed_forward_that_they_are_made_of() {
-    let Some(answers) = answers("upcycle.py") else {
-        return;
-    };
-    let mut worst: BTreeMap<(String, String), f64> = BTreeMap::new();
-    let mut faults = Vec::new();
-    for line in answers.lines() {
-        let answer: Upcycled = serde_json::from_str(line).expect("an answer");
-        let place = format!(
-            "{} {} as {}, `{}` without {:?}",
-            answer.route, answer.model, answer.dtype, answer.options, answer.forgotten
-        );
-        if let Some(error) = &answer.error {
-            faults.push(format!("{place}: {error}"));
-            continue;
+    hold("upcycle.py", 20, |answer: Upcycled| {
+        let mut judged = Judged {
+            place: format!(
+                "{} {} as {}, `{}` without {:?}",
+                answer.route, answer.model, answer.dtype, answer.options, answer.forgotten
+            ),
+            faults: answer.error.into_iter().collect(),
+            off: None,
+        };
+        if !judged.faults.is_empty() {
+            return judged;
         }
         if !answer.wrong.is_empty() || !answer.unlike.is_empty() {
-            faults.push(format!("{place}: {:?} {:?}", answer.wrong, answer.unlike));
+            let wrong = format!("{:?} {:?}", answer.wrong, answer.unlike);
+            judged.faults.push(wrong);
         }
         // A factor of 3 does not live in bf16.
         let rounded = answer.dtype != "float32" && answer.options.contains("--granularity 3");
@@ -154,18 +179,11 @@ fn hf_parity_of_experts_and_the_feed_forward_that_they_are_made_of() {
             _ => TOLERANCE..=f64::INFINITY,
         };
         if !allowed.contains(&answer.difference) {
-            faults.push(format!(
-                "{place}: {:e}, not in {allowed:?}",
-                answer.difference
-            ));
+            let fault = format!("{:e}, not in {allowed:?}", answer.difference);
+            judged.faults.push(fault);
         }
         let kind = format!("{} {}", answer.function, answer.dtype);
-        let worst = worst.entry((answer.route, kind)).or_default();
-        *worst = worst.max(answer.difference);
-    }
-    for ((route, kind), worst) in &worst {
-        println!("{route}, {kind}: {worst:.1e}");
-    }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(worst.len() > 20, "every route was compared");
+        judged.off = Some((answer.route, kind, answer.difference));
+        judged
+    });
 }

@@ -9,7 +9,12 @@ mod families;
 mod hf_parity;
 mod interrupted;
 mod malformed;
+#[cfg(target_os = "linux")]
+mod memory;
 mod optimizer_state;
 mod own_family;
+#[cfg(target_os = "linux")]
+mod peak;
+mod tied;
 mod torch_parity;
 mod upcycle;

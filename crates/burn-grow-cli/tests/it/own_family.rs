@@ -142,6 +142,11 @@ fn a_family_that_contradicts_itself_is_named_with_the_entry() {
             "no tensor lies on this axis",
         ),
         ("[config]\nunknown = 1\n[tensors]\n", "TOML"),
+        (
+            "[config]\n[tied]\ndefault = true\nfactor = { key = \"scale\", default = 1.0 }\n\
+             tensors = { a = \"c\", b = \"c\" }\n[tensors]\n",
+            "scale: it is a factor of one tied tensor",
+        ),
     ] {
         let text = reason(&format!("{head}{rest}"));
         assert!(text.contains(expected), "{rest}: {text}");

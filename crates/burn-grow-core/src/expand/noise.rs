@@ -1,15 +1,18 @@
 //! The noise by which some baselines make copies different.
 
+use core::ops::Add;
+
 use burn_core::tensor::{Tensor, TensorData};
 
-use super::gather::moves;
+use super::random::{NewValue, OldValues};
 use crate::baseline::Noise;
 use crate::describe::role::RoleKind;
 use crate::plan::axis_plan::{AxisPlan, Origin};
+use crate::plan::coordinates::Coordinate;
 use crate::plan::fill::Fill;
 use crate::plan::model::Plan;
 use crate::plan::param::ParamPlan;
-use crate::random::normals;
+use crate::random::NormalRows;
 
 impl Plan {
     /// Adds the noise of a baseline to `param`, expanded but for its factors. `old` are its old
@@ -20,20 +23,29 @@ impl Plan {
         tensor: Tensor<D>,
         old: Option<Vec<f64>>,
     ) -> Tensor<D> {
-        let noise = old.filter(|_| self.is_noisy());
-        let Some(noise) = noise.and_then(|old| self.noise(param, &old)) else {
+        let old = old.filter(|_| self.is_noisy());
+        let noise = old
+            .as_ref()
+            .and_then(|old| self.noise(param, old.as_slice()));
+        let Some(noise) = noise else {
             return tensor;
         };
-        let noise = TensorData::new(noise, param.new_shape.clone());
+        let mut values = vec![0.0; param.new_shape.iter().product()];
+        noise.add_to(&mut values);
+        let noise = TensorData::new(values, param.new_shape.clone());
         let options = (&tensor.device(), tensor.dtype());
         let noise = Tensor::from_data(noise, options);
         tensor + noise
     }
 
-    /// Computes the noise that a baseline adds to `param`, whose old values are `old`, before
+    /// Prepares the noise that a baseline adds to `param`, whose old values are `old`, before
     /// factors multiply. Returns `None` for parameters without noise.
-    pub(crate) fn noise(&self, param: &ParamPlan, old: &[f64]) -> Option<Vec<f64>> {
-        let mut total: Option<Vec<f64>> = None;
+    pub(super) fn noise<'a, O: OldValues + ?Sized>(
+        &self,
+        param: &ParamPlan,
+        old: &'a O,
+    ) -> Option<ParamNoise<'a, O>> {
+        let mut terms = Vec::new();
         for dim in 0..param.roles.len() {
             let Some(role) = self.growing(param, dim) else {
                 continue;
@@ -50,50 +62,136 @@ impl Plan {
                 if units.iter().all(Option::is_none) {
                     continue;
                 }
+                let shape = match noise {
+                    Noise::Producer(_) => &param.new_shape,
+                    Noise::Opposite(_) | Noise::OppositeSign(_) => &param.old_shape,
+                };
+                let length = shape.last().copied().unwrap_or(1);
                 let key = format!("{}/{axis}", param.path);
-                let weights = weights(planned, noise, &units);
-                let noise = self.unsigned_noise(param, noise, old, &key);
-                let inner: usize = param.new_shape[dim + 1..].iter().product();
-                let total = total.get_or_insert_with(|| vec![0.0; noise.len()]);
-                for (flat, (total, noise)) in total.iter_mut().zip(noise).enumerate() {
-                    *total += noise * weights[flat / inner % weights.len()];
-                }
+                terms.push(Term {
+                    noise,
+                    normals: NormalRows::new(self.seed(), &key, length),
+                    weights: weights(planned, noise, &units),
+                    inner: param.new_shape[dim + 1..].iter().product(),
+                });
             }
         }
-        total
+        if terms.is_empty() {
+            return None;
+        }
+        let values = (0..old.count()).map(|index| old.at(index));
+        let squares: f64 = values.map(|value| value.powi(2)).sum();
+        let dims = (0..param.roles.len()).map(|dim| {
+            let coordinates = self.dimension(param, dim, &|_| Fill::Copy);
+            coordinates.map(|coordinates| coordinates.iter().map(Coordinate::kept).collect())
+        });
+        Some(ParamNoise {
+            old,
+            rms: (squares / old.count().max(1) as f64).sqrt(),
+            old_shape: param.old_shape.clone(),
+            new_shape: param.new_shape.clone(),
+            sources: dims.collect(),
+            terms,
+        })
+    }
+}
+
+/// The noise of a parameter, made row by row of its last dimension: no more than a row of it has to
+/// be in memory.
+pub(super) struct ParamNoise<'a, O: ?Sized> {
+    old: &'a O,
+    rms: f64,
+    old_shape: Vec<usize>,
+    new_shape: Vec<usize>,
+    /// The old coordinate of every new one, of dimensions that grow.
+    sources: Vec<Option<Vec<Option<usize>>>>,
+    terms: Vec<Term>,
+}
+
+/// The noise of one axis along one dimension.
+struct Term {
+    noise: Noise,
+    /// Numbers for every new coordinate, or for every old one where signs make the copies of a unit
+    /// different: there they are equal on all of them.
+    normals: NormalRows,
+    /// The factor for the noise of each coordinate of the dimension.
+    weights: Vec<f64>,
+    /// How many consecutive elements lie at one coordinate.
+    inner: usize,
+}
+
+impl<O: OldValues + ?Sized> ParamNoise<'_, O> {
+    /// Adds the noise to the new values, all of which `values` are.
+    pub(super) fn add_to<V: NewValue + Add<Output = V>>(mut self, values: &mut [V]) {
+        let length = self.new_shape.last().copied().unwrap_or(1);
+        let mut total = vec![0.0; length];
+        for (row, values) in values.chunks_mut(length.max(1)).enumerate() {
+            total.fill(0.0);
+            self.add_row(row, &mut total);
+            for (value, noise) in values.iter_mut().zip(&total) {
+                *value = *value + V::of(*noise);
+            }
+        }
     }
 
-    /// Computes the noise of every new coordinate. Where signs make the copies of a unit different,
-    /// it is equal on all of them.
-    fn unsigned_noise(&self, param: &ParamPlan, noise: Noise, old: &[f64], key: &str) -> Vec<f64> {
-        let normals = normals(self.seed(), key);
-        let squares: f64 = old.iter().map(|value| value.powi(2)).sum();
-        let rms = (squares / old.len().max(1) as f64).sqrt();
-        let relative: Vec<f64> = match noise {
-            Noise::Producer(size) => {
-                let elements = param.new_shape.iter().product();
-                return normals
-                    .take(elements)
-                    .map(|normal| normal * size * rms)
-                    .collect();
+    /// Adds the noise of a row.
+    fn add_row(&mut self, row: usize, total: &mut [f64]) {
+        let old_row = self.old_of(row);
+        let old_length = self.old_shape.last().copied().unwrap_or(1);
+        let along = self.sources.last().and_then(Option::as_ref);
+        let first = row * total.len();
+        for Term {
+            noise,
+            normals,
+            weights,
+            inner,
+        } in &mut self.terms
+        {
+            let weight = |at: usize| weights[(first + at) / *inner % weights.len()];
+            if let Noise::Producer(size) = *noise {
+                let normals = normals.draw(row);
+                for (at, (total, normal)) in total.iter_mut().zip(normals).enumerate() {
+                    *total += normal * size * self.rms * weight(at);
+                }
+                continue;
             }
-            Noise::Opposite(size) => normals
-                .take(old.len())
-                .map(|normal| normal * size * rms)
-                .collect(),
-            Noise::OppositeSign(size) => {
-                let sign = |(value, normal): (&f64, f64)| value * size * normal.signum();
-                old.iter().zip(normals).map(sign).collect()
+            let Some(old_row) = old_row else {
+                continue;
+            };
+            let normals = normals.draw(old_row);
+            for (at, total) in total.iter_mut().enumerate() {
+                let Some(from) = along.map_or(Some(at), |along| along[at]) else {
+                    continue;
+                };
+                let noise = match *noise {
+                    Noise::Producer(size) | Noise::Opposite(size) => {
+                        normals[from] * size * self.rms
+                    }
+                    Noise::OppositeSign(size) => {
+                        let value = self.old.at(old_row * old_length + from);
+                        value * size * normals[from].signum()
+                    }
+                };
+                *total += noise * weight(at);
             }
-        };
-        let dims = 0..param.roles.len();
-        let dims = dims.map(|dim| self.dimension(param, dim, &|_| Fill::Copy));
-        let old: Vec<u8> = relative.into_iter().flat_map(f64::to_ne_bytes).collect();
-        let moves = moves(&dims.collect::<Vec<_>>(), &param.old_shape, old.len());
-        let mut new = vec![0; moves.len()];
-        moves.write(&old, 0, &mut new);
-        let (new, _) = new.as_chunks();
-        new.iter().map(|value| f64::from_ne_bytes(*value)).collect()
+        }
+    }
+
+    /// The old row that a new row comes from.
+    fn old_of(&self, mut row: usize) -> Option<usize> {
+        let (mut old, mut stride) = (0, 1);
+        let around = self.new_shape.len().saturating_sub(1);
+        for dim in (0..around).rev() {
+            let index = row % self.new_shape[dim];
+            row /= self.new_shape[dim];
+            let index = match &self.sources[dim] {
+                Some(sources) => sources[index]?,
+                None => index,
+            };
+            old += index * stride;
+            stride *= self.old_shape[dim];
+        }
+        Some(old)
     }
 }
 

@@ -146,13 +146,11 @@ impl Plan {
         if is_random(dims) {
             draw(self, param, dims, &old, &mut values);
         }
-        let noise = self.is_noisy().then(|| {
-            let old: Vec<f64> = (0..old.count()).map(|index| old.at(index)).collect();
-            self.noise(param, &old)
-        });
         // Nothing added leaves a zero its sign.
-        for (value, noise) in values.iter_mut().zip(noise.flatten().iter().flatten()) {
-            *value = *value + V::of(*noise);
+        if self.is_noisy()
+            && let Some(noise) = self.noise(param, &old)
+        {
+            noise.add_to(&mut values);
         }
         Some(values)
     }

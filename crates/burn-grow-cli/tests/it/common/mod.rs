@@ -78,6 +78,23 @@ pub(crate) fn array(name: &str, shape: &[usize]) -> Array {
     Array::f32(shape, &values)
 }
 
+/// The matrix whose element at `(row, column)` is that of `old` at `row(row)` and `column(column)`,
+/// times `factor`.
+pub(crate) fn mapped(
+    old: &Array,
+    shape: [usize; 2],
+    at: impl Fn(usize, usize) -> (usize, usize),
+    factor: f32,
+) -> Array {
+    let values = old.values();
+    let places = (0..shape[0]).flat_map(|row| (0..shape[1]).map(move |column| (row, column)));
+    let new = places.map(|(row, column)| {
+        let (row, column) = at(row, column);
+        values[row * old.shape[1] + column] * factor
+    });
+    Array::f32(&shape, &new.collect::<Vec<_>>())
+}
+
 /// The bytes of a safetensors file.
 pub(crate) fn safetensors(arrays: &Arrays) -> Vec<u8> {
     let mut header = Map::new();
