@@ -66,7 +66,8 @@ pub struct PlanCli {
         long,
         value_name = "FRACTION",
         default_value_t = 0.6,
-        requires = "curves"
+        requires = "curves",
+        value_parser = positive
     )]
     pub kept: f64,
     /// Print JSON
