@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::measure::{Hits, Scores};
 use crate::page::gather::{Results, Scratch};
-use crate::page::{Evidence, figures, tables};
+use crate::page::{ELSEWHERE, Evidence, figures, tables};
 use crate::result::tests::result;
 use crate::result::{Expanded, RunResult};
 use crate::spec::{Experiment, Group, Published, groups};
@@ -315,11 +315,9 @@ fn figures_and_pages_that_are_gone_are_removed() {
         std::fs::write(path, "text").expect("written");
     }
     let file = |name: &str| BTreeMap::from([(name.to_owned(), "text\n".to_owned())]);
+    let pages = ELSEWHERE.into_iter().chain(["docs/src/evidence/page.md"]);
     let evidence = Evidence {
-        pages: [file("README.md"), file("docs/src/evidence/page.md")]
-            .into_iter()
-            .flatten()
-            .collect(),
+        pages: pages.flat_map(file).collect(),
         data: file("new.md"),
         figures: file("new.svg"),
     };
