@@ -339,7 +339,7 @@ mod tests {
         }
         assert_eq!(named(&runs, "small-longer").steps, 3_389);
         assert_eq!(named(&runs, "from-scratch").steps, 1_419);
-        assert_eq!(named(&runs, "deep-from-scratch").steps, 1_575);
+        assert_eq!(named(&runs, "deep-from-scratch").steps, 1_788);
     }
 
     #[test]
