@@ -35,7 +35,7 @@ fn settings(folder: &Path) -> Settings {
     }
     Settings {
         steps: 96,
-        epochs: 6,
+        epochs: 8,
         context: 16,
         batch: 4,
         valid_windows: 8,
@@ -354,30 +354,30 @@ fn text_comes_from_before_and_after_the_expansion() {
         .filter(|line| line.starts_with("== "))
         .collect();
     assert_eq!(heads.len(), 2, "{text}");
-    assert!(heads[0].contains("sparkling, epoch 2, step 32: hidden 8, inner 4, held-out loss"));
-    assert!(heads[1].contains("sparkling, epoch 6, step 96: hidden 16, inner 8, held-out loss"));
+    assert!(heads[0].contains("sparkling, epoch 3, step 36: hidden 8, inner 4, held-out loss"));
+    assert!(heads[1].contains("sparkling, epoch 8, step 96: hidden 16, inner 8, held-out loss"));
     assert_eq!(sample(&cli).expect("a sample"), text);
 
     let one = SampleCli {
-        epochs: vec![6],
+        epochs: vec![8],
         run: SMALL.into(),
         ..cli.clone()
     };
     let text = sample(&one).expect("a sample");
     assert!(
-        text.starts_with("== small, epoch 6, step 96: hidden 8, inner 4"),
+        text.starts_with("== small, epoch 8, step 96: hidden 8, inner 4"),
         "{text}"
     );
 
     let missing = SampleCli {
-        epochs: vec![3],
+        epochs: vec![2],
         ..cli.clone()
     };
     let error = sample(&missing)
         .expect_err("no such checkpoint")
         .to_string();
     assert!(
-        error.contains("no checkpoint of epoch 3; there are those of the epochs [6, 5, 2]"),
+        error.contains("no checkpoint of epoch 2; there are those of the epochs [8, 7, 3]"),
         "{error}"
     );
     let nowhere = sampling(&folder.path().join("nowhere"));
@@ -406,7 +406,7 @@ fn the_load_of_the_experts_is_a_metric() {
         let name = name.replace(' ', "_");
         let file = settings
             .out
-            .join("runs/small/valid/epoch-6")
+            .join("runs/small/valid/epoch-8")
             .join(name + ".log");
         let text = std::fs::read_to_string(&file).expect("a log");
         let value = text
