@@ -29,11 +29,11 @@ use crate::table::table;
 ///     LearningCurve::new((1..=50).map(|n| (f64::from(n), floor + scale / f64::from(n))))
 /// };
 /// let (narrow, wide) = (curve(1.0, 10.0)?, curve(0.5, 30.0)?);
-/// let payoff = Payoff::new(&narrow, &wide, 100.0, 0.8);
+/// let payoff = Payoff::new(&narrow, &wide, 100.0, 0.6);
 /// let best = payoff.best().copied();
 /// assert!(best.is_some_and(|best| best.grown < best.scratch && best.grown < best.narrow));
 /// // Ten times the budget is too much for a head start that is used up.
-/// assert_eq!(Payoff::new(&narrow, &wide, 1000.0, 0.8).best(), None);
+/// assert_eq!(Payoff::new(&narrow, &wide, 1000.0, 0.6).best(), None);
 /// # Ok(())
 /// # }
 /// ```
