@@ -39,10 +39,8 @@ pub(super) fn equal_flops(comparisons: &[&Comparison]) -> String {
         let first = &grown.seeds[0];
         let paired = differences(&grown.seeds, &scratch.seeds);
         let start = Spread::of(&head_starts(group, &comparison.compared, grown));
-        let place = [comparison.name.clone()].into_iter();
-        let place: Vec<String> = place.chain(group.points.iter().cloned()).collect();
         let line = vec![
-            place.join(", "),
+            comparison.place(group),
             format!("{:.0}", first.tokens as f64 / first.active),
             group.short(&grown.name),
             group.short(&scratch.name),

@@ -38,6 +38,13 @@ impl Comparison {
             compared,
         })
     }
+
+    /// Names a group in tables of several experiments, as in `table1, axis=both`.
+    pub(super) fn place(&self, group: &Group) -> String {
+        let name = std::iter::once(self.name.as_str());
+        let points = group.points.iter().map(String::as_str);
+        name.chain(points).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The results of one run over its seeds.

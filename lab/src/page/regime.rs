@@ -44,10 +44,8 @@ pub(super) fn regime(comparisons: &[&Comparison]) -> String {
                 seeds.then(last_loss(ours).total_cmp(&last_loss(theirs)))
             });
             if let Some(four) = best {
-                let place = [comparison.name.clone()].into_iter();
-                let mut place: Vec<String> = place.chain(group.points.iter().cloned()).collect();
-                place.push(group.short(&four.grown.name));
-                lines.extend(line(&place.join(", "), &four));
+                let (place, run) = (comparison.place(group), group.short(&four.grown.name));
+                lines.extend(line(&format!("{place}, {run}"), &four));
             }
         }
     }

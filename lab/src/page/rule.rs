@@ -208,12 +208,10 @@ fn contests(comparison: &Comparison, group: &Group, fitted: &str) -> Result<Vec<
         };
         let seeds = paired(&grown.seeds, &scratch.seeds, early);
         let seeds: Result<Vec<Early>> = seeds.into_iter().collect();
-        let place = [comparison.name.clone()].into_iter();
-        let place = place.chain(group.points.iter().cloned());
-        let place = place.chain([group.short(&grown.name)]);
+        let run = group.short(&grown.name);
         contests.push(Contest {
-            name: place.collect::<Vec<_>>().join(", "),
-            fitted: group.short(&grown.name) == fitted,
+            fitted: run == fitted,
+            name: format!("{}, {run}", comparison.place(group)),
             seeds: seeds.with_context(|| format!("the curves of `{}`", grown.name))?,
             from_scratch: apart(scratch),
             from_narrow: differences(&grown.seeds, narrow),
