@@ -1,12 +1,11 @@
-//! Modules that are used on several axes, stacks whose ends differ, and axes that grow together.
+//! Modules that are used on several axes, and axes that grow together.
 #![allow(clippy::unwrap_used)]
 
 use burn::module::{Module, Param};
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
-    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear,
-    LinearConfig, Lstm, LstmConfig, Relu,
+    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig, Relu,
 };
 use burn::tensor::{Device, Tensor};
 use burn_grow::describe::{
@@ -16,6 +15,9 @@ use burn_grow::verify::{RoleWarning, two_width_check};
 use burn_grow::{Blueprint, Expansion, GrowError, Growable, Plan};
 use burn_grow_tests::data::{random, seeded};
 use burn_grow_tests::growth::{described, grown};
+
+mod stacks;
+mod statistics;
 
 fn device() -> Device {
     Device::flex()
@@ -365,70 +367,6 @@ fn an_attention_under_a_layout_named_once_computes_the_same() {
     assert!(difference(expected, found) < 1e-5);
 }
 
-#[derive(Module, Growable, Debug)]
-struct Stacks {
-    #[grow(fan_in = "inner", fan_out = "inner", first(fan_in = "pixels"), last(fan_out = _))]
-    layers: Vec<Linear>,
-    #[grow(fan_in = "hidden", fan_out = "hidden", first(fan_in = _))]
-    recurrent: Vec<Lstm>,
-    #[grow(
-        fan_in = "hidden",
-        fan_out = "inner",
-        rest(fan_in = "inner", gate = "inner")
-    )]
-    array: [Linear; 2],
-}
-
-impl Stacks {
-    fn of(pixels: usize, inner: usize, hidden: usize) -> Self {
-        let lstm = |input| LstmConfig::new(input, hidden, true).init(&device());
-        Self {
-            layers: vec![
-                linear(pixels, inner),
-                linear(inner, inner),
-                linear(inner, 10),
-            ],
-            recurrent: vec![lstm(7), lstm(hidden)],
-            array: [linear(hidden, inner), linear(inner, inner)],
-        }
-    }
-}
-
-#[test]
-fn the_ends_of_a_stack_have_roles_of_their_own() {
-    let model = Stacks::of(12, 4, 6);
-    let lines = described(&model);
-    let weights = lines.iter().filter(|line| line.contains("weight"));
-    let weights: Vec<_> = weights.cloned().collect();
-    assert_eq!(
-        weights[..3],
-        [
-            "layers.0.weight: fan_in(pixels), fan_out(inner)",
-            "layers.1.weight: fan_in(inner), fan_out(inner)",
-            "layers.2.weight: fan_in(inner), -",
-        ]
-    );
-    assert!(
-        weights[3].starts_with("recurrent.0") && weights[3].contains("-, "),
-        "{weights:?}"
-    );
-    assert_eq!(
-        weights[weights.len() - 1],
-        "array.1.weight: fan_in(inner), gate(inner)"
-    );
-    assert_eq!(two_width_check(&model, &Stacks::of(13, 6, 9)), Ok(vec![]));
-    let wide = grown(&model, &Expansion::by("hidden", 2.0).and_by("inner", 2.0));
-    let hidden: Vec<_> = wide.recurrent.iter().map(|lstm| lstm.d_hidden).collect();
-    assert_eq!(hidden, [12, 12]);
-
-    // One element is the first and the last.
-    let one = Stacks {
-        layers: vec![linear(12, 10)],
-        ..model
-    };
-    assert_eq!(described(&one)[0], "layers.0.weight: fan_in(pixels), -");
-}
-
 /// The same by hand.
 #[derive(Module, Debug)]
 struct ByHand {
@@ -502,140 +440,6 @@ fn a_name_that_nothing_uses_is_a_warning() {
         warnings[0],
         @"`axes(..)` of `block` names `inptu`, but what it describes has `input`, `output`"
     );
-}
-
-/// What never grows may have another size in every element, and a product of it another factor.
-#[derive(Module, Growable, Debug)]
-struct Sizes {
-    #[grow(axes(inner = _, output("output", unit = 2)))]
-    blocks: Vec<Residual>,
-    #[grow(dims(fan_in("a", "b"), _))]
-    product: Param<Tensor<2>>,
-}
-
-#[test]
-fn what_never_grows_may_differ_between_elements() {
-    let weight = Tensor::random([6, 2], burn::tensor::Distribution::Default, &device());
-    let model = Sizes {
-        blocks: vec![Residual::new(3, 5, 8), Residual::new(3, 7, 8)],
-        product: Param::from_tensor(weight),
-    };
-    #[derive(Module, Growable, Debug)]
-    struct Outer {
-        #[grow(axes(a = _))]
-        sizes: Sizes,
-        #[grow(fan_in = "b")]
-        layer: Linear,
-    }
-    let outer = Outer {
-        sizes: model,
-        layer: linear(2, 2),
-    };
-    assert!(described(&outer).contains(&"sizes.product: fan_in(3 x b), -".into()));
-    let wide = grown(&outer, &Expansion::by("output", 2.0).and_by("b", 2.0));
-    let inner: Vec<_> = wide.sizes.blocks.iter().map(|block| block.inner).collect();
-    assert_eq!(inner, [5, 7]);
-    assert_eq!(wide.sizes.product.dims(), [12, 2]);
-}
-
-/// Batch norms in every kind of place.
-#[derive(Module, Growable, Debug)]
-struct Everywhere {
-    #[grow(axes(input = _, output = "c"))]
-    child: ConvBlock,
-    #[grow(gain = "c")]
-    layer: BatchNorm,
-    #[grow(gain = "c", first(gain = "d"))]
-    stack: Vec<BatchNorm>,
-    #[grow(axes(input = "c"), rest(axes(output = "c")), first(axes(output = "d")))]
-    blocks: Vec<ConvBlock>,
-    #[grow(with = by_hand)]
-    with: BatchNorm,
-    #[grow(skip)]
-    skipped: BatchNorm,
-    #[grow(gain = "c")]
-    plain: Option<LayerNorm>,
-}
-
-mod by_hand {
-    use super::*;
-
-    fn roles() -> LayerRoles {
-        LayerRoles {
-            gain: Some(Role::gain("c")),
-            ..LayerRoles::default()
-        }
-    }
-
-    pub(super) fn describe(norm: &BatchNorm, describer: &mut Describer) {
-        describer.layer("norm", norm, &roles());
-    }
-
-    pub(super) fn update_constants(norm: &mut BatchNorm, constants: &Constants<'_>) {
-        constants.layer(norm, &roles());
-    }
-}
-
-#[test]
-fn the_statistics_of_the_original_stay_wherever_a_batch_norm_is() {
-    let norm = |width| BatchNormConfig::new(width).init(&device());
-    let model = Everywhere {
-        child: ConvBlock::new(1, 4),
-        layer: norm(4),
-        stack: vec![norm(3), norm(4)],
-        blocks: vec![ConvBlock::new(4, 3), ConvBlock::new(4, 4)],
-        with: norm(4),
-        skipped: norm(2),
-        plain: Some(LayerNormConfig::new(4).init(&device())),
-    };
-    let norms = |model: &Everywhere| {
-        let blocks = model.blocks.iter().map(|block| &block.norm);
-        let mut norms = vec![&model.child.norm, &model.layer, &model.with, &model.skipped];
-        norms.extend(model.stack.iter().chain(blocks));
-        let widths = norms
-            .into_iter()
-            .map(|norm| norm.running_mean.value().dims()[0]);
-        widths.collect::<Vec<_>>()
-    };
-    let before = norms(&model);
-    let wide = grown(&model, &Expansion::by("c", 2.0).and_by("d", 3.0));
-    assert_eq!(norms(&model), before);
-    assert_eq!(norms(&wide), [8, 8, 8, 2, 9, 8, 9, 8]);
-    let x = random([2, 1, 8, 8], 5, &device());
-    let first = model.child.forward(x.clone());
-    assert_eq!(first.dims()[1], 4);
-    assert_eq!(wide.child.forward(x).dims()[1], 8);
-}
-
-/// A description that forgets to update the norm.
-#[derive(Module, Growable, Debug)]
-struct Forgets {
-    #[grow(with = forgetful)]
-    norm: BatchNorm,
-}
-
-mod forgetful {
-    use super::*;
-
-    pub(super) use super::by_hand::describe;
-
-    pub(super) fn update_constants(_: &mut BatchNorm, _: &Constants<'_>) {}
-}
-
-#[test]
-fn a_statistic_that_would_grow_in_clones_is_rejected() {
-    let model = Forgets {
-        norm: BatchNormConfig::new(4).init(&device()),
-    };
-    let plan = Expansion::by("c", 2.0).plan(&model).unwrap();
-    let error = plan.apply(model.clone()).unwrap_err();
-    assert!(
-        matches!(&error, GrowError::SharedState { path } if path == "norm.running_mean"),
-        "{error}"
-    );
-    assert_eq!(model.norm.running_mean.value().dims(), [4]);
-    assert_eq!(model.norm.running_var.value().dims(), [4]);
-    assert_eq!(model.norm.gamma.dims(), [4]);
 }
 
 #[test]
