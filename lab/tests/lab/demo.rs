@@ -68,11 +68,12 @@ fn finish(settings: Settings, resume: bool) -> Report {
     .expect("a run")
 }
 
-/// Runs until `when` holds of the log of `run`, then stops.
+/// Runs until `when` holds of the log of `run`, then stops. A run that ends before that ends the
+/// watch as well.
 fn interrupt(settings: &Settings, resume: bool, run: &str, when: fn(&Log) -> bool) -> Report {
     let stop = Arc::new(Stop::default());
     let log = settings.out.join("runs").join(run).join("log.json");
-    std::thread::scope(|scope| {
+    let report = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.stopped() {
                 let text = std::fs::read(&log).unwrap_or_default();
@@ -82,8 +83,11 @@ fn interrupt(settings: &Settings, resume: bool, run: &str, when: fn(&Log) -> boo
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
-        perform(settings.clone(), resume, stop.clone(), Display::Nothing).expect("a partial report")
-    })
+        let report = perform(settings.clone(), resume, stop.clone(), Display::Nothing);
+        stop.stop();
+        report
+    });
+    report.expect("a partial report")
 }
 
 /// All runs, with nothing to interrupt them.
