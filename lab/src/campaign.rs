@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::files;
 use crate::json::{Overlay, as_written};
 use crate::log::Store;
-use crate::result::{Origin, RunResult, finished};
+use crate::result::{Kin, Origin, RunResult, finished};
 use crate::run::{Board, Context, Display, Run, Stop, run_all, shared};
 use crate::spec::{Backend, Experiment, Length, Settings, Spec, reject};
 use crate::table;
@@ -148,12 +148,16 @@ impl Campaign {
         })
     }
 
-    /// Finds the results that this machine has made, by the keys of their runs.
+    /// Finds the results that this machine or one of its kin has made, by the keys of their runs.
     fn here(&self, places: &Places) -> Result<BTreeMap<String, RunResult>> {
         let machine = Origin::here(self.settings.device).machine;
-        let results = RunResult::read_all(&places.results)?.into_iter();
-        let here = results.filter(|result| result.machine == machine);
-        Ok(here.map(|result| (result.id.clone(), result)).collect())
+        let results = RunResult::read_all(&places.results)?;
+        let kin = Kin::of(&results);
+        let here = |result: &&RunResult| kin.first(&result.machine) == kin.first(&machine);
+        let here = results.iter().filter(here);
+        Ok(here
+            .map(|result| (result.id.clone(), result.clone()))
+            .collect())
     }
 
     /// Lists the results of its runs that are done on this machine, each with its specification as

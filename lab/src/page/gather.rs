@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::json::as_written;
 use crate::measure::counted::multiply_adds;
-use crate::result::RunResult;
+use crate::result::{Kin, RunResult};
 use crate::run::Run;
 use crate::spec::{Experiment, Group, Length, Published, Settings, groups};
 
@@ -74,8 +74,9 @@ pub(super) struct Scratch {
 /// Lists the runs of an experiment at full length under its own settings, each with its results.
 ///
 /// A result belongs to a run if all that decides its numbers is equal but the seed, the text and
-/// the machine. If there are results on several texts or machines, those are shown that most of
-/// them, and then the latest one, are of: numbers of different ones are not compared.
+/// the machine. If there are results on several texts, or machines that give different numbers,
+/// those are shown that most of them, and then the latest one, are of: numbers of different ones are
+/// not compared. A run of one seed that several machines of a kin have made is shown once.
 fn compared(experiment: &Experiment, all: &[RunResult]) -> Result<Vec<Results>> {
     let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, result) in all.iter().enumerate() {
@@ -89,6 +90,8 @@ fn compared(experiment: &Experiment, all: &[RunResult]) -> Result<Vec<Results>> 
         let matching = by_key.get(&key(as_written(&run.identity())?));
         found.push((run, matching.cloned().unwrap_or_default()));
     }
+    let kin = Kin::of(all);
+    let place = |result| place(result, &kin);
     let mut places: BTreeMap<Place<'_>, (usize, usize)> = BTreeMap::new();
     for index in found.iter().flat_map(|(_, matching)| matching) {
         let (count, latest) = places.entry(place(&all[*index])).or_default();
@@ -103,6 +106,7 @@ fn compared(experiment: &Experiment, all: &[RunResult]) -> Result<Vec<Results>> 
             .cloned()
             .collect();
         seeds.sort_by_key(|result| result.seed);
+        seeds.dedup_by_key(|result| result.seed);
         Results {
             wide: run.spec.wide,
             scratch: scratch(&run),
@@ -114,11 +118,11 @@ fn compared(experiment: &Experiment, all: &[RunResult]) -> Result<Vec<Results>> 
     Ok(found.into_iter().map(results).collect())
 }
 
-/// Text and machine, which results that are compared share.
+/// Text, and first of the kin of machines, which results that are compared share.
 type Place<'a> = (Option<&'a str>, &'a str);
 
-fn place(result: &RunResult) -> Place<'_> {
-    (result.settings["text"].as_str(), &result.machine)
+fn place<'a>(result: &'a RunResult, kin: &Kin<'a>) -> Place<'a> {
+    (result.settings["text"].as_str(), kin.first(&result.machine))
 }
 
 /// Gives what decides the numbers, without the seed, the text and the machine.
@@ -176,6 +180,10 @@ mod tests {
             RunResult {
                 machine: "another".into(),
                 ..result_of(&run(0, 0), "on another machine")
+            },
+            RunResult {
+                machine: "another of the kin".into(),
+                ..result_of(&run(0, 1), "a")
             },
             result_of(&run(0, 2), "b"),
             result_of(&other, "longer"),

@@ -1,6 +1,7 @@
 //! What one finished run has to show: a line of `lab/results.jsonl`.
 
 mod finished;
+mod kin;
 mod origin;
 pub mod statistics;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use finished::finished;
+pub use kin::Kin;
 pub use origin::{Origin, commit};
 
 use crate::measure::Scores;
