@@ -35,6 +35,8 @@ struct Early {
     wide: LearningCurve,
     budget: f64,
     at: f64,
+    /// The narrow model was trained on as many FLOPs.
+    opposed: bool,
 }
 
 /// Means over the seeds of what is predicted.
@@ -100,14 +102,15 @@ pub(super) fn rule(comparisons: &[&Comparison], fitted: &str) -> Result<String> 
 
 impl Contest {
     fn predict(&self, kept: f64) -> Predicted {
-        let mean = |of: fn(&PayoffPoint) -> f64| {
-            let points = self.seeds.iter().map(|early| early.predict(kept));
-            points.map(|point| of(&point)).sum::<f64>() / self.seeds.len() as f64
+        let mean = |over: fn(&Early) -> bool, of: fn(&PayoffPoint) -> f64| {
+            let seeds = self.seeds.iter().filter(|early| over(early));
+            let predicted: Vec<f64> = seeds.map(|early| of(&early.predict(kept))).collect();
+            predicted.iter().sum::<f64>() / predicted.len() as f64
         };
         Predicted {
-            head_start: mean(|point| point.head_start),
-            from_scratch: mean(|point| point.grown - point.scratch),
-            from_narrow: mean(|point| point.grown - point.narrow),
+            head_start: mean(|_| true, |point| point.head_start),
+            from_scratch: mean(|_| true, |point| point.grown - point.scratch),
+            from_narrow: mean(|early| early.opposed, |point| point.grown - point.narrow),
         }
     }
 
@@ -159,6 +162,7 @@ impl Early {
             let points = points.map(|(step, loss)| (step * step_flops, loss));
             LearningCurve::new(points.filter(|(flops, _)| *flops <= KNOWN * grown.flops))
         };
+        let opposed = narrow.is_some();
         let narrow = known(narrow.unwrap_or(grown), spent / grew_at);
         let wide = known(scratch, scratch.flops / scratch.steps as f64);
         Ok(Self {
@@ -166,6 +170,7 @@ impl Early {
             wide: wide.context("wide")?,
             budget: grown.flops,
             at: spent / grown.flops,
+            opposed,
         })
     }
 }
