@@ -66,6 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut model = Sine::new(&device);
     let mut optim = AdamWConfig::new()
+        .with_beta_2(0.95)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
         .init_asymmetric(); // where Burn's own example says `init`
     let callback = WidthExpansionCallback::builder(STEPS_PER_EPOCH * EPOCHS)

@@ -66,7 +66,8 @@ fn main() -> Result<()> {
         .metric_valid_numeric(MaxExpertShareMetric::new())
         .with_default_checkpointers()
         .num_epochs(EPOCHS);
-    let trained = callback.train(training, model, AdamWConfig::new(), schedule)?;
+    let adamw = AdamWConfig::new().with_beta_2(0.95);
+    let trained = callback.train(training, model, adamw, schedule)?;
 
     // 5. Text from the wide model.
     let model = trained.grown()?.transformer.valid();

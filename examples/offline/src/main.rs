@@ -90,7 +90,8 @@ fn train(
     let steps = STEPS_PER_EPOCH * EPOCHS;
     let scheduler = CosineAnnealingLrSchedulerConfig::new(1e-2, steps).init()?;
     let model = Sine::new(&Device::flex().autodiff());
-    Ok(callback.train(training, model, AdamWConfig::new(), scheduler)?)
+    let adamw = AdamWConfig::new().with_beta_2(0.95);
+    Ok(callback.train(training, model, adamw, scheduler)?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

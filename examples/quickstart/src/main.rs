@@ -87,11 +87,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let training = SupervisedTraining::new("target/quickstart", train, valid)
         .metrics((LossMetric::new(),))
         .num_epochs(EPOCHS);
+    let adamw = AdamWConfig::new().with_beta_2(0.95);
     let trained = WidthExpansionCallback::builder(total_steps)
         .expand(At::fraction(0.5), Expansion::by("inner", 2.0))
         .on_expand(|report, _| println!("{report}"))
         .build(&model)?
-        .train(training, model, AdamWConfig::new(), scheduler.init()?)?;
+        .train(training, model, adamw, scheduler.init()?)?;
     println!("{}", trained.grown()?);
     Ok(())
 }
