@@ -13,6 +13,9 @@ pub enum BiasCorrection {
     /// The step count of their parameter, as in the paper: their first updates are `(1 - beta_1) /
     /// sqrt(1 - beta_2)` times what a fresh parameter's would be, 0.45 for a `beta_2` of 0.95 and
     /// 3.16 for 0.999.
+    ///
+    /// For a `beta_2` near 0.95. At 0.999, the default of Burn's Adam and AdamW, such first updates
+    /// took away all that growing gained where it was measured; restart the correction there.
     #[default]
     Shared,
     /// Their own step count: their learning rate is multiplied by what the bias correction of Adam,
