@@ -160,8 +160,8 @@ impl Campaign {
             .collect())
     }
 
-    /// Lists the results of its runs that are done on this machine, each with its specification as
-    /// it is called here.
+    /// Lists the results of its runs that this machine or one of its kin has done, each with its
+    /// specification as it is called here.
     ///
     /// # Errors
     ///

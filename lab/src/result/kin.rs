@@ -8,7 +8,8 @@ use crate::result::RunResult;
 ///
 /// Another processor may round sums differently, and a run that begins a little differently ends
 /// elsewhere. So runs of two machines are compared only if the machines are kin: they have made a
-/// run both, and every run that both have made has the same numbers to the last digit.
+/// run both, and every run that both have made has the same numbers to the last digit. A machine is
+/// held against all of its kin together.
 #[derive(Debug)]
 pub struct Kin<'a> {
     /// Each machine with the first of its kin.
@@ -18,28 +19,24 @@ pub struct Kin<'a> {
 impl<'a> Kin<'a> {
     /// Finds the kin among the machines of `results`.
     pub fn of(results: &'a [RunResult]) -> Self {
-        let mut runs: BTreeMap<&str, BTreeMap<&str, &RunResult>> = BTreeMap::new();
-        let mut machines: Vec<&str> = Vec::new();
+        let mut machines: Vec<(&str, Runs<'_>)> = Vec::new();
         for result in results {
-            if !runs.contains_key(result.machine.as_str()) {
-                machines.push(&result.machine);
+            let known = machines.iter_mut().find(|(it, _)| *it == result.machine);
+            match known {
+                Some((_, runs)) => drop(runs.insert(&result.id, result)),
+                None => machines.push((&result.machine, Runs::from([(&*result.id, result)]))),
             }
-            let runs = runs.entry(&result.machine).or_default();
-            runs.insert(&result.id, result);
         }
-        let agree = |ours: &str, theirs: &str| {
-            let both = runs[ours].iter().filter_map(|(id, result)| {
-                let other = runs[theirs].get(id)?;
-                Some(same_numbers(result, other))
-            });
-            let both: Vec<bool> = both.collect();
-            !both.is_empty() && both.into_iter().all(|same| same)
-        };
-        let mut first: BTreeMap<&str, &str> = BTreeMap::new();
-        for machine in machines {
-            let kin = first.iter().find(|(other, _)| agree(machine, other));
-            let kin = kin.map_or(machine, |(_, kin)| *kin);
-            first.insert(machine, kin);
+        let mut kinds: Vec<(&str, Runs<'_>)> = Vec::new();
+        let mut first = BTreeMap::new();
+        for (machine, runs) in machines {
+            if let Some((kin, theirs)) = kinds.iter_mut().find(|(_, theirs)| agree(&runs, theirs)) {
+                first.insert(machine, *kin);
+                theirs.extend(runs);
+            } else {
+                first.insert(machine, machine);
+                kinds.push((machine, runs));
+            }
         }
         Self { first }
     }
@@ -51,6 +48,18 @@ impl<'a> Kin<'a> {
     {
         self.first.get(machine).copied().unwrap_or(machine)
     }
+}
+
+/// Runs by their ids.
+type Runs<'a> = BTreeMap<&'a str, &'a RunResult>;
+
+/// Tells if there are runs in both, and all of them have the same numbers.
+fn agree(ours: &Runs<'_>, theirs: &Runs<'_>) -> bool {
+    let mut both = ours
+        .iter()
+        .filter_map(|(id, result)| Some((result, theirs.get(id)?)))
+        .peekable();
+    both.peek().is_some() && both.all(|(ours, theirs)| same_numbers(ours, theirs))
 }
 
 fn same_numbers(ours: &RunResult, theirs: &RunResult) -> bool {
@@ -84,12 +93,20 @@ mod tests {
             on("same as that", "c", 3.0),
             on("rounds", "a", 1.0),
             on("rounds", "b", 2.000_001),
+            on("agrees with one alone", "a", 1.5),
+            on("agrees with one alone", "c", 3.0),
             on("stranger", "d", 1.0),
         ];
         let kin = Kin::of(&results);
         assert_eq!(kin.first("same"), "old");
         assert_eq!(kin.first("same as that"), "old");
-        for own in ["old", "rounds", "stranger", "unknown"] {
+        for own in [
+            "old",
+            "rounds",
+            "agrees with one alone",
+            "stranger",
+            "unknown",
+        ] {
             assert_eq!(kin.first(own), own);
         }
     }

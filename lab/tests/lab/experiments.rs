@@ -150,7 +150,7 @@ fn every_experiment_can_be_run_at_both_lengths() {
                 built.unwrap_or_else(|error| panic!("{place}: {error}"));
                 assert!(run.steps > 0, "{place}");
                 let short = length == Length::Short;
-                assert!(!short || run.steps <= 2500, "{place}: {}", run.steps);
+                assert!(!short || run.steps <= 2000, "{place}: {}", run.steps);
             }
         }
     }
